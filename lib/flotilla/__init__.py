@@ -1,0 +1,1 @@
+"""flotilla: releases families of npm packages that carry prebuilt native binaries."""
