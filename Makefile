@@ -1,0 +1,58 @@
+# What a newcomer expects: `make demo`, `make test`. Everything lives in .venv and .cache beside this file.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export FLOTILLA_CACHE ?= $(CURDIR)/.cache
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lint e2e faults fuzz bench lock format clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## release the example family on this machine and install what a user would get
+	@$(BIN)/python -m flotilla rehearse --demo examples/chroma
+
+test: $(READY) ## every test; those with containers run where a Docker engine is there
+	$(BIN)/pytest -m 'not fuzz or fuzz'
+
+lint: $(READY) ## the static checks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/zizmor --offline --no-progress .github action-*/ examples
+	$(BIN)/hadolint Dockerfile
+
+e2e: $(READY) ## the example's workflow, in containers, against a simulated GitHub and a real registry
+	$(BIN)/pytest -m e2e tests/e2e
+
+faults: $(READY) ## break every request of a release, in every way that applies
+	$(BIN)/python -m tests.faults
+
+fuzz: $(READY) ## the fuzz tests, for long
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m fuzz
+
+bench: $(READY) ## speed and memory beside named alternatives
+	$(BIN)/python benchmarks/packing.py
+
+lock: $(READY) ## renew the locks of the Python packages
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --upgrade \
+		pyproject.toml --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --upgrade \
+		pyproject.toml --extra rehearsal --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+format: $(READY) ## put the code into the house's form
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove what these commands made
+	rm -rf $(VENV) .cache build
+
+$(READY): requirements/dev.txt pyproject.toml Makefile
+	@sh requirements/check-machine.sh $(PYTHON)
+	@echo "Setting up $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,153 @@
+"""The inputs of each action, read once into one frozen object; each action.yml says what they mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from flotilla.errors import Fault, InputError
+
+Phase = Literal["all", "prepare", "wait-for-ci", "check-artifacts", "release", "finish"]
+Provenance = Literal["auto", "true", "false"]
+
+_RUN_ID = re.compile(r"[1-9][0-9]{0,18}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What all four actions take."""
+
+    version: str
+    config: str = "flotilla.yml"
+    github_token: str = field(default="", repr=False)
+    npm_token: str = field(default="", repr=False)
+    registry: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseInputs(Inputs):
+    """action-release."""
+
+    phase: Phase = "all"
+    commit: str = ""
+    run_id: int | None = None
+    timeout_minutes: float = 60
+    draft: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishInputs(Inputs):
+    """What the three publishing actions share; action-publish-meta takes just this."""
+
+    dist_tag: str = ""
+    provenance: Provenance | None = None
+    staged: bool = False
+    pause_seconds: float | None = None
+    timeout_minutes: float = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevInputs(PublishInputs):
+    """action-publish-dev."""
+
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformInputs(PublishInputs):
+    """action-publish-platform."""
+
+    platform: str
+    run_id: int
+
+
+T = TypeVar("T", bound=Inputs)
+
+
+def variable(name: str) -> str:
+    """The variable that carries an input: hyphens stay, as the runner keeps them."""
+    return "INPUT_" + name.replace("_", "-").upper()
+
+
+def read_inputs(kind: type[T], environment: Mapping[str, str]) -> T:
+    """The inputs of one action; one that is empty counts as not given.
+
+    Raises:
+        InputError: naming every input that is missing or malformed.
+    """
+    faults: list[Fault] = []
+    values: dict[str, Any] = {}
+    types = get_type_hints(kind)
+    for one in dataclasses.fields(kind):
+        name = one.name.replace("_", "-")
+        given = environment.get(variable(name), "").strip()
+        if given:
+            try:
+                values[one.name] = _parsed(one.name, types[one.name], given)
+            except ValueError as fault:
+                shown = "" if not one.repr else f" is {given!r}:"
+                faults.append(Fault(text=f"input {name}{shown} {fault}"))
+        elif one.default is dataclasses.MISSING:
+            faults.append(Fault(text=f"input {name} is required and was empty"))
+    if faults:
+        raise InputError(faults, advice="Set it under `with:` of the step that uses the action.")
+    return kind(**values)
+
+
+def _parsed(name: str, kind: Any, given: str) -> object:
+    options = get_args(kind)
+    if bool in (kind, *options):
+        return _boolean(given)
+    if get_origin(kind) is Literal or any(get_origin(option) is Literal for option in options):
+        return _choice(given, _words(kind))
+    if int in (kind, *options):
+        return _matching(given, _RUN_ID, "a run's number is wanted, such as 1234567890") and int(given)
+    if float in (kind, *options):
+        return _number(given)
+    if name == "commit":
+        return _matching(given, _COMMIT, "the full commit hash is wanted, 40 lower-case hex digits")
+    return given
+
+
+def _words(kind: Any) -> tuple[str, ...]:
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next(get_args(option) for option in get_args(kind) if get_origin(option) is Literal)
+
+
+def _boolean(given: str) -> bool:
+    if given in ("true", "True", "TRUE"):
+        return True
+    if given in ("false", "False", "FALSE"):
+        return False
+    raise ValueError("true or false is wanted")
+
+
+def _choice(given: str, words: tuple[str, ...]) -> str:
+    if given in words:
+        return given
+    near = get_close_matches(given, words, n=1)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"one of {', '.join(words)} is wanted{guess}")
+
+
+def _matching(given: str, pattern: re.Pattern[str], wanted: str) -> str:
+    if not pattern.fullmatch(given):
+        raise ValueError(wanted)
+    return given
+
+
+def _number(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 10**6:
+        raise ValueError("a number of 0 or more is wanted")
+    return number

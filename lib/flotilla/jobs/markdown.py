@@ -1,0 +1,47 @@
+"""Markdown for job summaries, in which a value from outside stays a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlsplit
+
+from tabulate import tabulate
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_URL_CHARACTERS = "/:?&=%#@+,;~-._"
+
+
+def code(value: object) -> str:
+    """A value as a code span, where Markdown and HTML mean nothing; also right inside a table's cell."""
+    text = _UNPRINTABLE.sub(" ", str(value)).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "\\|")
+    return f"`{text}`" if text.strip() else ""
+
+
+def link(label: object, url: str) -> str:
+    """A link to an http(s) page, its label a code span; the label alone where the address is of another kind."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        return code(label)
+    return f"[{code(label)}]({quote(url, safe=_URL_CHARACTERS)})"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of cells that are Markdown already."""
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def block(text: str, language: str = "") -> str:
+    """A fenced block that its own text cannot end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that reads best: 1 kB is 1000 bytes, as npm counts."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:  # noqa: PLR2004 - the step from a unit to the next
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,136 @@
+"""The GitHub runner's side of a job: log lines, annotations, masks, outputs, the job summary.
+
+Everything that came from outside passes through here on its way to a log, so this is the one place where it is made
+harmless: a line that the runner would read as a command is defused, and a secret is blanked even where the runner's own
+mask would do it.
+Sources: actions/runner src/Runner.Common/ActionCommand.cs and src/Runner.Worker/FileCommandManager.cs.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from flotilla.errors import Fault, FlotillaError
+
+BLANK = "***"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class Runner:
+    """Where a job's words go.
+
+    Args:
+        environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files, and without GITHUB_ACTIONS the
+            job runs on a desk and its words stay plain.
+        out: the log.
+    """
+
+    def __init__(self, environment: Mapping[str, str], out: TextIO) -> None:
+        self._out = out
+        self._on_github = environment.get("GITHUB_ACTIONS") == "true"
+        self._output_file = _file(environment.get("GITHUB_OUTPUT"))
+        self._summary_file = _file(environment.get("GITHUB_STEP_SUMMARY"))
+        self._secrets: list[str] = []
+
+    def mask(self, secret: str) -> None:
+        """Keep a value out of everything printed from now on, here and in the steps that follow."""
+        for line in filter(None, secret.splitlines()):
+            self._secrets.append(line)
+            if self._on_github:
+                self._write(f"::add-mask::{_data(line)}")
+
+    def line(self, text: str = "") -> None:
+        """Print to the log; no line of it can become a command."""
+        for line in self._blanked(text).splitlines() or [""]:
+            self._write(defused(line))
+
+    def notice(self, text: str, *, title: str = "flotilla") -> None:
+        """Annotate with something worth knowing."""
+        self._annotate("notice", title, Fault(text=text))
+
+    def warning(self, text: str, *, title: str = "flotilla") -> None:
+        """Annotate with something that did not stop the job."""
+        self._annotate("warning", title, Fault(text=text))
+
+    def error(self, failure: FlotillaError) -> None:
+        """Annotate with what stopped the job: one annotation, whatever the number of faults."""
+        place = next((fault.place for fault in failure.faults if fault.place), None)
+        self._annotate("error", failure.title, Fault(text=str(failure), place=place))
+
+    def output(self, name: str, value: str) -> None:
+        """Set an output of the step; a value cannot forge another output."""
+        if self._output_file is None:
+            self.line(f"{name}={value}")
+            return
+        delimiter = f"flotilla-{uuid.uuid4()}"
+        self._append(self._output_file, f"{name}<<{delimiter}\n{self._blanked(value)}\n{delimiter}\n")
+
+    def summary(self, markdown: str) -> None:
+        """Add to the job summary; on a desk, to the log."""
+        if self._summary_file is None:
+            self.line(markdown)
+        else:
+            self._append(self._summary_file, self._blanked(markdown) + "\n")
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold the lines printed inside."""
+        if self._on_github:
+            self._write(f"::group::{_data(self._blanked(title))}")
+        else:
+            self.line(title)
+        try:
+            yield
+        finally:
+            if self._on_github:
+                self._write("::endgroup::")
+
+    def _annotate(self, kind: str, title: str, fault: Fault) -> None:
+        text = self._blanked(fault.text)
+        if not self._on_github:
+            self.line(f"{kind}: {title}: {text}")
+            return
+        place = fault.place
+        places = {"file": place.file, "line": place.line, "col": place.column} if place else {}
+        properties = {"title": title, **{key: value for key, value in places.items() if value is not None}}
+        listed = ",".join(f"{key}={_property(self._blanked(str(value)))}" for key, value in properties.items())
+        self._write(f"::{kind} {listed}::{_data(text)}")
+
+    def _blanked(self, text: str) -> str:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, BLANK)
+        return text
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
+
+    @staticmethod
+    def _append(file: Path, text: str) -> None:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def defused(line: str) -> str:
+    """A log line that the runner does not take for a command, and a terminal not for an order.
+
+    The runner reads `::name` at a line's start, spaces aside, and the old `##[name]` anywhere in it.
+    """
+    plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line).replace("##[", "## [")
+    return f"· {plain}" if plain.lstrip().startswith("::") else plain
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _file(name: str | None) -> Path | None:
+    return Path(name) if name else None
