@@ -1,0 +1,27 @@
+"""What several folders of tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+
+@dataclass
+class RecordedClock:
+    """A clock that jumps instead of sleeping, and remembers how far."""
+
+    time: float = 1_000_000.0
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+@pytest.fixture
+def recorded_clock() -> RecordedClock:
+    return RecordedClock()

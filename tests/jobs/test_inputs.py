@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from flotilla.errors import InputError
+from flotilla.jobs.inputs import PlatformInputs, PublishInputs, ReleaseInputs, read_inputs
+
+
+def test_hyphens_stay_in_the_variables_names() -> None:
+    given = {"INPUT_VERSION": "1.2.3", "INPUT_PLATFORM": "linux-x64", "INPUT_RUN-ID": "7", "INPUT_DRY-RUN": "true"}
+    inputs = read_inputs(PlatformInputs, given)
+    assert (inputs.version, inputs.platform, inputs.run_id, inputs.dry_run) == ("1.2.3", "linux-x64", 7, True)
+
+
+def test_an_empty_input_counts_as_not_given() -> None:
+    given = {"INPUT_VERSION": "1.2.3", "INPUT_CONFIG": "", "INPUT_RUN-ID": " ", "INPUT_PHASE": ""}
+    inputs = read_inputs(ReleaseInputs, given)
+    assert (inputs.config, inputs.run_id, inputs.phase) == ("flotilla.yml", None, "all")
+
+
+def test_every_fault_is_said_at_once() -> None:
+    with pytest.raises(InputError) as told:
+        read_inputs(PlatformInputs, {"INPUT_RUN-ID": "x", "INPUT_STAGED": "yes", "INPUT_PROVENANCE": "ture"})
+    assert str(told.value) == (
+        "- input version is required and was empty\n"
+        "- input provenance is 'ture': one of auto, true, false is wanted; did you mean true?\n"
+        "- input staged is 'yes': true or false is wanted\n"
+        "- input platform is required and was empty\n"
+        "- input run-id is 'x': a run's number is wanted, such as 1234567890\n"
+        "Set it under `with:` of the step that uses the action."
+    )
+
+
+@pytest.mark.parametrize("given", ["-1", "nan", "inf", "1e9", "five"])
+def test_a_pause_is_a_bounded_number_of_seconds(given: str) -> None:
+    with pytest.raises(InputError, match="a number of 0 or more is wanted"):
+        read_inputs(PublishInputs, {"INPUT_VERSION": "1.2.3", "INPUT_PAUSE-SECONDS": given})
+
+
+@pytest.mark.parametrize("given", ["abc", "A" * 40, "0" * 39, "0" * 40 + "\n0"])
+def test_a_commit_is_a_full_hash(given: str) -> None:
+    with pytest.raises(InputError, match="full commit hash"):
+        read_inputs(ReleaseInputs, {"INPUT_VERSION": "1.2.3", "INPUT_COMMIT": given})
+
+
+def test_the_tokens_are_not_in_the_inputs_text() -> None:
+    given = {"INPUT_VERSION": "1.2.3", "INPUT_NPM-TOKEN": "canary-1", "INPUT_GITHUB-TOKEN": "canary-2"}
+    inputs = read_inputs(PublishInputs, given)
+    assert inputs.npm_token == "canary-1"  # noqa: S105 - a canary
+    assert "canary" not in repr(inputs)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flotilla.errors import DeadlineError
+from flotilla.patience import Passing, Patience, retry_after
+
+if TYPE_CHECKING:
+    from tests.conftest import RecordedClock
+
+
+def failing(times: int, *, after: float | None = None) -> Callable[[], str]:
+    left = [times]
+
+    def attempt() -> str:
+        if left[0]:
+            left[0] -= 1
+            raise Passing("HTTP 503", after=after)
+        return "done"
+
+    return attempt
+
+
+@pytest.fixture
+def patience(recorded_clock: RecordedClock) -> Patience:
+    return Patience(deadline=recorded_clock.time + 600, clock=recorded_clock, jitter=lambda: 1.0)
+
+
+def test_a_passing_failure_is_tried_again_with_growing_waits(patience: Patience, recorded_clock: RecordedClock) -> None:
+    assert patience.keep_trying(failing(4), what="read") == "done"
+    assert recorded_clock.slept == [2, 4, 8, 16]
+
+
+def test_jitter_shortens_a_wait_by_half_at_the_most(recorded_clock: RecordedClock) -> None:
+    hasty = Patience(deadline=recorded_clock.time + 600, clock=recorded_clock, jitter=lambda: 0.0)
+    hasty.keep_trying(failing(2), what="read")
+    assert recorded_clock.slept == [1, 2]
+
+
+def test_the_servers_own_wait_is_kept(patience: Patience, recorded_clock: RecordedClock) -> None:
+    patience.keep_trying(failing(1, after=120), what="read")
+    assert recorded_clock.slept == [121]
+
+
+def test_a_wait_beyond_the_deadline_ends_at_once(patience: Patience, recorded_clock: RecordedClock) -> None:
+    with pytest.raises(
+        DeadlineError, match=r"publish it: HTTP 503 and asks to wait 1934 s more; 600 s were left"
+    ) as told:
+        patience.keep_trying(failing(1, after=1934), what="publish it")
+    assert recorded_clock.slept == []
+    assert "Re-run the job" in str(told.value)
+
+
+def test_tries_are_bounded_however_much_time_is_left(recorded_clock: RecordedClock) -> None:
+    patience = Patience(deadline=recorded_clock.time + 10**9, clock=recorded_clock, attempts=3)
+    with pytest.raises(DeadlineError):
+        patience.keep_trying(failing(3), what="read")
+    assert len(recorded_clock.slept) == 2
+
+
+def test_each_wait_is_told_before_it_is_slept(recorded_clock: RecordedClock) -> None:
+    told: list[str] = []
+    patience = Patience(deadline=recorded_clock.time + 600, clock=recorded_clock, jitter=lambda: 1.0, told=told.append)
+    patience.keep_trying(failing(1), what="publish it")
+    assert told == ["publish it: HTTP 503; trying again in 2 s"]
+
+
+def test_any_other_failure_is_not_tried_again(patience: Patience, recorded_clock: RecordedClock) -> None:
+    def attempt() -> str:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        patience.keep_trying(attempt, what="read")
+    assert recorded_clock.slept == []
+
+
+def test_waiting_gives_none_at_the_deadline(patience: Patience, recorded_clock: RecordedClock) -> None:
+    assert patience.wait_until(lambda: None, every=200) is None
+    assert recorded_clock.slept == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), (" 7 ", 7), (formatdate(1_000_090, usegmt=True), 90), (formatdate(5, usegmt=True), 0)],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float) -> None:
+    assert retry_after(header, now=1_000_000) == seconds
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "-1"])
+def test_a_retry_after_that_says_nothing_is_none(header: str | None) -> None:
+    assert retry_after(header, now=1_000_000) is None

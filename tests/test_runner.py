@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from flotilla.errors import ConfigError, Fault, FlotillaError, Place
+from flotilla.runner import Runner, defused
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def runner(out: io.StringIO, tmp_path: Path) -> Runner:
+    files = {"GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    return Runner({"GITHUB_ACTIONS": "true", **files}, out)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "::error::forged",
+        "  ::add-mask::a",
+        "\t::set-output name=a::b",
+        "before\n::error::forged",
+        "before\r::error::forged",
+        "before\u2028::error::forged",
+    ],
+)
+def test_no_line_from_outside_becomes_a_command(runner: Runner, out: io.StringIO, hostile: str) -> None:
+    runner.line(hostile)
+    assert not [line for line in out.getvalue().splitlines() if line.lstrip().startswith("::")]
+
+
+def test_the_old_command_form_is_defused_anywhere_in_a_line() -> None:
+    assert "##[" not in defused("text ##[error]forged")
+
+
+def test_terminal_escapes_are_replaced() -> None:
+    assert defused("\x1b[2Jgone") == "\N{REPLACEMENT CHARACTER}[2Jgone"
+
+
+def test_an_error_is_one_annotation_whatever_its_lines(runner: Runner, out: io.StringIO) -> None:
+    runner.error(FlotillaError(["a: 100%", "b\r\nc"], advice="Do this."))
+    assert out.getvalue() == "::error title=Release stopped::- a: 100%25%0A- b%0D%0Ac%0ADo this.\n"
+
+
+def test_an_error_in_a_file_carries_its_place(runner: Runner, out: io.StringIO) -> None:
+    runner.error(ConfigError(Fault(text="no", place=Place(file="a,b:c.yml", line=3, column=5))))
+    assert out.getvalue() == "::error title=Configuration,file=a%2Cb%3Ac.yml,line=3,col=5::a,b:c.yml:3:5: no\n"
+
+
+def test_a_hostile_file_name_cannot_end_the_properties(runner: Runner, out: io.StringIO) -> None:
+    runner.error(ConfigError(Fault(text="x", place=Place(file="a::error::forged\nb"))))
+    assert len(out.getvalue().splitlines()) == 1
+    assert "::error::forged" not in out.getvalue().split("::")[1]
+
+
+def test_an_output_cannot_forge_another(runner: Runner, tmp_path: Path) -> None:
+    runner.output("one", "value\nflotilla\ntwo=forged")
+    first, *_, last = (tmp_path / "output").read_text().splitlines()
+    assert first.startswith("one<<flotilla-")
+    assert first.partition("<<")[2] == last
+    assert last not in "value\nflotilla\ntwo=forged"
+
+
+def test_two_outputs_never_share_a_delimiter(runner: Runner, tmp_path: Path) -> None:
+    runner.output("one", "1")
+    runner.output("two", "2")
+    lines = (tmp_path / "output").read_text().splitlines()
+    assert lines[2] != lines[5]
+
+
+def test_a_masked_secret_is_blank_everywhere(runner: Runner, out: io.StringIO, tmp_path: Path) -> None:
+    runner.mask("canary-1")
+    said = out.getvalue()
+    runner.line("a canary-1 b")
+    runner.warning("canary-1")
+    runner.output("o", "canary-1")
+    runner.summary("canary-1")
+    runner.error(FlotillaError("canary-1", advice="canary-1"))
+    with runner.group("canary-1"):
+        pass
+    assert said == "::add-mask::canary-1\n"
+    assert "canary-1" not in out.getvalue().removeprefix(said)
+    assert "canary-1" not in (tmp_path / "output").read_text() + (tmp_path / "summary").read_text()
+
+
+def test_a_secret_that_holds_another_is_blanked_whole(runner: Runner, out: io.StringIO) -> None:
+    runner.mask("abc")
+    runner.mask("abc-def")
+    runner.line("abc-def")
+    assert "def" not in out.getvalue().splitlines()[-1]
+
+
+def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
+    runner = Runner({}, out)
+    runner.mask("canary")
+    runner.error(FlotillaError("no"))
+    with runner.group("group"):
+        runner.output("name", "value")
+    assert out.getvalue() == "error: Release stopped: no\ngroup\nname=value\n"
