@@ -1,0 +1,198 @@
+"""What flotilla.yml says, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Access = Literal["public", "restricted"]
+Provenance = Literal["auto", "true", "false"]
+Kind = Literal["platform", "dev", "meta"]
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A machine that binaries are built for, in npm's own words.
+
+    Args:
+        name: what packages call it ("linux-x64-musl").
+        os: npm's os words; empty for wasm32, which runs on any.
+        cpu: npm's cpu words; several for a universal binary.
+        libc: npm's libc words; empty where npm need not look.
+        build: what CI calls it.
+        glibc: the newest glibc version that its binaries may ask for ("2.28"), None for no floor.
+    """
+
+    name: str
+    os: tuple[str, ...]
+    cpu: tuple[str, ...]
+    libc: tuple[str, ...] = ()
+    build: str
+    glibc: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One of the ways a family is built; a family with one, unnamed variant has it with empty name and suffix."""
+
+    name: str = ""
+    suffix: str = ""
+    license: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ci:
+    """Where the binaries come from.
+
+    Args:
+        workflow: the CI workflow's file name, without its folder.
+        artifact: template of the artifact's name.
+        archive: pattern of the archive inside the artifact, None where the artifact holds the files.
+        strip_components: leading folders of the archive to drop.
+        pull_requests: whether a run of a pull request of this repository may be released.
+    """
+
+    workflow: str
+    artifact: str
+    archive: str | None = None
+    strip_components: int = 0
+    pull_requests: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageSpec:
+    """How the packages of one kind are made.
+
+    Args:
+        name: template of the npm name.
+        template: template of the folder that is copied in, relative to flotilla.yml, None for a generated manifest.
+        files: patterns of what is taken from the artifact; empty takes all of it.
+        executables: patterns of files that are 0755 besides what is plainly executable.
+    """
+
+    name: str
+    template: str | None = None
+    files: tuple[str, ...] = ()
+    executables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevSpec(PackageSpec):
+    """How the dev package is made, and the platform and variant whose artifact its files come from."""
+
+    from_platform: str
+    from_variant: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagesSpec:
+    """How the packages of each kind are made; dev is None where the family has none."""
+
+    platform: PackageSpec
+    dev: DevSpec | None = None
+    meta: PackageSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSpec:
+    """How the GitHub release is made.
+
+    Args:
+        tag: template of the tag.
+        assets: patterns of the artifacts' files that become assets.
+        notes: "generate", or the path of a file in the repository (placeholders are rendered by Family.notes).
+    """
+
+    tag: str = "v{version}"
+    assets: tuple[str, ...] = ()
+    notes: str = "generate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishSpec:
+    """How packages are published.
+
+    Args:
+        access: public or restricted.
+        pause_seconds: seconds between two publishes of a job.
+        provenance: the default of the input of that name.
+        package_size: the most bytes that a packed package may have.
+    """
+
+    access: Access = "public"
+    pause_seconds: float = 5
+    provenance: Provenance = "auto"
+    package_size: int = 200 * MEGABYTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an archive may hold at the most.
+
+    Args:
+        extracted_bytes: bytes of all its files together.
+        files: entries.
+        ratio: extracted bytes per byte of the archive.
+    """
+
+    extracted_bytes: int = 4096 * MEGABYTE
+    files: int = 50_000
+    ratio: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole flotilla.yml, checked."""
+
+    schema: int = 1
+    family: str
+    platforms: tuple[Platform, ...]
+    variants: tuple[Variant, ...]
+    ci: Ci
+    packages: PackagesSpec
+    release: ReleaseSpec
+    publish: PublishSpec
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """An artifact of the CI run that the family cannot do without."""
+
+    artifact: str
+    platform: Platform
+    variant: Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """One npm package of a family, at one version.
+
+    Args:
+        kind: platform, dev or meta.
+        name: the npm name.
+        version: the version of the family.
+        platform: None for a meta package; for the dev package the one its files come from.
+        variant: its variant; for the dev package the one its files come from.
+        artifact: the CI artifact that its files come from, None for a meta package.
+        template: the folder copied in, a posix path relative to flotilla.yml, None for a generated manifest.
+        files: patterns of what is taken from the artifact; empty takes all of it.
+        executables: patterns of files that are 0755 besides what is plainly executable.
+        placeholders: what each placeholder stands for in this package.
+        depends_on: names that a meta package pins.
+    """
+
+    kind: Kind
+    name: str
+    version: str
+    platform: Platform | None
+    variant: Variant | None
+    artifact: str | None
+    template: str | None
+    files: tuple[str, ...] = ()
+    executables: tuple[str, ...] = ()
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()

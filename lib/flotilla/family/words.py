@@ -1,0 +1,40 @@
+"""Words for messages: text of strangers made showable, and the nearest right word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+
+LONGEST_SHOWN = 80
+LONGEST_COMPARED = 64
+LOWEST_PRINTABLE = 0x20
+
+
+def shown(value: object) -> str:
+    """A value in double quotes, on one line, escaped and cut to 80 characters."""
+    text = value if isinstance(value, str) else str(value)
+    cut = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + '"'
+
+
+def listed(words: Iterable[object]) -> str:
+    """Words in double quotes, with commas."""
+    return ", ".join(shown(word) for word in words)
+
+
+def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """The right word that was probably meant: by the table of other people's words, else by likeness."""
+    folded = word[:LONGEST_COMPARED].lower()
+    if aliases and folded in aliases:
+        return aliases[folded]
+    by_fold = {right.lower().replace("_", "-"): right for right in words}
+    near = get_close_matches(folded.replace("_", "-"), by_fold, n=1, cutoff=0.6)
+    return by_fold[near[0]] if near else None
+
+
+def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
+    """The tail of a message about a wrong word: the nearest right one, or all of them."""
+    near = nearest(word, words, aliases)
+    if near is not None:
+        return f"did you mean {shown(near)}?"
+    return f"known are {', '.join(words)}." if words else "none is known here."
