@@ -1,0 +1,2 @@
+/** The folder that holds chroma.h. */
+export const include: string;
