@@ -1,0 +1,180 @@
+"""Unpacks an archive that may be hostile: nothing outside the folder, nothing but files, nothing without end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from flotilla.errors import ArchiveError
+from flotilla.family import Limits
+from flotilla.packing.budget import Budget
+from flotilla.packing.inflation import DAMAGED
+from flotilla.packing.members import Member
+from flotilla.packing.names import DRIVE, printable, quoted, safe_parts
+from flotilla.packing.tars import looks_like_tar, tar_members
+from flotilla.packing.tree import File, Folder, Link, Parts, Tree
+from flotilla.packing.zips import zip_members
+
+EXECUTABLE, PLAIN = 0o755, 0o644
+
+HEAD = 512
+COMPRESSED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+ZIP = b"PK\x03\x04"
+
+
+def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Limits) -> None:
+    """Unpacks a zip, tar, tar.gz, tar.xz or tar.zst, told apart by content.
+
+    Links inside the archive become copies of what they lead to, since npm drops links. Files come out 0755 where
+    their owner could run them, 0644 otherwise; no more is kept of modes, owners and times. On an error nothing is left.
+
+    Args:
+        archive: the file.
+        into: a folder that is empty or not there yet.
+        strip_components: leading folders to drop from each path; members with no more than these are left out.
+        limits: bytes, files and ratio at the most.
+
+    Raises:
+        ArchiveError: it is hostile, damaged, too large, or none of these formats.
+    """
+    try:
+        _refuse_full(into)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=into.parent) as workspace:
+            unpacked = Path(workspace, "content")
+            unpacked.mkdir()
+            _Unpacking(archive, unpacked, strip_components, limits).run()
+            unpacked.replace(into)
+    except ArchiveError as error:
+        raise ArchiveError(
+            [f"{printable(archive.name)}: {fault}" for fault in error.faults], advice=error.advice
+        ) from error
+    except OSError as error:
+        raise ArchiveError(
+            f"{printable(archive.name)}: it cannot be unpacked: {error.strerror or error}.",
+            advice="Make room or rights on this machine, then run the job again.",
+        ) from error
+
+
+def _refuse_full(into: Path) -> None:
+    if into.exists() and any(into.iterdir()):
+        raise ArchiveError(f"the folder {into.name} is not empty.", advice="Unpack into a new folder.")
+
+
+class _Unpacking:
+    """One archive on its way to the disk."""
+
+    def __init__(self, archive: Path, root: Path, strip_components: int, limits: Limits) -> None:
+        self._archive = archive
+        self._root = root
+        self._strip = strip_components
+        self._budget = Budget(archive.stat().st_size, limits)
+        self._tree = Tree()
+
+    def run(self) -> None:
+        with self._archive.open("rb") as source:
+            for member in open_members(source, self._budget, into=self._root):
+                self._take(member)
+        for parts, link in list(self._tree.links()):
+            self._copy_link(parts, link)
+        if self._tree.empty:
+            raise ArchiveError(
+                f"nothing in it lies below {self._strip} folders." if self._strip else "there is nothing in it.",
+                advice="Check `strip-components` in flotilla.yml, and what CI packed.",
+            )
+
+    def _take(self, member: Member) -> None:
+        self._budget.enter()
+        parts = safe_parts(member.name)[self._strip :]
+        if not parts:
+            return
+        match member.kind:
+            case "file":
+                self._make_folders(self._tree.add(parts, File(executable=member.executable)))
+                self._budget.place()
+                self._write(parts, member.content(), executable=member.executable)
+            case "folder":
+                self._make_folders(self._tree.add(parts, Folder()))
+            case "symlink":
+                target = link_parts(member)
+                self._make_folders(self._tree.add(parts, Link(base=parts[:-1], target=target)))
+            case "hardlink":
+                target = safe_parts(member.target)[self._strip :]
+                self._make_folders(self._tree.add(parts, Link(base=(), target=target)))
+
+    def _make_folders(self, folders: list[Parts]) -> None:
+        for parts in folders:
+            self._budget.place()
+            self._root.joinpath(*parts).mkdir(mode=0o755)
+
+    def _write(self, parts: Parts, content: Iterable[bytes], *, executable: bool) -> None:
+        with self._create(parts, executable=executable) as file:
+            for part in content:
+                self._budget.write(len(part))
+                file.write(part)
+
+    def _create(self, parts: Parts, *, executable: bool) -> BinaryIO:
+        path = self._root.joinpath(*parts)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        os.fchmod(descriptor, EXECUTABLE if executable else PLAIN)
+        return os.fdopen(descriptor, "wb")
+
+    def _copy_link(self, parts: Parts, link: Link) -> None:
+        source, found = self._tree.resolve(link, name="/".join(parts))
+        self._copy(source, found, parts, inside=())
+
+    def _copy(self, source: Parts, node: File | Folder, to: Parts, *, inside: tuple[Parts, ...]) -> None:
+        """Copies a file or a folder with all below it; `inside` are the folders being copied, to see a circle."""
+        self._budget.place()
+        if isinstance(node, File):
+            original = self._root.joinpath(*source)
+            self._budget.write(original.stat().st_size)
+            with original.open("rb") as content, self._create(to, executable=node.executable) as copy:
+                shutil.copyfileobj(content, copy)
+            return
+        if source in inside or to[: len(source)] == source:
+            raise ArchiveError(
+                f"the link {quoted('/'.join(to))} leads into itself.", advice="Pack the files themselves."
+            )
+        self._root.joinpath(*to).mkdir(mode=0o755)
+        for name, child in node.children.values():
+            below = (*source, name)
+            if isinstance(child, Link):
+                below, child = self._tree.resolve(child, name="/".join(below))  # noqa: PLW2901 - what it leads to
+            self._copy(below, child, (*to, name), inside=(*inside, source))
+
+
+def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iterator[Member]:
+    """The members of an archive of any format that flotilla reads.
+
+    Raises:
+        ArchiveError: it is of none of these formats; later, whatever is wrong with a member.
+    """
+    head = source.read(HEAD)
+    source.seek(0)
+    if head.startswith(ZIP):
+        return zip_members(source, budget)
+    compression = next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), None)
+    if compression or looks_like_tar(head):
+        return tar_members(source, compression, budget, into=into)
+    what = "it is empty" if not head else "it is no zip, tar, tar.gz, tar.xz or tar.zst"
+    raise ArchiveError(f"{what}.", advice=DAMAGED if not head else "Pack it in CI in one of these formats.")
+
+
+def link_parts(member: Member) -> Parts:
+    """A symbolic link's target, step by step; ".." is kept.
+
+    Raises:
+        ArchiveError: it is absolute, or has characters that no path should have.
+    """
+    target = member.target
+    if not target.isprintable() or not target or "\\" in target or target.startswith("/") or DRIVE.match(target):
+        raise ArchiveError(
+            f"the link {quoted(member.name)} points at {quoted(target)}, which is no plain relative path.",
+            advice="Pack the file itself, or a link inside the archive.",
+        )
+    return tuple(step for step in target.split("/") if step not in ("", "."))

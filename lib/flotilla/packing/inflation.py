@@ -1,0 +1,169 @@
+"""Compressed files, read forwards only: in constant memory, up to a budget, and to their very end."""
+
+from __future__ import annotations
+
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+from flotilla.errors import ArchiveError
+from flotilla.packing.budget import Budget
+
+CHUNK = 1 << 18
+MEMORY = 1 << 27  # bytes a decompressor may keep; xz -9 needs 65 MiB, zstd -22 a window of 128 MiB
+HEADERS = 1 << 20  # bytes of headers before one member: names and sparse maps, read into memory by tarfile
+
+DAMAGED = "Build the artifact again: the archive is damaged, or was cut while it was written or sent."
+
+
+class Inflater(Protocol):
+    """What lzma's and zstd's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's decompressor in the shape of the others."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._zlib.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+def _unxz() -> Inflater:
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MEMORY)
+
+
+def _unzstd() -> Inflater:
+    largest_window = MEMORY.bit_length() - 1
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: largest_window})
+
+
+INFLATERS: dict[str, Callable[[], Inflater]] = {"gzip": _Gunzip, "xz": _unxz, "zstd": _unzstd}
+
+
+class Inflated:
+    """The content of a compressed file, as the forward-only file that tarfile reads.
+
+    Args:
+        source: the compressed file, at its start.
+        compression: a key of INFLATERS, None where it is plain.
+        budget: is told of each byte that comes out.
+    """
+
+    def __init__(self, source: BinaryIO, compression: str | None, budget: Budget) -> None:
+        self._source = source
+        self._new = INFLATERS[compression] if compression else None
+        self._inflater = self._new() if self._new else None
+        self._rest = b""
+        self._budget = budget
+        self._position = 0
+        self._headers_left = HEADERS
+        self.last_block = b""
+
+    def tell(self) -> int:
+        """Bytes that came out so far."""
+        return self._position
+
+    def seekable(self) -> bool:
+        """False: there is no way back."""
+        return False
+
+    def expect_headers(self) -> None:
+        """What is read from here on are a member's headers, until expect_data."""
+        self._headers_left = HEADERS
+
+    def expect_data(self) -> None:
+        """What is read from here on is streamed to the disk."""
+        self._headers_left = sys.maxsize
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; fewer than asked for only at the end."""
+        self._headers_left -= size
+        if self._headers_left < 0:
+            raise ArchiveError(f"a member has more than {HEADERS >> 20} MiB of headers.", advice=DAMAGED)
+        parts = []
+        while size > 0 and (part := self._some(min(size, CHUNK))):
+            parts.append(part)
+            size -= len(part)
+        self.last_block = b"".join(parts)
+        return self.last_block
+
+    def seek(self, position: int) -> None:
+        """Skips forwards."""
+        if position < self._position:
+            raise ArchiveError("its headers point backwards.", advice=DAMAGED)
+        while self._position < position and self._some(min(position - self._position, CHUNK)):
+            pass
+
+    def finish(self) -> None:
+        """Reads what is left, so that checksums are checked; nothing but zeros may be there."""
+        while part := self._some(CHUNK):
+            if part.count(0) != len(part):
+                raise ArchiveError("there is data after its end.", advice=DAMAGED)
+
+    def _some(self, size: int) -> bytes:
+        part = self._source.read(size) if self._inflater is None else self._inflate(self._inflater, size)
+        self._position += len(part)
+        self._budget.inflate(len(part))
+        return part
+
+    def _inflate(self, inflater: Inflater, size: int) -> bytes:
+        while True:
+            if inflater.eof:
+                following = self._following(inflater)
+                if following is None:
+                    return b""
+                inflater = self._inflater = following
+            fed = self._feed() if inflater.needs_input else b""
+            starving = inflater.needs_input and not fed
+            try:
+                part = inflater.decompress(fed, size)
+            except (zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+                raise ArchiveError(f"its compressed data is damaged ({error}).", advice=DAMAGED) from error
+            if part:
+                return part
+            if starving and not inflater.eof:
+                raise ArchiveError("it ends in the middle: it is truncated.", advice=DAMAGED)
+
+    def _feed(self) -> bytes:
+        fed, self._rest = self._rest or self._source.read(CHUNK), b""
+        return fed
+
+    def _following(self, inflater: Inflater) -> Inflater | None:
+        """The inflater of a further stream (pigz, pzstd and `cat a.gz b.gz` make several), None at the end."""
+        rest = inflater.unused_data.lstrip(b"\0") or self._feed().lstrip(b"\0")
+        while not rest and (fed := self._source.read(CHUNK)):
+            rest = fed.lstrip(b"\0")
+        if not rest:
+            return None
+        self._rest = rest
+        assert self._new is not None  # noqa: S101 - only a compressed file has an inflater to follow
+        return self._new()

@@ -1,0 +1,163 @@
+"""The members of a tar archive, plain or compressed, one after another in constant memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+if sys.version_info >= (3, 14):
+    import tarfile
+else:
+    from backports.zstd import tarfile  # the 3.14 one: Debian 12's Python 3.11.2 has no data filter
+
+from flotilla.errors import ArchiveError
+from flotilla.packing.budget import Budget
+from flotilla.packing.inflation import CHUNK, DAMAGED, Inflated
+from flotilla.packing.members import Kind, Member, no_content
+from flotilla.packing.names import printable, quoted, safe_parts
+
+SPARSE_PARTS = 1 << 16  # runs of data in one sparse file
+SPECIAL = {
+    tarfile.CHRTYPE: "a character device",
+    tarfile.BLKTYPE: "a block device",
+    tarfile.FIFOTYPE: "a fifo",
+}
+
+
+def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, into: Path | None) -> Iterator[Member]:
+    """The members in their order; names and links are not judged here, but for tarfile's own `data` filter.
+
+    Args:
+        source: the archive's file, at its start.
+        compression: how it is compressed, a key of INFLATERS; None where it is not.
+        budget: is told of all that comes out.
+        into: the folder that the filter shall guard; None where nothing is written (then names may be anything).
+
+    Raises:
+        ArchiveError: it is no tar, damaged, cut, goes on after its end, or holds a device.
+    """
+    inflated = Inflated(source, compression, budget)
+    archive = _open(inflated)
+    while (info := _next(archive, inflated)) is not None:
+        if into is not None:
+            _filter(info, into)
+        yield _member(archive, info, inflated)
+    if len(inflated.last_block) < tarfile.BLOCKSIZE or any(inflated.last_block):
+        raise ArchiveError("it has no end-of-archive mark: a header is damaged, or the end is missing.", advice=DAMAGED)
+    inflated.expect_data()
+    inflated.finish()
+
+
+def looks_like_tar(head: bytes) -> bool:
+    """Whether a file that starts like this is a plain tar archive."""
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
+
+
+def _open(inflated: Inflated) -> tarfile.TarFile:
+    try:
+        return tarfile.TarFile(fileobj=inflated, mode="r", encoding="utf-8", stream=True)  # type: ignore[arg-type]
+    except ArchiveError:
+        raise
+    except Exception as error:  # whatever the parser stumbles over, the archive is at fault
+        raise ArchiveError(f"it holds no tar archive ({printable(str(error))}).", advice=DAMAGED) from error
+
+
+def _next(archive: tarfile.TarFile, inflated: Inflated) -> tarfile.TarInfo | None:
+    inflated.expect_headers()
+    archive.pax_headers = {}  # global ones add up for ever otherwise, and none means anything to us
+    try:
+        info = archive.next()
+    except ArchiveError:
+        raise
+    except Exception as error:  # ValueError, RecursionError, OverflowError: there is no end to what a header can cause
+        raise ArchiveError(f"a header of it is damaged ({printable(str(error))}).", advice=DAMAGED) from error
+    inflated.expect_data()
+    return info
+
+
+def _filter(info: tarfile.TarInfo, into: Path) -> None:
+    safe_parts(info.name)  # our words first: the filter repairs some names in silence
+    if info.type in SPECIAL:
+        raise _special(info)
+    try:
+        tarfile.data_filter(info, str(into))
+    except (tarfile.FilterError, OSError, ValueError) as error:
+        raise ArchiveError(
+            f"the member {quoted(info.name)} is refused by Python's own tar filter ({printable(str(error))}).",
+            advice="Pack plain files, and links that stay inside the archive.",
+        ) from error
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, inflated: Inflated) -> Member:
+    def content() -> Iterator[bytes]:
+        return _content(archive, info, inflated)
+
+    kind = _kind(info)
+    return Member(
+        name=info.name,
+        kind=kind,
+        executable=bool(info.mode & 0o100),
+        target=info.linkname,
+        content=content if kind == "file" else no_content,
+    )
+
+
+def _kind(info: tarfile.TarInfo) -> Kind:
+    if info.isreg():
+        return "file"
+    if info.isdir():
+        return "folder"
+    if info.issym():
+        return "symlink"
+    if info.islnk():
+        return "hardlink"
+    raise _special(info)
+
+
+def _special(info: tarfile.TarInfo) -> ArchiveError:
+    what = SPECIAL.get(info.type, "of a kind that is neither file, folder nor link")
+    return ArchiveError(f"the member {quoted(info.name)} is {what}.", advice="Pack plain files only.")
+
+
+def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, inflated: Inflated) -> Iterator[bytes]:
+    if info.sparse is not None:
+        _check_sparse_map(info)
+    file = archive.extractfile(info)
+    assert file is not None  # noqa: S101 - only a regular file gets here
+    left = info.size
+    while left:
+        try:
+            part = file.read(min(left, CHUNK))
+        except ArchiveError:
+            raise
+        except Exception as error:  # a stream that ends, a sparse map that contradicts itself
+            raise _cut(info) from error
+        if not part:
+            raise _cut(info)
+        left -= len(part)
+        yield part
+    inflated.expect_data()
+
+
+def _cut(info: tarfile.TarInfo) -> ArchiveError:
+    return ArchiveError(f"it ends in the middle of {quoted(info.name)}: it is truncated.", advice=DAMAGED)
+
+
+def _check_sparse_map(info: tarfile.TarInfo) -> None:
+    """Refuses a wild map: tarfile searches it anew for each part, and would search for ever."""
+    runs: list[tuple[int, int]] = list(info.sparse or [])  # type: ignore[arg-type] # typeshed says bytes
+    end = 0
+    for offset, size in runs:
+        if offset < end or size < 0:
+            break
+        end = offset + size
+    else:
+        if end <= info.size and len(runs) <= SPARSE_PARTS:
+            return
+    raise ArchiveError(f"the sparse file {quoted(info.name)} has an impossible map.", advice=DAMAGED)

@@ -1,0 +1,178 @@
+"""The members of a zip archive, one after another in constant memory, read as strictly as zips should be written."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import BinaryIO
+
+from flotilla.errors import ArchiveError
+from flotilla.packing.budget import Budget
+from flotilla.packing.inflation import CHUNK, DAMAGED
+from flotilla.packing.members import Kind, Member, no_content
+from flotilla.packing.names import LONGEST_PATH, printable, quoted
+
+LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+LOCAL_MAGIC = b"PK\x03\x04"
+END_MAGIC = b"PK\x05\x06"
+END_SIZE = 22
+ENCRYPTED = 0x1 | 0x40 | 0x2000  # ordinary, strong, and encrypted directory (APPNOTE 4.4.4)
+STREAMED = 0x8  # sizes and checksum stand behind the data
+DESCRIPTORS = frozenset({0, 12, 16, 20, 24})  # bytes that such a data descriptor may have
+IN_ZIP64 = 0xFFFFFFFF  # the field is in the zip64 extra
+RARE_METHODS = {9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 99: "AES"}
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+REPACK = "Pack it with an ordinary zip tool (zip -r, or actions/upload-artifact), or as a tar.gz."
+
+
+def zip_members(source: BinaryIO, budget: Budget) -> Iterator[Member]:
+    """The members in the order of the zip's directory; names and links are not judged here.
+
+    Args:
+        source: the archive's file; it must be seekable.
+        budget: is told of all that comes out.
+
+    Raises:
+        ArchiveError: it is damaged, cut, encrypted, contradicts itself, or is compressed as few can read.
+    """
+    with _open(source, budget) as archive:
+        infos = archive.infolist()
+        for info in infos:
+            _check_entry(info)
+        _check_end(source, archive)
+        _check_layout(source, archive, infos)
+        for info in infos:
+            yield _member(archive, info, budget)
+
+
+class _Capped:
+    """A file of which nobody can read so much at once that it fills the memory: zipfile reads the directory whole."""
+
+    def __init__(self, file: BinaryIO, cap: int) -> None:
+        self._file = file
+        self._cap = cap
+        self.seek = file.seek
+        self.tell = file.tell
+        self.seekable = file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._file.read(min(size, self._cap + 1) if size >= 0 else self._cap + 1)
+        if len(part) > self._cap:
+            raise ArchiveError("its directory is far too large for the files it may hold.", advice=REPACK)
+        return part
+
+
+def _open(source: BinaryIO, budget: Budget) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(_Capped(source, budget.directory_size))
+    except ArchiveError:
+        raise
+    except Exception as error:  # struct.error, UnicodeError, NotImplementedError: whatever a directory can cause
+        raise ArchiveError(f"its directory cannot be read ({printable(str(error))}).", advice=DAMAGED) from error
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    name = quoted(info.orig_filename)
+    if info.flag_bits & ENCRYPTED:
+        raise ArchiveError(f"the member {name} is encrypted.", advice="Pack it without a password.")
+    if info.compress_type not in METHODS:
+        method = RARE_METHODS.get(info.compress_type, str(info.compress_type))
+        raise ArchiveError(f'the member {name} is compressed with method "{method}".', advice=REPACK)
+
+
+def _check_end(source: BinaryIO, archive: zipfile.ZipFile) -> None:
+    expected = END_SIZE + len(archive.comment)
+    end = source.seek(0, 2)
+    source.seek(max(0, end - expected))
+    if source.read(len(END_MAGIC)) != END_MAGIC:
+        raise ArchiveError("there is data after its end.", advice=DAMAGED)
+
+
+def _check_layout(source: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
+    """Members follow each other without overlap or gap, so that nobody reads another content from the same bytes."""
+    spans = sorted(_span(source, info) for info in infos)
+    if not spans or spans[0][0] != 0:
+        raise ArchiveError("it does not begin with its first member.", advice=REPACK)
+    for (_, end, streamed), (start, _, _) in pairwise([*spans, (archive.start_dir, 0, False)]):
+        gap = start - end
+        if gap != 0 and not (streamed and gap in DESCRIPTORS):
+            raise ArchiveError("its members overlap, or have other data between them.", advice=REPACK)
+
+
+def _span(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, int, bool]:
+    """Where a member starts and ends, and whether a data descriptor may follow; its two headers must agree."""
+    inside = 0 <= info.header_offset < source.seek(0, 2)
+    head = _read_at(source, info.header_offset, LOCAL_HEADER.size) if inside else b""
+    if len(head) < LOCAL_HEADER.size or not head.startswith(LOCAL_MAGIC):
+        raise ArchiveError(f"the member {quoted(info.orig_filename)} is not where the directory says.", advice=DAMAGED)
+    _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = LOCAL_HEADER.unpack(head)
+    streamed = bool(info.flag_bits & STREAMED)
+    said = [(crc, info.CRC), (packed, info.compress_size), (size, info.file_size)]
+    agreed = all(local in (true, IN_ZIP64) or (streamed and local == 0) for local, true in said)
+    if not agreed or method != info.compress_type or flags & ENCRYPTED:
+        raise ArchiveError(
+            f"the member {quoted(info.orig_filename)} is described in two ways by the zip's two headers.", advice=REPACK
+        )
+    data = info.header_offset + LOCAL_HEADER.size + name_size + extra_size
+    return info.header_offset, data + info.compress_size, streamed
+
+
+def _read_at(source: BinaryIO, offset: int, size: int) -> bytes:
+    source.seek(offset)
+    return source.read(size)
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Member:
+    def content() -> Iterator[bytes]:
+        return _content(archive, info, budget)
+
+    kind, mode = _kind(info), info.external_attr >> 16
+    return Member(
+        name=info.orig_filename,
+        kind=kind,
+        executable=bool(mode & 0o100),
+        target=_target(content()) if kind == "symlink" else "",
+        content=content if kind == "file" else no_content,
+    )
+
+
+def _kind(info: zipfile.ZipInfo) -> Kind:
+    """The kind by the Unix mode in the external attributes, whatever system the zip says it was made on."""
+    form = stat.S_IFMT(info.external_attr >> 16)
+    if form == stat.S_IFLNK:
+        return "symlink"
+    if form not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise ArchiveError(
+            f"the member {quoted(info.orig_filename)} is a device, fifo or socket.", advice="Pack plain files only."
+        )
+    return "folder" if form == stat.S_IFDIR or info.orig_filename.endswith("/") else "file"
+
+
+def _target(content: Iterator[bytes]) -> str:
+    target = b""
+    for part in content:
+        target += part
+        if len(target) > LONGEST_PATH:
+            break
+    return target[: LONGEST_PATH + 1].decode(errors="surrogateescape")
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Iterator[bytes]:
+    left = info.file_size
+    try:
+        with archive.open(info) as file:
+            while part := file.read(CHUNK):
+                left -= len(part)
+                budget.inflate(len(part))
+                yield part
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error) as error:
+        raise ArchiveError(
+            f"the member {quoted(info.orig_filename)} is damaged ({printable(str(error))}).", advice=DAMAGED
+        ) from error
+    if left:
+        raise ArchiveError(f"the member {quoted(info.orig_filename)} is shorter than it says.", advice=DAMAGED)
