@@ -1,0 +1,1 @@
+"""A release rehearsed on one machine: a simulated GitHub, a throwaway npm registry, and what can go wrong with both."""
