@@ -1,0 +1,57 @@
+"""What a package holds, file by file, and how two packages differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flotilla.packing.names import printable
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """One file of a package.
+
+    Args:
+        mode: 0o755 where somebody may run it, 0o644 otherwise: the rest of a mode is the umask of who packed it.
+        size: bytes.
+        sha256: of the content, in hex.
+    """
+
+    mode: int
+    size: int
+    sha256: str
+
+
+Contents = Mapping[str, FileEntry]
+"""The files of a package by their paths below package/."""
+
+
+def differences(ours: Contents, theirs: Contents) -> tuple[str, ...]:
+    """How the files differ, a line each in plain words, sorted by path; empty where all are the same.
+
+    Args:
+        ours: what is here.
+        theirs: what is there, on the registry.
+    """
+    return tuple(_differences(ours, theirs))
+
+
+def _differences(ours: Contents, theirs: Contents) -> Iterator[str]:
+    for path in sorted({*ours, *theirs}):
+        here, there = ours.get(path), theirs.get(path)
+        if here is None or there is None:
+            yield f"{printable(path)}: {'only here' if there is None else 'only there'}"
+        elif (how := _difference(here, there)) is not None:
+            yield f"{printable(path)}: {how}"
+
+
+def _difference(here: FileEntry, there: FileEntry) -> str | None:
+    if here.size != there.size:
+        return f"{here.size} bytes here, {there.size} there"
+    if here.sha256 != there.sha256:
+        digests = f"sha256 {here.sha256[:12]}… here, {there.sha256[:12]}… there"
+        return f"{here.size} bytes in both, but other content ({digests})"
+    if here.mode != there.mode:
+        return f"mode {here.mode:o} here, {there.mode:o} there"
+    return None
