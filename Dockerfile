@@ -1,0 +1,34 @@
+# The image of all four actions: Python, the library, node and npm, and nothing else that could be of use to anyone
+# who got into it. It builds with the classic builder and with BuildKit, for amd64 and arm64.
+
+FROM node:24.19.0-trixie-slim AS node
+
+FROM python:3.13.15-slim-trixie AS library
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN python3 -m venv /opt/flotilla \
+    && /opt/flotilla/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement /tmp/runtime.txt \
+    && /opt/flotilla/bin/pip uninstall --quiet --yes pip
+# The library is plain Python: copied in, it needs no build tool, whose hash would be one more to trust.
+COPY lib/flotilla /opt/flotilla/lib/python3.13/site-packages/flotilla
+RUN /opt/flotilla/bin/python -m compileall -q /opt/flotilla/lib/python3.13/site-packages/flotilla
+
+FROM python:3.13.15-slim-trixie
+# No pip, no apt, no dpkg, no program that runs as another user. dpkg's records stay: scanners read them.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr/local/lib/python3.13/ensurepip \
+        /usr/bin/apt* /usr/lib/apt /usr/bin/dpkg* /usr/sbin/dpkg* /var/lib/apt /var/cache/apt \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
+COPY --from=library /opt/flotilla /opt/flotilla
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
+    && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
+    && node --version \
+    && npm --version \
+    && /opt/flotilla/bin/python -IB -c "import flotilla"
+LABEL org.opencontainers.image.title="flotilla" \
+      org.opencontainers.image.description="Releases families of npm packages that carry prebuilt native binaries" \
+      org.opencontainers.image.licenses="MIT"
+# The working directory is the consumer's workspace: isolated (-I), Python takes no module and no variable from there;
+# it writes no bytecode (-B), and each line reaches the log at once (-u).
+ENTRYPOINT ["/opt/flotilla/bin/python", "-IBu", "-m", "flotilla"]

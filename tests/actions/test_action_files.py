@@ -1,0 +1,103 @@
+"""Each action.yml and its README say the same, and what GitHub asks of an action file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+JOBS = {
+    "action-release": "release",
+    "action-publish-platform": "publish-platform",
+    "action-publish-dev": "publish-dev",
+    "action-publish-meta": "publish-meta",
+}
+COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run"}
+PUBLISH = {"dist-tag", "provenance", "staged", "pause-seconds", "timeout-minutes"}
+INPUTS = {
+    "action-release": COMMON | {"phase", "commit", "run-id", "timeout-minutes", "draft"},
+    "action-publish-platform": COMMON | PUBLISH | {"platform", "run-id"},
+    "action-publish-dev": COMMON | PUBLISH | {"run-id"},
+    "action-publish-meta": COMMON | PUBLISH,
+}
+REQUIRED = {
+    "action-release": {"version"},
+    "action-publish-platform": {"version", "platform", "run-id"},
+    "action-publish-dev": {"version", "run-id"},
+    "action-publish-meta": {"version"},
+}
+RELEASE_OUTPUTS = {"version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "release-id"}
+OUTPUTS = {
+    "action-release": RELEASE_OUTPUTS | {"release-url", "checksums", "ledger"},
+    "action-publish-platform": {"packages", "ledger"},
+    "action-publish-dev": {"packages", "ledger"},
+    "action-publish-meta": {"packages", "ledger"},
+}
+
+each_action = pytest.mark.parametrize("action", JOBS)
+
+
+def read_action(action: str) -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / action / "action.yml").read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def read_table(action: str, heading: str) -> list[tuple[str, ...]]:
+    """The cells of the table under a heading of an action's README, without its head."""
+    readme = (ROOT / action / "README.md").read_text(encoding="utf-8")
+    section = readme.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return [tuple(cell.strip().replace(r"\|", "|") for cell in row) for row in rows[2:]]
+
+
+def shown_default(one: dict[str, Any]) -> str:
+    if one.get("required"):
+        return "required"
+    return f"`{one['default']}`" if one["default"] else "empty"
+
+
+@each_action
+def test_the_readme_lists_every_input_with_its_default_and_meaning(action: str) -> None:
+    declared = [
+        (f"`{name}`", shown_default(one), one["description"]) for name, one in read_action(action)["inputs"].items()
+    ]
+    assert read_table(action, "Inputs") == declared
+
+
+@each_action
+def test_the_readme_lists_every_output_with_its_meaning(action: str) -> None:
+    declared = [(f"`{name}`", one["description"]) for name, one in read_action(action)["outputs"].items()]
+    assert read_table(action, "Outputs") == declared
+
+
+@each_action
+def test_the_inputs_and_outputs_are_those_of_the_contract(action: str) -> None:
+    document = read_action(action)
+    assert set(document["inputs"]) == INPUTS[action]
+    assert set(document["outputs"]) == OUTPUTS[action]
+    assert {name for name, one in document["inputs"].items() if one.get("required")} == REQUIRED[action]
+
+
+@each_action
+def test_every_action_runs_its_job_in_the_one_image(action: str) -> None:
+    assert read_action(action)["runs"] == {"using": "docker", "image": "../Dockerfile", "args": [JOBS[action]]}
+
+
+@each_action
+def test_every_action_can_be_told_apart_on_the_marketplace(action: str) -> None:
+    document = read_action(action)
+    assert document["branding"]["icon"]
+    assert len({read_action(other)["name"] for other in JOBS}) == len(JOBS)
+    assert len({read_action(other)["branding"]["icon"] for other in JOBS}) == len(JOBS)
+
+
+@each_action
+def test_no_default_is_a_secret_but_the_jobs_own_token(action: str) -> None:
+    defaults = {name: one.get("default", "") for name, one in read_action(action)["inputs"].items()}
+    assert {name for name, default in defaults.items() if "${{" in default} == {"github-token"}
+    assert defaults["npm-token"] == ""
