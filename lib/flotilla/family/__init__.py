@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flotilla.family.config import parse_config
+from flotilla.family.family import Family
 from flotilla.family.model import (
     Ci,
     Config,
@@ -16,11 +18,13 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
+from flotilla.family.versions import dist_tag_fault, parse_version
 
 __all__ = [
     "Ci",
     "Config",
     "DevSpec",
+    "Family",
     "Limits",
     "Need",
     "Package",
@@ -30,4 +34,7 @@ __all__ = [
     "PublishSpec",
     "ReleaseSpec",
     "Variant",
+    "dist_tag_fault",
+    "parse_config",
+    "parse_version",
 ]

@@ -1,0 +1,199 @@
+"""What can only be seen once a config is put together: names that clash, paths that leave, tags that git refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from flotilla.family.findings import Finding, Path
+from flotilla.family.model import Config, Need, Package, PackageSpec
+from flotilla.family.names import artifact_faults, folder_faults, package_name_faults, tag_faults
+from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
+from flotilla.family.placeholders import PLACEHOLDER
+from flotilla.family.words import did_you_mean, shown
+
+T = TypeVar("T")
+
+Check = Callable[[Config, str], Iterator[Finding]]
+Checks = tuple[tuple[tuple[str, ...], Check], ...]
+MOST_NAMED = 4
+
+
+def family_findings(config: Config, version: str, *, unfit: Collection[str] = ()) -> list[Finding]:
+    """What is wrong with a config at a version.
+
+    Args:
+        config: the config; its unfit sections may hold anything that is well formed.
+        version: a semantic version.
+        unfit: sections that have faults of their own, so that nothing is said about what depends on them.
+    """
+    findings = _found(ROOTS, config, version, unfit)
+    spoilt = {section for finding in findings if (section := finding.section)}
+    return [*findings, *_found(REST, config, version, {*unfit, *spoilt})]
+
+
+def _found(checks: Checks, config: Config, version: str, unfit: Collection[str]) -> list[Finding]:
+    fit = [check for sections, check in checks if not set(sections) & set(unfit)]
+    return [finding for check in fit for finding in check(config, version)]
+
+
+def _family(config: Config, _version: str) -> Iterator[Finding]:
+    yield from (Finding(path=("family",), text=fault) for fault in package_name_faults(config.family))
+
+
+def _access(config: Config, _version: str) -> Iterator[Finding]:
+    if config.publish.access == "restricted" and not config.family.startswith("@"):
+        text = f"npm restricts scoped packages only; {shown(config.family)} has no scope."
+        yield Finding(path=("publish", "access"), text=text)
+
+
+def _dev_source(config: Config, _version: str) -> Iterator[Finding]:
+    dev = config.packages.dev
+    if dev is None:
+        return
+    known = {
+        "platform": (dev.from_platform, tuple(platform.name for platform in config.platforms)),
+        "variant": (dev.from_variant, tuple(variant.name for variant in config.variants)),
+    }
+    for key, (name, names) in known.items():
+        if name not in names:
+            text = f"the family has no {key} {shown(name)}; {did_you_mean(name, tuple(filter(None, names)))}"
+            yield Finding(path=("packages", "dev", "from", key), text=text)
+
+
+def _licenses(config: Config, _version: str) -> Iterator[Finding]:
+    without = [variant.name for variant in config.variants if variant.license is None]
+    for path, template in _templates(config):
+        if without and "license" in PLACEHOLDER.findall(template):
+            whose = f"the variant {shown(without[0])}" if without[0] else "a family without variants"
+            yield Finding(path=path, text=f"{{license}} has no value: {whose} has no license.")
+
+
+def _templates(config: Config) -> Iterator[tuple[Path, str]]:
+    yield ("ci", "artifact"), config.ci.artifact
+    for kind, spec in vars(config.packages).items():
+        if isinstance(spec, PackageSpec):
+            yield ("packages", kind, "name"), spec.name
+            yield ("packages", kind, "template"), spec.template or ""
+
+
+def _tag(config: Config, version: str) -> Iterator[Finding]:
+    path = ("release", "tag")
+    yield from (Finding(path=path, text=fault) for fault in tag_faults(tag_of(config, version)))
+    if "{version}" not in config.release.tag:
+        yield Finding(path=path, text="the tag needs {version}, or all versions would have the same.")
+
+
+def _notes(config: Config, version: str) -> Iterator[Finding]:
+    notes = notes_of(config, version)
+    faults = folder_faults(notes) if notes is not None else []
+    yield from (Finding(path=("release", "notes"), text=fault) for fault in faults)
+
+
+def _package_names(config: Config, version: str) -> Iterator[Finding]:
+    packages = _all_packages(config, version)
+    yield from _first_of_each_kind(packages, config, "name", lambda package: package_name_faults(package.name))
+    yield from _first_of_each_kind(
+        packages, config, "template", lambda p: folder_faults(p.template) if p.template else []
+    )
+
+
+def _all_packages(config: Config, version: str) -> list[Package]:
+    dev = dev_package(config, version)
+    return [*platform_packages(config, version), *([dev] if dev else []), *meta_packages(config, version)]
+
+
+def _first_of_each_kind(
+    packages: Iterable[Package], config: Config, key: str, faults_of: Callable[[Package], list[str]]
+) -> Iterator[Finding]:
+    """The faults of the first package of a kind that has some: its siblings' have the same cause."""
+    faulty = [(package, faults) for package in packages if (faults := faults_of(package))]
+    for kind in dict.fromkeys(package.kind for package, _faults in faulty):
+        of_kind = [(package, faults) for package, faults in faulty if package.kind == kind]
+        package, faults = of_kind[0]
+        more = f" ({len(of_kind) - 1} more packages like it.)" if of_kind[1:] else ""
+        path, instead = ("packages", kind, key), _origin(package, config)
+        yield from (Finding(path=path, instead=instead, text=fault + more) for fault in faults)
+
+
+def _origin(package: Package, config: Config) -> Path:
+    """Where the platform or variant stands that a package with a default name has its name from."""
+    if package.kind == "platform" and package.platform:
+        return ("platforms", config.platforms.index(package.platform))
+    return ("variants", config.variants.index(package.variant)) if package.variant else ("family",)
+
+
+def _same_names(config: Config, version: str) -> Iterator[Finding]:
+    groups = _clashing(_all_packages(config, version), lambda package: package.name)
+    if groups:
+        clash, *more = groups
+        path, instead = ("packages", clash[-1].kind, "name"), _origin(clash[-1], config)
+        advice = _apart(clash, config.packages.platform.name, ("platform", "suffix"))
+        text = f"{len(clash)} packages would be named {shown(clash[0].name)}: {_called(clash)}; {advice}{_and(more)}"
+        yield Finding(path=path, instead=instead, text=text)
+
+
+def _same_artifacts(config: Config, version: str) -> Iterator[Finding]:
+    path = ("ci", "artifact")
+    found = needs(config, version)
+    wrong = next((faults for need in found if (faults := artifact_faults(need.artifact))), [])
+    yield from (Finding(path=path, text=fault) for fault in wrong)
+    groups = _clashing(found, lambda need: need.artifact)
+    if groups:
+        clash, *more = groups
+        advice = _apart(clash, config.ci.artifact, ("build", "variant"))
+        text = (
+            f"{len(clash)} artifacts would be named {shown(clash[0].artifact)}: {_called(clash)}; {advice}{_and(more)}"
+        )
+        yield Finding(path=path, text=text)
+
+
+def _clashing(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return [group for group in groups.values() if group[1:]]
+
+
+def _called(items: Sequence[Package | Need]) -> str:
+    named = [_words_for(item) for item in items[:MOST_NAMED]]
+    return ", ".join([*named, "…"] if items[MOST_NAMED:] else named)
+
+
+def _words_for(item: Package | Need) -> str:
+    platform = item.platform.name if item.platform and not (isinstance(item, Package) and item.kind == "dev") else ""
+    variant = item.variant.name if item.variant else ""
+    kind = f"the {item.kind} package" if isinstance(item, Package) and item.kind != "platform" else ""
+    return " ".join(filter(None, (kind, platform, variant)))
+
+
+def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str]) -> str:
+    """What would tell clashing things apart: the placeholder that the template lacks."""
+    if len({item.kind for item in clash if isinstance(item, Package)}) > 1:
+        return "give one of them another name."
+    of_platform, of_variant = words
+    used = PLACEHOLDER.findall(template)
+    if len({item.platform for item in clash}) > 1:
+        known = f"platforms[].{of_platform}" if of_platform in used else f"{{{of_platform}}}"
+        return f"each platform needs its own: {'look at' if of_platform in used else 'add'} {known}."
+    return f"each variant needs its own: {'look at' if of_variant in used else 'add'} {{{of_variant}}}."
+
+
+def _and(more: Sequence[object]) -> str:
+    return f" ({len(more)} more names like it.)" if more else ""
+
+
+# Each check with the sections that it needs to be sound. What the first ones find would show again in the others.
+ROOTS: Checks = (
+    (("family",), _family),
+    (("variants", "packages", "ci"), _licenses),
+)
+REST: Checks = (
+    (("family", "publish"), _access),
+    (("platforms", "variants", "packages"), _dev_source),
+    (("family", "release"), _tag),
+    (("family", "release"), _notes),
+    (("family", "platforms", "variants", "packages", "release"), _package_names),
+    (("family", "platforms", "variants", "packages", "release"), _same_names),
+    (("family", "platforms", "variants", "ci", "release"), _same_artifacts),
+)

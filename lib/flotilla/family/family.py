@@ -1,0 +1,84 @@
+"""A family at one version: every package, artifact, tag and dist-tag of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from flotilla.errors import InputError, RegistryError
+from flotilla.family.checks import family_findings
+from flotilla.family.model import Config, Need, Package
+from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
+from flotilla.family.versions import default_dist_tag, is_prerelease, parse_version, parsed_version
+from flotilla.family.words import did_you_mean, shown
+
+
+class Family:
+    """A Config at one version.
+
+    Args:
+        config: the family's file.
+        version: a semantic version; a leading v is dropped.
+
+    Raises:
+        InputError: npm would not take the version, or a name made from it is not fit.
+    """
+
+    def __init__(self, config: Config, version: str) -> None:
+        self.config = config
+        self.version = parse_version(version)
+        self.tag = tag_of(config, self.version)
+        self.prerelease = is_prerelease(self.version)
+        self.default_dist_tag = default_dist_tag(self.version)
+        if faults := [finding.text for finding in family_findings(config, self.version)]:
+            raise InputError(faults, advice=f"Correct flotilla.yml, or choose another version than {self.version}.")
+
+    @cached_property
+    def packages(self) -> tuple[Package, ...]:
+        """The platform packages, platform by platform; the dev package; the meta packages."""
+        dev = (self.dev,) if self.dev else ()
+        return (*platform_packages(self.config, self.version), *dev, *self.metas)
+
+    @cached_property
+    def dev(self) -> Package | None:
+        """The package with the headers, None where the family has none."""
+        return dev_package(self.config, self.version)
+
+    @cached_property
+    def metas(self) -> tuple[Package, ...]:
+        """The packages that users install, one a variant."""
+        return meta_packages(self.config, self.version)
+
+    @cached_property
+    def artifacts(self) -> tuple[Need, ...]:
+        """The artifacts that the CI run must have, one for each platform and variant."""
+        return needs(self.config, self.version)
+
+    @property
+    def notes(self) -> str | None:
+        """The file with the release's notes, relative to the repository; None where GitHub is to generate them."""
+        return notes_of(self.config, self.version)
+
+    def of_platform(self, name: str) -> tuple[Package, ...]:
+        """The packages of one platform, by its name.
+
+        Raises:
+            InputError: the family has no such platform.
+        """
+        names = tuple(platform.name for platform in self.config.platforms)
+        if name not in names:
+            raise InputError(
+                f"The family {self.config.family} has no platform {shown(name)}; {did_you_mean(name, names)}",
+                advice="Give the platform as flotilla.yml names it.",
+            )
+        return tuple(p for p in self.packages if p.kind == "platform" and p.platform and p.platform.name == name)
+
+    def below(self, latest: str) -> bool:
+        """Whether this version is lower than that one, which the registry calls latest.
+
+        Raises:
+            RegistryError: that one is no version.
+        """
+        other, this = parsed_version(latest), parsed_version(self.version)
+        if other is None or this is None:
+            raise RegistryError(f"The registry's latest version is {shown(latest)}, which is not a semantic version.")
+        return this < other

@@ -1,0 +1,103 @@
+"""The packages, artifacts and tag of a config at one version."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from flotilla.family.model import Config, Kind, Need, Package, PackageSpec, Platform, Variant
+from flotilla.family.placeholders import family_values, platform_values, rendered, variant_values
+
+
+def tag_of(config: Config, version: str) -> str:
+    """The tag of a version."""
+    return rendered(config.release.tag, family_values(config.family) | {"version": version})
+
+
+def notes_of(config: Config, version: str) -> str | None:
+    """The file with the release's notes, relative to the repository; None where GitHub is to generate them."""
+    notes = config.release.notes
+    return None if notes == "generate" else posixpath.normpath(rendered(notes, _release_values(config, version)))
+
+
+def platform_packages(config: Config, version: str) -> tuple[Package, ...]:
+    """The packages with the binaries, platform by platform."""
+    spec = config.packages.platform
+    return tuple(
+        _package(
+            "platform",
+            spec,
+            _values(config, version, variant, platform),
+            need=_need(config, version, platform, variant),
+        )
+        for platform, variant in _pairs(config)
+    )
+
+
+def dev_package(config: Config, version: str) -> Package | None:
+    """The package with the headers, None where the family has none."""
+    spec = config.packages.dev
+    if spec is None:
+        return None
+    # A name that is none of the family's is a fault of its own; the first stands in while the others are looked for.
+    platform = next((p for p in config.platforms if p.name == spec.from_platform), config.platforms[0])
+    variant = next((v for v in config.variants if v.name == spec.from_variant), config.variants[0])
+    return _package("dev", spec, _values(config, version, variant), need=_need(config, version, platform, variant))
+
+
+def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
+    """The packages that users install, one a variant."""
+    return tuple(_meta(config, version, variant) for variant in config.variants)
+
+
+def needs(config: Config, version: str) -> tuple[Need, ...]:
+    """The artifacts that the CI run must have, one for each platform and variant."""
+    return tuple(_need(config, version, platform, variant) for platform, variant in _pairs(config))
+
+
+def _pairs(config: Config) -> Iterator[tuple[Platform, Variant]]:
+    return ((platform, variant) for platform in config.platforms for variant in config.variants)
+
+
+def _release_values(config: Config, version: str) -> dict[str, str]:
+    return family_values(config.family) | {"version": version, "tag": tag_of(config, version)}
+
+
+def _values(config: Config, version: str, variant: Variant, platform: Platform | None = None) -> dict[str, str]:
+    own = platform_values(platform) if platform else {}
+    return {**_release_values(config, version), **variant_values(variant), **own}
+
+
+def _need(config: Config, version: str, platform: Platform, variant: Variant) -> Need:
+    name = rendered(config.ci.artifact, _values(config, version, variant, platform))
+    return Need(artifact=name, platform=platform, variant=variant)
+
+
+def _meta(config: Config, version: str, variant: Variant) -> Package:
+    name = config.packages.platform.name
+    pins = tuple(rendered(name, _values(config, version, variant, platform)) for platform in config.platforms)
+    return _package("meta", config.packages.meta, _values(config, version, variant), variant=variant, depends_on=pins)
+
+
+def _package(
+    kind: Kind,
+    spec: PackageSpec,
+    values: Mapping[str, str],
+    *,
+    need: Need | None = None,
+    variant: Variant | None = None,
+    depends_on: tuple[str, ...] = (),
+) -> Package:
+    return Package(
+        kind=kind,
+        name=rendered(spec.name, values),
+        version=values["version"],
+        platform=need.platform if need else None,
+        variant=need.variant if need else variant,
+        artifact=need.artifact if need else None,
+        template=None if spec.template is None else posixpath.normpath(rendered(spec.template, values)),
+        files=spec.files,
+        executables=spec.executables,
+        placeholders=values,
+        depends_on=depends_on,
+    )

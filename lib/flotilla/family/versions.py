@@ -1,0 +1,95 @@
+"""Versions and dist-tags, as npm takes them."""
+
+from __future__ import annotations
+
+import re
+
+from semver import Version
+
+from flotilla.errors import InputError
+from flotilla.family.words import shown
+
+LONGEST_VERSION = 256
+LARGEST_NUMBER = 2**53 - 1
+# Source: node-semver, XRANGEPLAIN and TILDE, of which a dist-tag's characters allow these forms.
+RANGE = re.compile(
+    r"~?v*(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:-?[0-9A-Za-z.-]+)?)?)?"
+)
+# What encodeURIComponent leaves as it is (npm-package-arg takes no other tag).
+TAG = re.compile(r"[A-Za-z0-9_.!~*'()-]+")
+NEXT = "next"
+LATEST = "latest"
+
+
+def parse_version(text: str) -> str:
+    """The version that an input names, without its leading v.
+
+    Raises:
+        InputError: npm would not take it as it stands.
+    """
+    version = text.removeprefix("v")
+    if fault := version_fault(version):
+        raise InputError(f"The version {shown(text)} {fault}", advice="Give a version such as 1.2.3 or 1.2.3-beta.1.")
+    return version
+
+
+def version_fault(version: str) -> str | None:
+    """Why npm would not take this version as it stands, None where it would."""
+    if len(version) > LONGEST_VERSION:
+        return f"has {len(version)} characters; npm takes {LONGEST_VERSION}."
+    parsed = parsed_version(version)
+    if parsed is None:
+        return _no_semver(version)
+    if parsed.build is not None:
+        return f"has build metadata (+{parsed.build[:40]}), which npm drops: two of them would be one version there."
+    if max(parsed.major, parsed.minor, parsed.patch) > LARGEST_NUMBER:
+        return f"has a number above {LARGEST_NUMBER}, the largest that npm reads."
+    return None
+
+
+def parsed_version(version: str) -> Version | None:
+    """A semantic version, None where it is not one."""
+    # Version.parse takes a trailing line break and any script's digits.
+    if not version.isascii() or not version.isprintable() or len(version) > LONGEST_VERSION:
+        return None
+    try:
+        return Version.parse(version)
+    except ValueError:
+        return None
+
+
+def _no_semver(version: str) -> str:
+    if not version:
+        return "is empty."
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", version):
+        return f"has too few numbers; a semantic version has three: {version}{'.0' * (2 - version.count('.'))}."
+    if re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+[A-Za-z].*", version):
+        return "lacks the hyphen before its prerelease part."
+    return "is not a semantic version (semver.org)."
+
+
+def is_prerelease(version: str) -> bool:
+    """Whether a version has a prerelease part."""
+    parsed = parsed_version(version)
+    return parsed is not None and parsed.prerelease is not None
+
+
+def default_dist_tag(version: str) -> str:
+    """The tag latest for a stable version; for a prerelease its first identifier if that is a fit word, else next."""
+    parsed = parsed_version(version)
+    if parsed is None or parsed.prerelease is None:
+        return LATEST
+    first = parsed.prerelease.split(".")[0]
+    fit = first.isalpha() and first.lower() != LATEST and dist_tag_fault(first) is None
+    return first if fit else NEXT
+
+
+def dist_tag_fault(tag: str) -> str | None:
+    """Why npm would not take this dist-tag, None where it would."""
+    if not TAG.fullmatch(tag):
+        return f"the dist-tag {shown(tag)} may hold letters, digits, hyphens, dots and underscores only."
+    if RANGE.fullmatch(tag):
+        return f"the dist-tag {shown(tag)} reads as a version, and npm refuses it; add a word: release-{tag}."
+    if tag[0] in "-.~":
+        return f"the dist-tag {shown(tag)} may not begin with {tag[0]}."
+    return None

@@ -1,0 +1,154 @@
+"""The words of flotilla.yml, each by itself: platforms, placeholders, patterns, what is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flotilla.family.building import as_words
+from flotilla.family.document import Document
+from flotilla.family.findings import Finding, Path
+from flotilla.family.names import folder_faults, path_faults
+from flotilla.family.placeholders import ALL, FAMILY, RELEASE, VARIANT, placeholder_faults, placeholders_in_pattern
+from flotilla.family.platforms import Words, read_name, word_faults
+from flotilla.family.words import shown
+
+OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
+TEMPLATES: Mapping[Path, tuple[str, ...]] = {
+    ("ci", "artifact"): ALL,
+    ("packages", "platform", "name"): ALL,
+    ("packages", "platform", "template"): ALL,
+    ("packages", "dev", "name"): OF_VARIANT,
+    ("packages", "dev", "template"): OF_VARIANT,
+    ("packages", "meta", "name"): OF_VARIANT,
+    ("packages", "meta", "template"): OF_VARIANT,
+    ("release", "tag"): (*FAMILY, "version"),
+    ("release", "notes"): (*FAMILY, *RELEASE),
+}
+FOLDERS: tuple[Path, ...] = tuple(path for path in TEMPLATES if path[-1] == "template")
+PATTERNS: tuple[Path, ...] = (
+    ("ci", "archive"),
+    ("packages", "platform", "files"),
+    ("packages", "platform", "executables"),
+    ("packages", "dev", "files"),
+    ("packages", "dev", "executables"),
+    ("release", "assets"),
+)
+
+
+def word_findings(document: Document) -> Iterator[Finding]:
+    """What is wrong with single words; whatever else has the wrong shape is left to the schema."""
+    yield from _platform_findings(document)
+    yield from _variant_findings(document)
+    yield from _template_findings(document)
+    yield from _pattern_findings(document)
+
+
+def _platform_findings(document: Document) -> Iterator[Finding]:
+    items = _list(document, ("platforms",))
+    for index, item in enumerate(items):
+        yield from platform_findings(item, ("platforms", index))
+    names: dict[Path, str | None] = {("platforms", index): _name(item) for index, item in enumerate(items)}
+    yield from _twice(document, names, "the platform")
+
+
+def platform_findings(item: object, path: Path) -> Iterator[Finding]:
+    """What is wrong with the words of one platform, a word or a mapping."""
+    if isinstance(item, str):
+        yield from (Finding(path=path, text=fault) for fault in read_name(item)[1])
+    elif isinstance(item, dict) and isinstance(item.get("name"), str):
+        given = {key: as_words(item[key]) for key in ("os", "cpu", "libc") if key in item}
+        wrong = [
+            Finding(path=(*path, key), text=fault) for key, words in given.items() for fault in word_faults(key, words)
+        ]
+        yield from wrong or _name_and_fields(item["name"], given, item.get("glibc"), path)
+
+
+def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
+    words, faults = read_name(name)
+    if "cpu" in given and ("os" in given or given["cpu"] == ("wasm32",)):
+        faults = []
+    yield from (Finding(path=(*path, "name"), text=f"{fault} Or give os and cpu beside it.") for fault in faults)
+    if not faults:
+        yield from _contradictions(name, words or Words(), given, path)
+        yield from _libc_findings(words or Words(), given, glibc, path)
+
+
+def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]], path: Path) -> Iterator[Finding]:
+    said = {"os": words.os, "cpu": words.cpu, "libc": words.libc}
+    for key, own in given.items():
+        if missing := [word for word in said[key] if word not in own]:
+            text = f"{key} is {', '.join(own)}, but the name {shown(name)} says {missing[0]}; change one of them."
+            yield Finding(path=(*path, key), text=text)
+
+
+def _libc_findings(words: Words, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
+    linux = "linux" in given.get("os", words.os)
+    libc = given.get("libc", words.libc)
+    if "libc" in given and not linux:
+        yield Finding(path=(*path, "libc"), text="npm knows a libc on linux only; leave it out.", on_key=True)
+    if glibc is not None and (not linux or "musl" in libc):
+        text = "a glibc version means something only for linux with glibc; leave it out."
+        yield Finding(path=(*path, "glibc"), text=text, on_key=True)
+
+
+def _variant_findings(document: Document) -> Iterator[Finding]:
+    items = _list(document, ("variants",))
+    names: dict[Path, str | None] = {("variants", index): _name(item) for index, item in enumerate(items)}
+    twice = list(_twice(document, names, "the variant"))
+    suffixes: dict[Path, str | None] = {("variants", i): _suffix(item, i) for i, item in enumerate(items)}
+    yield from twice or _twice(document, suffixes, "the suffix")
+
+
+def _suffix(item: object, index: int) -> str | None:
+    if not isinstance(item, dict):
+        return None
+    name = _name(item)
+    default = "" if not index else f"-{name}" if name is not None else None
+    suffix = item.get("suffix", default)
+    return suffix if isinstance(suffix, str) else None
+
+
+def _name(item: object) -> str | None:
+    name = item.get("name") if isinstance(item, dict) else item
+    return name if isinstance(name, str) else None
+
+
+def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> Iterator[Finding]:
+    first: dict[str, Path] = {}
+    for path, word in words.items():
+        if word is not None and first.setdefault(word.lower(), path) != path:
+            line = document.place(first[word.lower()]).line
+            yield Finding(path=path, text=f"{what} {shown(word)} is here twice; it stands in line {line} already.")
+
+
+def _template_findings(document: Document) -> Iterator[Finding]:
+    for path, available in TEMPLATES.items():
+        if (text := _text(document, path)) is not None:
+            faults = placeholder_faults(text, available)
+            faults += folder_faults(text) if path in FOLDERS and not faults else []
+            yield from (Finding(path=path, text=fault) for fault in faults)
+
+
+def _pattern_findings(document: Document) -> Iterator[Finding]:
+    for path in PATTERNS:
+        single = _text(document, path)
+        items = {path: single} if single is not None else dict(_texts(document, path))
+        for where, pattern in items.items():
+            faults = [*path_faults(pattern), *placeholders_in_pattern(pattern)]
+            yield from (Finding(path=where, text=fault) for fault in faults)
+
+
+def _texts(document: Document, path: Path) -> Iterator[tuple[Path, str]]:
+    for index, item in enumerate(_list(document, path)):
+        if isinstance(item, str):
+            yield (*path, index), item
+
+
+def _text(document: Document, path: Path) -> str | None:
+    value = document.at(path)
+    return value if isinstance(value, str) and value else None
+
+
+def _list(document: Document, path: Path) -> Sequence[object]:
+    value = document.at(path)
+    return value if isinstance(value, list) else ()
