@@ -1,0 +1,206 @@
+"""The npm command: each call in a private folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from flotilla.errors import InputError, RegistryError
+from flotilla.npm.address import registry_url
+from flotilla.npm.command import (
+    ID_TOKEN_BEARER,
+    configured_environment,
+    npmrc,
+    private_environment,
+    publish_arguments,
+    publish_environment,
+    stage_list_arguments,
+)
+from flotilla.npm.decisions import Staged
+from flotilla.npm.redaction import plain, redact
+from flotilla.npm.reply import NpmAnswer, parse_answer, parse_staged
+from flotilla.npm.request import PublishRequest, Token
+
+# `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
+OLDEST = (11, 17, 0)
+SMALL_CALL = 120.0
+REQUEST_TIMEOUT = 300.0
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Npm:
+    """The npm CLI.
+
+    Args:
+        executable: npm, or node and the path of npm-cli.js.
+        environment: the job's; of it npm gets what it needs.
+        run: runs a command as `run_group` does.
+    """
+
+    def __init__(
+        self, *, executable: tuple[str, ...] = ("npm",), environment: Mapping[str, str], run: Run | None = None
+    ) -> None:
+        self._executable = executable
+        self._environment = dict(environment)
+        self._run = run or run_group
+
+    def version(self) -> str:
+        """The version of npm.
+
+        Raises:
+            RegistryError: npm is missing, broken or older than 11.17.
+        """
+        with _private_folder() as folder:
+            environment = private_environment(self._environment, folder=folder)
+            said = self._small(["--version"], environment=environment, folder=folder)
+        found = re.match(r"(\d+)\.(\d+)\.(\d+)", said)
+        if not found:
+            raise RegistryError(
+                f'npm --version printed "{plain(said, longest=80)}".', advice="Install npm 11.17 or newer."
+            )
+        if tuple(map(int, found.groups())) < OLDEST:
+            raise RegistryError(
+                f"npm is {said}; flotilla needs 11.17 or newer.", advice="Install it: npm install -g npm@latest"
+            )
+        return said
+
+    def configured_registry(self, folder: Path) -> str:
+        """The registry that npm is configured for in a folder of the consumer's, with a slash at its end."""
+        environment = configured_environment(self._environment)
+        said = self._small(["config", "get", "registry"], environment=environment, folder=folder)
+        try:
+            return registry_url(said.splitlines()[-1] if said else "")
+        except InputError as error:
+            raise RegistryError(
+                f'npm is configured for the registry "{plain(said, longest=200)}", which is no http(s) URL.',
+                advice="Give the input registry, or correct .npmrc.",
+            ) from error
+
+    def publish(self, request: PublishRequest, *, timeout: float, sigstore_token: str = "") -> NpmAnswer:
+        """Sends one tarball; npm's refusal is an answer, not an error.
+
+        Args:
+            request: what to publish.
+            timeout: seconds after which npm and all that it started is killed.
+            sigstore_token: the job's id-token for sigstore, where a token publishes with provenance.
+        """
+        with _private_folder() as folder:
+            environment = publish_environment(self._environment, request, folder=folder, sigstore_token=sigstore_token)
+            _write_credential(folder, request)
+            arguments = publish_arguments(
+                request, tarball=_place(request.tarball, folder), timeout=min(REQUEST_TIMEOUT, timeout)
+            )
+            status, stdout, stderr = self._outcome(arguments, environment, folder, timeout)
+            observed = folder / "answers"
+            return parse_answer(
+                exit_status=status,
+                stdout=stdout,
+                stderr=stderr,
+                observed=observed.read_text("utf-8", "replace") if observed.exists() else "",
+                secrets=self._secrets(request, sigstore_token),
+            )
+
+    def staged(self, request: PublishRequest) -> tuple[Staged, ...]:
+        """What is staged of this package; nothing where the credential may not look (an id-token never may)."""
+        if not isinstance(request.credential, Token):
+            return ()
+        with _private_folder() as folder:
+            environment = private_environment(self._environment, folder=folder)
+            _write_credential(folder, request)
+            arguments = stage_list_arguments(request.name, registry=request.registry)
+            status, stdout, _ = self._outcome(arguments, environment, folder, SMALL_CALL)
+        return tuple(
+            Staged(id=str(item["id"]), version=str(item["version"]), shasum=str(item.get("shasum", "")))
+            for item in (parse_staged(stdout) if status == 0 else [])
+            if item.get("packageName") == request.name and "id" in item and "version" in item
+        )
+
+    def _outcome(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float
+    ) -> tuple[int | None, str, str]:
+        argv = [*self._executable, *arguments]
+        try:
+            done = self._run(argv, env=environment, cwd=folder, timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            return None, _text(late.stdout), _text(late.stderr)
+        except OSError as error:
+            raise _missing(error) from error
+        return done.returncode, done.stdout, done.stderr
+
+    def _small(self, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> str:
+        status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
+        if status != 0:
+            raise RegistryError(
+                f"npm {' '.join(arguments)} failed: {plain(redact(stderr), longest=300) or 'it did not end'}",
+                advice="Check npm's installation and .npmrc.",
+            )
+        return plain(stdout)
+
+    def _secrets(self, request: PublishRequest, sigstore_token: str) -> tuple[str, ...]:
+        given = request.credential.value if isinstance(request.credential, Token) else ""
+        return given, sigstore_token, self._environment.get(ID_TOKEN_BEARER, "")
+
+
+def run_group(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
+
+    `subprocess.run` would kill npm alone, and where npm is a wrapper the node below it would go on publishing.
+    """
+    with subprocess.Popen(
+        argv,
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="flotilla-npm-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+def _write_credential(folder: Path, request: PublishRequest) -> None:
+    if isinstance(request.credential, Token):
+        handle = os.open(folder / "npmrc", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(npmrc(request.registry, request.credential.value))
+
+
+def _place(tarball: Path, folder: Path) -> str:
+    """Links the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
+
+    npm writes the tarball's absolute path into the public manifest (`_resolved`). By /proc/self/cwd it is the same
+    everywhere; a system without /proc shows the name of a temporary folder.
+    """
+    (folder / tarball.name).symlink_to(tarball.resolve())
+    return f"/proc/self/cwd/{tarball.name}" if Path("/proc/self/cwd").exists() else f"./{tarball.name}"
+
+
+def _missing(error: OSError) -> RegistryError:
+    return RegistryError(f"npm cannot be started: {error.strerror}.", advice="Install npm 11.17 or newer.")
+
+
+def _text(stream: str | bytes | None) -> str:
+    return stream.decode("utf-8", "replace") if isinstance(stream, bytes) else stream or ""

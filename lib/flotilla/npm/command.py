@@ -1,0 +1,137 @@
+"""How npm is called: arguments, environment and npmrc, each made by a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flotilla.npm.address import credential_key, scope_of
+from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
+
+# What npm needs of the surroundings: where programs, proxies and certificates are.
+_SURROUNDINGS = frozenset(
+    {
+        *("PATH", "LANG", "LC_ALL", "TZ", "CI"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+        *("NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    }
+)
+_CONNECTION = frozenset({"proxy", "https_proxy", "http_proxy", "noproxy", "cafile", "ca", "strict_ssl"})
+# npm: node_modules/libnpmpublish/lib/provenance.js writes these into the statement.
+_STATEMENT = frozenset(
+    {
+        *("GITHUB_ACTIONS", "GITHUB_WORKFLOW_REF", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_EVENT_NAME"),
+        *("GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY_OWNER_ID", "GITHUB_REF", "GITHUB_SHA", "GITHUB_RUN_ID"),
+        *("GITHUB_RUN_ATTEMPT", "RUNNER_ENVIRONMENT"),
+    }
+)
+_WHERE_CONFIGURED = frozenset({"registry", "userconfig", "globalconfig", "prefix"})
+ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - the name of a variable
+ID_TOKEN_BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a variable
+
+OBSERVER = Path(__file__).with_name("observe.mjs")
+
+
+def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) -> list[str]:
+    """The arguments for one publish; nothing in them is secret.
+
+    Flags, all of them: publishConfig of the tarball beats the environment and npmrc, and only flags beat publishConfig.
+
+    Args:
+        request: what to publish.
+        tarball: its path, absolute or starting with ./ (else npm takes it for the name of a package).
+        timeout: seconds that one of npm's requests may take.
+    """
+    scope = scope_of(request.name)
+    return [
+        *(["stage", "publish"] if request.staged else ["publish"]),
+        # npm's own retry of a PUT ignores Retry-After, and is refused where the first one landed.
+        "--fetch-retries=0",
+        f"--fetch-timeout={round(timeout * 1000)}",
+        "--ignore-scripts",
+        "--json",
+        "--loglevel=verbose",
+        "--logs-max=0",
+        "--dry-run=false",
+        "--force=false",
+        # The folder npm runs in, so that it looks for no .npmrc or workspace further up.
+        "--prefix=.",
+        f"--registry={request.registry}",
+        # A scope's own registry comes before --registry, and publishConfig may set one.
+        *([f"--{scope}:registry={request.registry}"] if scope else []),
+        f"--tag={request.dist_tag}",
+        f"--access={request.access}",
+        "--provenance" if request.provenance else "--provenance=false",
+        "--",
+        tarball,
+    ]
+
+
+def stage_list_arguments(name: str, *, registry: str) -> list[str]:
+    """The arguments to list what is staged of one package."""
+    scope = scope_of(name)
+    scoped = [f"--{scope}:registry={registry}"] if scope else []
+    return ["stage", "list", "--json", "--logs-max=0", "--prefix=.", f"--registry={registry}", *scoped, "--", name]
+
+
+def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
+    """The surroundings of npm: of the job's environment what npm needs, and all that npm writes in one folder."""
+    kept = {key: value for key, value in outer.items() if key in _SURROUNDINGS or _setting(key) in _CONNECTION}
+    return kept | {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "npm_config_cache": str(folder / "cache"),
+        "npm_config_logs_dir": str(folder / "logs"),
+        "npm_config_userconfig": str(folder / "npmrc"),
+        "npm_config_globalconfig": str(folder / "globalnpmrc"),
+        "npm_config_update_notifier": "false",
+    }
+
+
+def publish_environment(
+    outer: Mapping[str, str], request: PublishRequest, *, folder: Path, sigstore_token: str = ""
+) -> dict[str, str]:
+    """The whole environment for one publish, with one way to sign in.
+
+    With a token, npm would still exchange the id-token and publish with what that gives (npm: lib/utils/oidc.js).
+    It needs both variables for that, and for provenance only to see the URL. So it gets the URL, not the bearer, and
+    a ready id-token for sigstore (@sigstore/sign: CIContextProvider reads SIGSTORE_ID_TOKEN).
+
+    Args:
+        outer: the job's environment.
+        request: what to publish.
+        folder: private to this publish.
+        sigstore_token: the job's id-token for the audience sigstore, where a token publishes with provenance.
+    """
+    signing = request.provenance or isinstance(request.credential, TrustedPublishing)
+    kept = {key: outer[key] for key in _STATEMENT if signing and key in outer}
+    match request.credential:
+        case TrustedPublishing():
+            kept |= {key: outer[key] for key in (ID_TOKEN_URL, ID_TOKEN_BEARER) if key in outer}
+        case Token() if request.provenance:
+            kept |= {key: outer[key] for key in (ID_TOKEN_URL,) if key in outer}
+            kept |= {"SIGSTORE_ID_TOKEN": sigstore_token}
+        case Token():
+            pass
+    return {
+        **private_environment(outer, folder=folder),
+        **kept,
+        "NODE_OPTIONS": f"--import={OBSERVER.as_uri()}",
+        "FLOTILLA_ANSWERS": str(folder / "answers"),
+    }
+
+
+def configured_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which npm tells the registry that it is configured for."""
+    wanted = _SURROUNDINGS | {"HOME"}
+    return {key: value for key, value in outer.items() if key in wanted or _setting(key) in _WHERE_CONFIGURED}
+
+
+def npmrc(registry: str, token: str) -> str:
+    """The npmrc that gives npm this token for this registry, and for no other."""
+    return f"{credential_key(registry)}:_authToken={token}\n"
+
+
+def _setting(variable: str) -> str:
+    lowered = variable.lower()
+    return lowered.removeprefix("npm_config_").replace("-", "_") if lowered.startswith("npm_config_") else ""

@@ -1,0 +1,157 @@
+"""What to do about each package of a job, decided before the first is published. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import assert_never
+
+from flotilla.errors import ConflictError
+from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
+
+# Says how a published tarball's files differ from ours, a line each; no line: not at all.
+Differs = Callable[[PublishedVersion], Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One package as this job wants it on the registry.
+
+    Args:
+        integrity: of our tarball; empty where it is not built yet.
+        shasum: sha1 of our tarball in hexadecimal; it is all that a staged version can be compared by.
+        dist_tag: where the version shall be found.
+        dist_tag_given: the consumer named the dist-tag; it was not derived from the version.
+        manifest: our package.json.
+    """
+
+    name: str
+    version: str
+    dist_tag: str
+    integrity: str = ""
+    shasum: str = ""
+    dist_tag_given: bool = False
+    manifest: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __str__(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A version that waits on the registry for its approval."""
+
+    id: str
+    version: str
+    shasum: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publish:
+    """The registry does not have the version: publish it."""
+
+    wanted: Wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyPublished:
+    """The registry has the version, with this content.
+
+    Args:
+        dist_tag_missing: the wanted dist-tag points elsewhere. It is reported and never moved: only a publish sets it.
+        repacked: another tarball, with the same files in it.
+    """
+
+    wanted: Wanted
+    published: PublishedVersion
+    dist_tag_missing: bool
+    repacked: bool
+
+    @property
+    def next_step(self) -> str:
+        """What to do about a dist-tag that points elsewhere; empty where it does not."""
+        if not self.dist_tag_missing:
+            return ""
+        return (
+            f'{self.wanted} is there, but the dist-tag "{self.wanted.dist_tag}" is not on it. '
+            f"Set it by hand if you want it: npm dist-tag add {self.wanted} {self.wanted.dist_tag}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyStaged:
+    """The version waits for its approval, with this content."""
+
+    wanted: Wanted
+    stage_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """The registry has the version, or has it staged, with other content."""
+
+    wanted: Wanted
+    differences: tuple[str, ...]
+
+
+Decision = Publish | AlreadyPublished | AlreadyStaged | Conflict
+Settled = Publish | AlreadyPublished | AlreadyStaged
+
+
+def decide(wanted: Wanted, packument: Packument | None, *, differs: Differs, staged: Sequence[Staged] = ()) -> Decision:
+    """What to do about one package.
+
+    Args:
+        packument: a fresh read of it, None where the registry has no such package.
+        differs: asked only where the registry has another tarball of this version.
+        staged: what waits for approval, as far as the credential may see it.
+    """
+    published = packument.versions.get(wanted.version) if packument else None
+    if packument and published:
+        return _compare(wanted, packument, published, differs)
+    waiting = next((each for each in staged if each.version == wanted.version), None)
+    return _compare_staged(wanted, waiting) if waiting else Publish(wanted=wanted)
+
+
+def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
+    """The decisions of a whole job, in their order; one conflict anywhere stops it before anything is written.
+
+    Raises:
+        ConflictError: names every package that is there with other content, and what differs.
+    """
+    faults: list[str] = []
+    settled: list[Settled] = []
+    for decision in decisions:
+        match decision:
+            case Conflict():
+                faults.append(conflict_words(decision))
+            case Publish() | AlreadyPublished() | AlreadyStaged():
+                settled.append(decision)
+            case _:
+                assert_never(decision)
+    if faults:
+        raise ConflictError(faults, advice="Nothing was published. Release under a new version number.")
+    return tuple(settled)
+
+
+def conflict_words(conflict: Conflict) -> str:
+    """One conflict in words, with what differs."""
+    return f"{conflict.wanted} is on the registry with other content: {'; '.join(conflict.differences)}"
+
+
+def _compare(wanted: Wanted, packument: Packument, published: PublishedVersion, differs: Differs) -> Decision:
+    repacked = not same_integrity(wanted.integrity, published.integrity)
+    if repacked and (differences := tuple(differs(published))):
+        return Conflict(wanted=wanted, differences=differences)
+    missing = packument.dist_tags.get(wanted.dist_tag) != wanted.version
+    return AlreadyPublished(wanted=wanted, published=published, dist_tag_missing=missing, repacked=repacked)
+
+
+def _compare_staged(wanted: Wanted, waiting: Staged) -> Decision:
+    if waiting.shasum == wanted.shasum:
+        return AlreadyStaged(wanted=wanted, stage_id=waiting.id)
+    difference = f"it is staged as {waiting.id} with shasum {waiting.shasum}, ours is {wanted.shasum}"
+    return Conflict(wanted=wanted, differences=(difference,))

@@ -1,0 +1,148 @@
+"""The job's id-token: asking GitHub for it, and what it says about the job."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+
+from flotilla.errors import GitHubError
+from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.packument import Json, parse_json
+from flotilla.npm.redaction import plain
+from flotilla.patience import Passing, Patience, retry_after
+
+TIMEOUTS = (10.0, 30.0)
+_ADVICE = (
+    "Add `permissions: id-token: write` to the job (and, for a reusable workflow, to the job that calls it), "
+    "or give npm-token."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What npm compares with a package's trusted publisher.
+
+    Args:
+        repository: OWNER/NAME.
+        workflow: file name of the calling workflow, as npm wants it: release.yml.
+        environment: the job's deployment environment; None where it cannot be told.
+        subject: the id-token's sub; empty where it was not read.
+    """
+
+    repository: str
+    workflow: str
+    environment: str | None = None
+    subject: str = ""
+
+    def __str__(self) -> str:
+        """The claims in words, for an error."""
+        environment = {None: "unknown", "": "none"}.get(self.environment, self.environment)
+        return f"repository {self.repository}, workflow file {self.workflow}, environment {environment}"
+
+
+def claims_of_job(environment: Mapping[str, str]) -> Claims:
+    """The claims as far as the job's variables tell them."""
+    return Claims(
+        repository=environment.get("GITHUB_REPOSITORY", "unknown"),
+        workflow=workflow_file(environment.get("GITHUB_WORKFLOW_REF", "")),
+    )
+
+
+def claims_of_token(token: str, job: Claims) -> Claims:
+    """The claims as an id-token states them, and the job's where it is silent. The signature is npm's to check."""
+    payload = _payload(token)
+
+    def text(key: str) -> str:
+        value = payload.get(key)
+        return plain(value, longest=300) if isinstance(value, str) else ""
+
+    if not payload:
+        return job
+    return Claims(
+        repository=text("repository") or job.repository,
+        workflow=workflow_file(text("workflow_ref")) if text("workflow_ref") else job.workflow,
+        environment=text("environment"),
+        subject=text("sub"),
+    )
+
+
+def workflow_file(reference: str) -> str:
+    """release.yml of OWNER/NAME/.github/workflows/release.yml@refs/heads/main."""
+    return reference.partition("@")[0].rpartition("/")[2] or "unknown"
+
+
+class IdTokens:
+    """GitHub's id-token service, as this job may use it.
+
+    Args:
+        environment: the job's; its ACTIONS_ID_TOKEN_REQUEST_* variables are used.
+        patience: how long to keep trying.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, patience: Patience) -> None:
+        self._url = environment.get(ID_TOKEN_URL, "")
+        self._bearer = environment.get(ID_TOKEN_BEARER, "")
+        self._patience = patience
+
+    @property
+    def available(self) -> bool:
+        """Whether the job may ask for id-tokens at all."""
+        return bool(self._url and self._bearer)
+
+    def get(self, audience: str) -> str:
+        """An id-token for an audience; GitHub makes it live for five minutes.
+
+        Raises:
+            GitHubError: the job lacks the permission, or GitHub refuses.
+        """
+        if not self.available:
+            raise GitHubError("This job may not ask GitHub for an id-token.", advice=_ADVICE)
+        what = f"ask GitHub for an id-token for {audience}"
+        return self._patience.keep_trying(lambda: self._ask(audience, what), what=what)
+
+    def _ask(self, audience: str, what: str) -> str:
+        headers = {"Authorization": f"Bearer {self._bearer}", "Accept": "application/json"}
+        session = requests.Session()
+        session.auth = _keep  # else requests would look into ~/.netrc
+        try:
+            response = session.get(
+                self._url, params={"audience": audience}, headers=headers, timeout=TIMEOUTS, allow_redirects=False
+            )
+        except requests.exceptions.RequestException as error:
+            raise Passing("GitHub's id-token service did not answer") from error
+        if (
+            response.status_code == requests.codes.too_many
+            or response.status_code >= requests.codes.internal_server_error
+        ):
+            after = retry_after(response.headers.get("retry-after"), now=self._patience.clock.now())
+            raise Passing(f"GitHub's id-token service answered {response.status_code}", after=after)
+        value = _value(response, what)
+        if not value:
+            raise GitHubError(f"{what}: GitHub answered {response.status_code} without one.", advice=_ADVICE)
+        return value
+
+
+def _value(response: requests.Response, what: str) -> str:
+    if response.status_code != requests.codes.ok:
+        return ""
+    document = parse_json(response.content, what=what)
+    value = document.get("value") if isinstance(document, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _payload(token: str) -> Json:
+    encoded = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004 - header, payload, signature
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (ValueError, RecursionError, binascii.Error):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _keep(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

@@ -1,0 +1,177 @@
+"""What a registry says about a package, checked at the door."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from flotilla.errors import RegistryError
+from flotilla.npm.redaction import plain
+
+Json = Mapping[str, object]
+
+# Keys of `time` that are no version numbers.
+_MOMENTS = frozenset({"created", "modified", "unpublished"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedVersion:
+    """One version as the registry has it.
+
+    Args:
+        integrity: Subresource Integrity; from the shasum where the registry has nothing better.
+        tarball: where the registry says that the tarball is; untrusted.
+        attestations: where its provenance is, None if it has none.
+        manifest: the published manifest, as the registry gave it.
+    """
+
+    name: str
+    version: str
+    integrity: str
+    tarball: str
+    attestations: str | None = None
+    manifest: Json = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def deprecated(self) -> str:
+        """The deprecation's text, empty where there is none."""
+        return _deprecation(self.manifest.get("deprecated"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packument:
+    """All versions of one package.
+
+    Args:
+        burnt: version numbers that were used and unpublished; the registry never takes them again.
+    """
+
+    name: str
+    dist_tags: Mapping[str, str]
+    versions: Mapping[str, PublishedVersion]
+    burnt: frozenset[str] = frozenset()
+
+    def tags_of(self, version: str) -> tuple[str, ...]:
+        """The dist-tags that point at this version."""
+        return tuple(sorted(tag for tag, tagged in self.dist_tags.items() if tagged == version))
+
+
+def parse_json(text: bytes, *, what: str) -> object:
+    """The document in these bytes, or a RegistryError that names what was asked."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(what, f"not JSON ({plain(str(error), longest=120)})") from error
+
+
+def parse_packument(document: object, *, name: str, what: str) -> Packument:
+    """The packument in a registry's answer, shape and name checked.
+
+    Args:
+        document: parsed JSON that nobody has looked at yet.
+        name: the package that was asked for.
+        what: the request in plain words, for the error.
+
+    Raises:
+        RegistryError: names the first part that has another shape.
+    """
+    top = as_object(document, what=what, part="the answer")
+    if top.get("name", name) != name:
+        raise _malformed(what, f"the packument of another package, {_short(top['name'])}")
+    tags = as_object(top.get("dist-tags", {}), what=what, part="dist-tags")
+    versions = as_object(top.get("versions", {}), what=what, part="versions")
+    parsed = {
+        number: _parse_version(manifest, name=name, number=number, what=what) for number, manifest in versions.items()
+    }
+    return Packument(
+        name=name,
+        dist_tags={tag: _as_text(version, what=what, part=f"dist-tag {tag}") for tag, version in tags.items()},
+        versions=parsed,
+        burnt=_burnt(top.get("time"), what) - parsed.keys(),
+    )
+
+
+def same_integrity(ours: str, theirs: str) -> bool:
+    """Whether two Subresource Integrity strings name one content by its sha512."""
+    return bool(_sha512(ours) & _sha512(theirs))
+
+
+def as_object(value: object, *, what: str, part: str) -> Json:
+    """The value, a JSON object; or a RegistryError that names the part."""
+    if not isinstance(value, dict):
+        raise _malformed(what, f"{part} is {_kind(value)}, not an object")
+    return value
+
+
+def _parse_version(value: object, *, name: str, number: str, what: str) -> PublishedVersion:
+    manifest = as_object(value, what=what, part=f"version {number}")
+    dist = as_object(manifest.get("dist"), what=what, part=f"dist of version {number}")
+    return PublishedVersion(
+        name=name,
+        version=number,
+        integrity=_integrity(dist, number, what),
+        tarball=_as_text(dist.get("tarball"), what=what, part=f"dist.tarball of version {number}"),
+        attestations=_attestations(dist.get("attestations"), number, what),
+        manifest=manifest,
+    )
+
+
+def _integrity(dist: Json, number: str, what: str) -> str:
+    given = dist.get("integrity")
+    if given is not None:
+        return _as_text(given, what=what, part=f"dist.integrity of version {number}")
+    shasum = _as_text(dist.get("shasum"), what=what, part=f"dist.shasum of version {number}")
+    try:
+        return "sha1-" + base64.b64encode(bytes.fromhex(shasum)).decode()
+    except ValueError as error:
+        raise _malformed(what, f"dist.shasum of version {number} is not hexadecimal") from error
+
+
+def _attestations(value: object, number: str, what: str) -> str | None:
+    if value is None:
+        return None
+    part = f"dist.attestations of version {number}"
+    return _as_text(as_object(value, what=what, part=part).get("url"), what=what, part=f"{part}: url")
+
+
+def _burnt(time: object, what: str) -> frozenset[str]:
+    if time is None:
+        return frozenset()
+    moments = as_object(time, what=what, part="time")
+    unpublished = moments.get("unpublished")
+    listed = unpublished.get("versions") if isinstance(unpublished, dict) else None
+    gone = [number for number in listed if isinstance(number, str)] if isinstance(listed, list) else []
+    return frozenset(moments.keys() - _MOMENTS) | frozenset(gone)
+
+
+def _sha512(integrity: str) -> frozenset[str]:
+    return frozenset(part.partition("?")[0] for part in integrity.split() if part.startswith("sha512-"))
+
+
+def _deprecation(value: object) -> str:
+    return plain(value, longest=200) if isinstance(value, str) else ""
+
+
+def _as_text(value: object, *, what: str, part: str) -> str:
+    if not isinstance(value, str):
+        raise _malformed(what, f"{part} is {_kind(value)}, not text")
+    return value
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "missing"}
+    return names.get(type(value), "a number")
+
+
+def _short(value: object) -> str:
+    return plain(str(value), longest=100)
+
+
+def _malformed(what: str, why: str) -> RegistryError:
+    return RegistryError(
+        f"{what}: the registry's answer makes no sense: {why}.",
+        advice="Check that the registry's URL is right and that no proxy answers in its place.",
+    )

@@ -1,0 +1,172 @@
+"""Provenance: where npm can make it, and whether what the registry has is ours. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.packument import Json
+from flotilla.npm.redaction import plain
+
+PREDICATE = "https://slsa.dev/provenance/v1"
+PAYLOAD = "application/vnd.in-toto+json"
+
+Asked = Literal["auto", "true", "false"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Whether to publish with provenance.
+
+    Args:
+        why: the reason, as a sentence for the log.
+        refused: it was asked for and cannot be made; stop before the tag.
+    """
+
+    on: bool
+    why: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a provenance statement must name.
+
+    Args:
+        repository: URL, https://github.com/OWNER/NAME.
+        commit: what GITHUB_SHA was.
+        run_id: of the workflow run; None where an earlier run may have published the version.
+        workflow: path of the workflow file, .github/workflows/release.yml; None for any.
+    """
+
+    repository: str
+    commit: str
+    run_id: str | None = None
+    workflow: str | None = None
+
+
+def possible(
+    asked: Asked, *, environment: Mapping[str, str], private: bool | None, access: str = "public"
+) -> Provenance:
+    """Whether npm can make provenance here, and what that means for what was asked.
+
+    Args:
+        asked: the input `provenance`.
+        environment: the job's.
+        private: whether the repository is private; None where it is not known.
+        access: the package's, public or restricted.
+    """
+    if asked == "false":
+        return Provenance(on=False, why="Provenance is off, as the input says.")
+    obstacles = _obstacles(environment, private=private, access=access)
+    if not obstacles:
+        return Provenance(on=True, why="npm makes a provenance statement for each package.")
+    why = f"Provenance cannot be made: {'; '.join(obstacles)}."
+    return Provenance(on=False, why=why, refused=asked == "true")
+
+
+def check_bundle(
+    attestations: Sequence[Json] | None, *, integrity: str, name: str, version: str, expected: Origin
+) -> list[str]:
+    """What is wrong with the provenance of one published version, a line each; none for nothing.
+
+    The signature is the registry's to verify, and npm's (`npm audit signatures`). Here it is whether the statement is
+    about this tarball and this run.
+
+    Args:
+        attestations: as the registry gave them; None where it has none.
+        integrity: of our tarball.
+        name: the package.
+        version: its version.
+        expected: the repository, commit and run to be named.
+    """
+    package = f"{name}@{version}"
+    statements = [_statement(each) for each in attestations or () if each.get("predicateType") == PREDICATE]
+    if not statements:
+        return [f"{package} has no provenance on the registry."]
+    if len(statements) > 1 or statements[0] is None:
+        return [f"{package}: its provenance on the registry cannot be read."]
+    faults = _subject_faults(statements[0], integrity, name, version) + _origin_faults(statements[0], expected)
+    return [f"{package}: its provenance {fault}" for fault in faults]
+
+
+def _obstacles(environment: Mapping[str, str], *, private: bool | None, access: str) -> list[str]:
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return ["this is not GitHub Actions"]
+    runner = environment.get("RUNNER_ENVIRONMENT", "")
+    checks = {
+        "the job lacks `permissions: id-token: write`": not (
+            environment.get(ID_TOKEN_URL) and environment.get(ID_TOKEN_BEARER)
+        ),
+        f"the runner is {runner or 'of an unknown kind'}, and the registry takes it from github-hosted ones only": (
+            runner != "github-hosted"
+        ),
+        "the repository is private, and the statement would be public": private is True,
+        f"the package's access is {access}, and provenance is for public packages": access != "public",
+    }
+    return [words for words, holds in checks.items() if holds]
+
+
+def _statement(attestation: Json) -> Json | None:
+    envelope = _dig(attestation, "bundle", "dsseEnvelope")
+    payload = _dig(envelope, "payload")
+    if not isinstance(payload, str) or _dig(envelope, "payloadType") != PAYLOAD:
+        return None
+    try:
+        statement = json.loads(base64.b64decode(payload, validate=True))
+    except (ValueError, RecursionError, binascii.Error):
+        return None
+    return statement if isinstance(statement, dict) else None
+
+
+def _subject_faults(statement: Json, integrity: str, name: str, version: str) -> list[str]:
+    subjects = statement.get("subject")
+    if not isinstance(subjects, list) or len(subjects) != 1:
+        return ["has not exactly one subject."]
+    purl = f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
+    digest = base64.b64decode(integrity.removeprefix("sha512-")).hex()
+    return [
+        *_unlike("is about the package", _dig(subjects[0], "name"), purl),
+        *_unlike("is about a tarball with sha512", _dig(subjects[0], "digest", "sha512"), digest),
+    ]
+
+
+def _origin_faults(statement: Json, expected: Origin) -> list[str]:
+    predicate = statement.get("predicate")
+    workflow = _dig(predicate, "buildDefinition", "externalParameters", "workflow")
+    sources = _dig(predicate, "buildDefinition", "resolvedDependencies")
+    source = sources[0] if isinstance(sources, list) and sources else None
+    uri = _dig(source, "uri")
+    invocation = _dig(predicate, "runDetails", "metadata", "invocationId")
+    run = f"{expected.repository}/actions/runs/{expected.run_id}"
+    return [
+        *_unlike("has the predicate", statement.get("predicateType"), PREDICATE),
+        *_unlike("names the repository", _dig(workflow, "repository"), expected.repository),
+        *_unlike(
+            "names the source", uri.partition("@")[0] if isinstance(uri, str) else uri, f"git+{expected.repository}"
+        ),
+        *_unlike("names the commit", _dig(source, "digest", "gitCommit"), expected.commit),
+        *(_unlike("names the workflow", _dig(workflow, "path"), expected.workflow) if expected.workflow else ()),
+        *(_unlike("names the run", _run_of(invocation), run) if expected.run_id else ()),
+    ]
+
+
+def _unlike(what: str, found: object, expected: str) -> list[str]:
+    return [] if found == expected else [f"{what} {plain(str(found), longest=200)}, not {expected}."]
+
+
+def _run_of(invocation: object) -> object:
+    return invocation.partition("/attempts/")[0] if isinstance(invocation, str) else invocation
+
+
+def _dig(value: object, *path: str) -> object:
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value

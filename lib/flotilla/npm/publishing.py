@@ -1,0 +1,208 @@
+"""Publishing one tarball: tried again where that helps, and the registry asked what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NoReturn, assert_never
+
+from flotilla.errors import ConflictError, FlotillaError, RegistryError
+from flotilla.npm.address import origin
+from flotilla.npm.answers import explain
+from flotilla.npm.causes import Cause, Context, Kind
+from flotilla.npm.cli import Npm
+from flotilla.npm.identity import Claims, IdTokens, claims_of_job, claims_of_token
+from flotilla.npm.packument import same_integrity
+from flotilla.npm.refusals import trust_command
+from flotilla.npm.registry import Registry
+from flotilla.npm.reply import NpmAnswer
+from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
+from flotilla.patience import Passing, Patience, retry_after
+
+# Waits between read-backs of a version that the registry says it has and does not show yet, in seconds.
+READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0)
+# One run of npm, in seconds: at least, and at the most.
+SHORTEST_RUN = 30.0
+LONGEST_RUN = 1800.0
+
+Status = Literal["published", "already-published", "staged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """How a publish ended.
+
+    Args:
+        integrity: of the tarball that the registry has, or has staged.
+        stage_id: of what was staged; empty where the registry told it to an earlier run only.
+        note: what a reader should know besides; empty for nothing.
+        log: npm's own log, without secrets, for a log group.
+    """
+
+    name: str
+    version: str
+    status: Status
+    integrity: str
+    stage_id: str = ""
+    note: str = ""
+    log: str = ""
+
+
+class Publisher:
+    """Publishes tarballs to one registry.
+
+    Args:
+        npm: the CLI.
+        registry: the same registry, for reading back.
+        patience: the job's deadline and manners.
+        environment: the job's, for the id-token and the claims that npm compares.
+    """
+
+    def __init__(self, *, npm: Npm, registry: Registry, patience: Patience, environment: Mapping[str, str]) -> None:
+        self._npm = npm
+        self._registry = registry
+        self._patience = patience
+        self._id_tokens = IdTokens(environment, patience=patience)
+        self._job = claims_of_job(environment)
+
+    def publish(self, request: PublishRequest) -> Published:
+        """Publishes or stages one tarball.
+
+        Raises:
+            ConflictError: the registry has the version with other content.
+            RegistryError: npm or the registry refuses; in words, with the next step.
+            DeadlineError: it did not go through in time.
+        """
+        tried = False
+
+        def attempt() -> Published:
+            nonlocal tried
+            # A publish whose answer was lost may have landed meanwhile; and a second signature is public for good.
+            if tried and (landed := self._landed(request)):
+                return landed
+            tried = True
+            return self._attempt(request)
+
+        verb = "stage" if request.staged else "publish"
+        return self._patience.keep_trying(attempt, what=f"{verb} {request}")
+
+    def _attempt(self, request: PublishRequest) -> Published:
+        timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._patience.left()))
+        answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
+        if answer.ok:
+            return _done(request, "staged" if request.staged else "published", stage_id=answer.stage_id, log=answer.log)
+        cause = explain(answer, self._context(request))
+        match cause.kind:
+            case Kind.RETRY:
+                raise self._passing(answer, cause)
+            case Kind.READ_BACK:
+                if landed := self._landed(request):
+                    return landed
+                raise self._passing(answer, cause)
+            case Kind.THERE:
+                return self._landed_at_last(request, cause)
+            case Kind.STAGED:
+                return self._landed(request) or _staged_before(request)
+            case Kind.REFUSE:
+                return self._landed(request) or self._refuse(request, answer)
+            case _:
+                assert_never(cause.kind)
+
+    def _landed(self, request: PublishRequest) -> Published | None:
+        """What the registry made of the request, by a fresh read; None where it has nothing."""
+        packument = self._registry.fresh(request.name)
+        found = packument.versions.get(request.version) if packument else None
+        if found is None:
+            return self._landed_staged(request) if request.staged else None
+        if not same_integrity(request.integrity, found.integrity):
+            raise ConflictError(
+                f"{request} is on the registry with another tarball: "
+                f"{found.integrity} there, {request.integrity} here.",
+                advice="Somebody else published this version. Release under a new version number.",
+            )
+        return _done(request, "already-published" if request.staged else "published")
+
+    def _landed_staged(self, request: PublishRequest) -> Published | None:
+        staged = next((each for each in self._npm.staged(request) if each.version == request.version), None)
+        if staged is None:
+            return None
+        if staged.shasum != request.shasum:
+            raise ConflictError(
+                f"{request} is staged as {staged.id} with another tarball: "
+                f"shasum {staged.shasum} there, {request.shasum} here.",
+                advice=f"Reject it (npm stage reject {staged.id}) or release under a new version number.",
+            )
+        return _done(request, "staged", stage_id=staged.id)
+
+    def _landed_at_last(self, request: PublishRequest, cause: Cause) -> Published:
+        """The registry said that it has the version; it may show it only later."""
+        for pause in (*READ_BACKS, None):
+            if landed := self._landed(request):
+                return landed
+            if pause is None or pause > self._patience.left():
+                break
+            self._patience.clock.sleep(pause)
+        raise RegistryError(
+            f"{request}: {cause.words}, but it does not show it: the number was used before and unpublished, "
+            "or another job published it a moment ago.",
+            advice="Re-run the job in some minutes; if it ends the same, release under a new version number.",
+        )
+
+    def _refuse(self, request: PublishRequest, answer: NpmAnswer) -> NoReturn:
+        cause = explain(answer, self._context(request, claims=self._claims(request)))
+        raise RegistryError(f"{request}: {cause.words}", advice=cause.step)
+
+    def _passing(self, answer: NpmAnswer, cause: Cause) -> Passing:
+        return Passing(cause.words, after=retry_after(answer.after, now=self._patience.clock.now()))
+
+    def _context(self, request: PublishRequest, *, claims: Claims | None = None) -> Context:
+        claims = claims or self._job
+        return Context(
+            package=str(request),
+            registry=request.registry,
+            trusted=isinstance(request.credential, TrustedPublishing),
+            id_token=self._id_tokens.available,
+            claims=str(claims),
+            staged=request.staged,
+            trust=trust_command(
+                request.name, repository=claims.repository, workflow=claims.workflow, staged=request.staged
+            ),
+        )
+
+    def _claims(self, request: PublishRequest) -> Claims:
+        """What npm compared; asked of GitHub only once it matters, since the environment stands nowhere else."""
+        at = origin(request.registry)
+        if not (at and self._id_tokens.available and isinstance(request.credential, TrustedPublishing)):
+            return self._job
+        try:
+            return claims_of_token(self._id_tokens.get(f"npm:{at[1]}"), self._job)
+        except FlotillaError:
+            return self._job
+
+    def _sigstore_token(self, request: PublishRequest) -> str:
+        signs = request.provenance and isinstance(request.credential, Token)
+        return self._id_tokens.get("sigstore") if signs else ""
+
+
+def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: str = "") -> Published:
+    return Published(
+        name=request.name,
+        version=request.version,
+        status=status,
+        integrity=request.integrity,
+        stage_id=stage_id,
+        log=log,
+    )
+
+
+def _staged_before(request: PublishRequest) -> Published:
+    return Published(
+        name=request.name,
+        version=request.version,
+        status="staged",
+        integrity=request.integrity,
+        note=(
+            f"{request} waits for approval since an earlier run, or since a try whose answer was lost. "
+            f"Its id and content cannot be looked up with this credential: npm stage list {request.name}"
+        ),
+    )

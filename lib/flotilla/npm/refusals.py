@@ -1,0 +1,183 @@
+"""What the registry would refuse, or make of a package, found out before the tag exists. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flotilla.npm.address import path_of, scope_of
+from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.decisions import Wanted
+from flotilla.npm.packument import Packument, PublishedVersion
+from flotilla.npm.request import Credential, TrustedPublishing
+
+# What npm neither rewrites nor normalizes on the way to the registry, so that a difference is one of content.
+COMPARED = (
+    *("type", "main", "module", "types", "typings", "exports", "os", "cpu", "libc", "license", "engines"),
+    *("dependencies", "optionalDependencies", "peerDependencies"),
+)
+# publishConfig may say these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
+_OVERRIDDEN = frozenset({"access", "tag", "registry", "provenance"})
+# Settings of publishConfig that choose the credential or the connection. A flag of ours beats none of them.
+_STEERING = frozenset(
+    {"_auth", "ca", "cafile", "cert", "key", "https-proxy", "noproxy", "otp", "provenance-file", "proxy", "strict-ssl"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What holds for all packages of a release.
+
+    Args:
+        trusted_publishing: there is no token; npm exchanges the job's id-token.
+        repository: OWNER/NAME, for the command that sets trusted publishing up.
+        workflow: the file name of the calling workflow, release.yml; empty where unknown.
+        staged: packages are staged and not published.
+        below: whether the version is lower than that one.
+    """
+
+    trusted_publishing: bool
+    repository: str
+    workflow: str
+    staged: bool
+    below: Callable[[str], bool]
+
+
+def refusals(wanted: Wanted, packument: Packument | None, terms: Terms) -> list[str]:
+    """Every reason, a line each, why this package must not be released as it is.
+
+    Args:
+        wanted: with its manifest; its tarball need not be there.
+        packument: a fresh read, None where the registry has no such package.
+    """
+    faults = manifest_faults(wanted)
+    if packument is None or not (packument.versions or packument.burnt):
+        return faults + _new_name(wanted, terms)
+    published = packument.versions.get(wanted.version)
+    if published is not None:
+        return faults + _other_manifest(wanted, published)
+    return faults + _burnt(wanted, packument) + _below_latest(wanted, packument, terms)
+
+
+def manifest_faults(wanted: Wanted) -> list[str]:
+    """What in the manifest itself would decide where, how or as what npm publishes, in place of flotilla."""
+    manifest, faults = wanted.manifest, []
+    if manifest.get("private") is True:
+        faults.append(f'{wanted.name}: "private": true in its package.json; npm refuses to publish it. Take it out.')
+    # libnpmpublish: `const tag = manifest.tag || defaultTag`; no flag beats it.
+    if manifest.get("tag") not in (None, "", wanted.dist_tag):
+        faults.append(
+            f'{wanted.name}: "tag" in its package.json would override the dist-tag {wanted.dist_tag}. Take it out.'
+        )
+    config = manifest.get("publishConfig")
+    return faults + [
+        f'{wanted.name}: publishConfig in its package.json sets "{key}", which decides how npm publishes. Take it out.'
+        for key in (config if isinstance(config, Mapping) else {})
+        if _steers(str(key), wanted.name)
+    ]
+
+
+def sign_in_faults(registry: str, credential: Credential, *, environment: Mapping[str, str]) -> list[str]:
+    """What stands in the way of this way to sign in; to be said before anything else.
+
+    Args:
+        registry: its URL.
+        credential: the token, or trusted publishing.
+        environment: the job's.
+    """
+    if not isinstance(credential, TrustedPublishing):
+        return []
+    checks = {
+        (
+            "The job lacks `permissions: id-token: write`, which trusted publishing needs (in the job, and in one that "
+            "calls a reusable workflow). Add it, or give npm-token."
+        ): not (environment.get(ID_TOKEN_URL) and environment.get(ID_TOKEN_BEARER)),
+        (
+            "Trusted publishing works on GitHub-hosted runners only, and this one is self-hosted. "
+            "Publish on a GitHub-hosted runner, or give npm-token."
+        ): environment.get("RUNNER_ENVIRONMENT") == "self-hosted",
+        # npm asks for its token at the root of the registry's host (npm: lib/utils/oidc.js).
+        (
+            f"registry: {registry} has a path, and trusted publishing works only with a registry at the root of its "
+            "host. Give npm-token for this registry."
+        ): bool(path_of(registry)),
+    }
+    return [words for words, holds in checks.items() if holds]
+
+
+def trust_command(name: str, *, repository: str, workflow: str, staged: bool) -> str:
+    """The command with which a maintainer allows this workflow to publish a package."""
+    allowed = "--allow-stage-publish" if staged else "--allow-publish"
+    return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
+
+
+def _new_name(wanted: Wanted, terms: Terms) -> list[str]:
+    if not terms.trusted_publishing:
+        return []
+    command = trust_command(wanted.name, repository=terms.repository, workflow=terms.workflow, staged=terms.staged)
+    fault = (
+        f"{wanted.name} is not on the registry yet, and trusted publishing can publish only to a package that is. "
+        f"Publish its first version with npm-token, then run: {command}"
+    )
+    return [fault]
+
+
+def _other_manifest(wanted: Wanted, published: PublishedVersion) -> list[str]:
+    fields = [key for key in COMPARED if _field(wanted.manifest, key) != _field(published.manifest, key)]
+    if not (wanted.manifest and fields):
+        return []
+    differences = ", ".join(_difference(wanted, published, key) for key in fields)
+    fault = f"{wanted} is on the registry with another package.json: {differences}. Release under a new version number."
+    return [fault]
+
+
+def _burnt(wanted: Wanted, packument: Packument) -> list[str]:
+    if wanted.version not in packument.burnt:
+        return []
+    fault = (
+        f"{wanted} was published once and unpublished; the registry never takes a version number twice. "
+        "Release under a new version number."
+    )
+    return [fault]
+
+
+def _below_latest(wanted: Wanted, packument: Packument, terms: Terms) -> list[str]:
+    latest = packument.dist_tags.get("latest")
+    if wanted.dist_tag != "latest" or wanted.dist_tag_given or latest is None or not terms.below(latest):
+        return []
+    fault = (
+        f"{wanted} is below the registry's latest, {latest}: publishing would move `latest` back. "
+        "Give the input dist-tag, for example v1-latest; give latest if that is what you want."
+    )
+    return [fault]
+
+
+def _steers(key: str, name: str) -> bool:
+    if key in _OVERRIDDEN or key == f"{scope_of(name)}:registry":
+        return False
+    return key in _STEERING or key.startswith(("//", "_")) or key.endswith(":registry")
+
+
+def _field(manifest: Mapping[str, object], key: str) -> object:
+    value = manifest.get(key)
+    if key == "dependencies" and isinstance(value, Mapping):
+        # npm has listed optional dependencies among the dependencies too.
+        optional = manifest.get("optionalDependencies")
+        value = {name: spec for name, spec in value.items() if not (isinstance(optional, Mapping) and name in optional)}
+    return _plain(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()} or None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value] or None
+    return value
+
+
+def _difference(wanted: Wanted, published: PublishedVersion, key: str) -> str:
+    theirs, ours = _field(published.manifest, key), _field(wanted.manifest, key)
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+        return f"{key} ({', '.join(names[:5])}{' …' if len(names) > 5 else ''})"  # noqa: PLR2004 - enough to see which
+    return f"{key} is {theirs!r} there, {ours!r} here"

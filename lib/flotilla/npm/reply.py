@@ -1,0 +1,160 @@
+"""What npm answered, read from what it printed. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from flotilla.npm.packument import Json
+from flotilla.npm.redaction import plain, redact
+
+_OIDC = re.compile(r"npm (?:verbose|verb|http|silly|sill) (oidc .*)")
+_STATUS = re.compile(r"E([1-9]\d\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """One answer that npm got from a server, or the code of a failed request."""
+
+    method: str
+    host: str
+    path: str
+    status: int | None
+    failed: str = ""
+    after: str | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may go through later."""
+        return self.status is None or self.status in {408, 420, 425, 429} or self.status >= 500  # noqa: PLR2004
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpmAnswer:
+    """The end of one npm command, without secrets.
+
+    Args:
+        exit_status: None where npm was killed because its time was up.
+        code: npm's error code (E404, ENEEDAUTH, ...), empty where it gave none.
+        text: npm's error text.
+        oidc: what npm said about the exchange of the id-token.
+        observed: what servers answered to npm, in order.
+        stage_id: the id of what was staged.
+        log: the end of what npm printed, for a log group.
+    """
+
+    exit_status: int | None
+    code: str = ""
+    text: str = ""
+    oidc: tuple[str, ...] = ()
+    observed: tuple[Observed, ...] = ()
+    stage_id: str = ""
+    log: str = field(default="", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether npm says that it worked."""
+        return self.exit_status == 0
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that npm's code names."""
+        found = _STATUS.fullmatch(self.code)
+        return int(found[1]) if found else None
+
+    @property
+    def after(self) -> str | None:
+        """Retry-After of the last answer that carried a failure."""
+        return self.observed[-1].after if self.observed and self.observed[-1].may_pass else None
+
+
+def parse_answer(
+    *, exit_status: int | None, stdout: str, stderr: str, observed: str, secrets: Iterable[str] = ()
+) -> NpmAnswer:
+    """The answer of npm from its two streams and the observer's notes.
+
+    Args:
+        exit_status: None where npm was killed.
+        stdout: holds npm's JSON, perhaps among other lines.
+        stderr: npm's log.
+        observed: the observer's file, a JSON document a line.
+        secrets: what must not be repeated.
+    """
+    known = tuple(secrets)
+
+    def said(text: object) -> str:
+        return plain(redact(text, known)) if isinstance(text, str) else ""
+
+    documents = _documents(stdout)
+    error = _error(documents)
+    return NpmAnswer(
+        exit_status=exit_status,
+        code=said(error.get("code")),
+        text=said(error.get("summary")) or _last_error(said(stderr)),
+        oidc=tuple(said(line) for line in _OIDC.findall(stderr)),
+        observed=tuple(_observed(observed)),
+        stage_id=next(filter(None, map(_stage_id, documents)), ""),
+        log=redact(stderr[-20_000:], known),
+    )
+
+
+def parse_staged(stdout: str) -> list[Json]:
+    """The items that `npm stage list --json` printed."""
+    start = stdout.find("[")
+    try:
+        listed = json.loads(stdout[start:]) if start >= 0 else []
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+
+
+def _documents(stdout: str) -> Sequence[dict[str, object]]:
+    """Every JSON object that starts a line; other lines are noise."""
+    decoder, found, position = json.JSONDecoder(), [], 0
+    for start in (match.start() for match in re.finditer(r"^\{", stdout, re.MULTILINE)):
+        if start < position:
+            continue
+        try:
+            document, position = decoder.raw_decode(stdout, start)
+        except (ValueError, RecursionError):
+            continue
+        found.append(document)
+    return found
+
+
+def _error(documents: Sequence[dict[str, object]]) -> dict[str, object]:
+    for each in reversed(documents):
+        if isinstance(error := each.get("error"), dict):
+            return error
+    return {}
+
+
+def _stage_id(document: dict[str, object]) -> str:
+    for each in (document, *document.values()):
+        if isinstance(each, dict) and isinstance(each.get("stageId"), str):
+            return plain(each["stageId"], longest=100)
+    return ""
+
+
+def _last_error(stderr: str) -> str:
+    lines = [line.removeprefix("npm error ").strip() for line in stderr.splitlines() if line.startswith("npm error ")]
+    return " ".join(line for line in lines if line and not line.startswith("A complete log"))[:500]
+
+
+def _observed(notes: str) -> Iterable[Observed]:
+    for line in notes.splitlines():
+        try:
+            note = json.loads(line)
+        except ValueError:
+            continue
+        status, after = note.get("status"), note.get("after")
+        yield Observed(
+            method=plain(str(note.get("method")), longest=10),
+            host=plain(str(note.get("host")), longest=253),
+            path=plain(str(note.get("path")), longest=500),
+            status=status if isinstance(status, int) else None,
+            failed=plain(str(note.get("failed", "")), longest=50),
+            after=after if isinstance(after, str) else None,
+        )
