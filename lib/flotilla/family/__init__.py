@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from flotilla.family.config import parse_config
+from flotilla.family.entry_points import NamedFile, missing_files, named_files
 from flotilla.family.family import Family
+from flotilla.family.manifest import publish_faults, render_manifest
 from flotilla.family.model import (
     Ci,
     Config,
@@ -18,6 +20,8 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
+from flotilla.family.repository import repository_url, same_repository
+from flotilla.family.schema import schema
 from flotilla.family.versions import dist_tag_fault, parse_version
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "DevSpec",
     "Family",
     "Limits",
+    "NamedFile",
     "Need",
     "Package",
     "PackageSpec",
@@ -35,6 +40,13 @@ __all__ = [
     "ReleaseSpec",
     "Variant",
     "dist_tag_fault",
+    "missing_files",
+    "named_files",
     "parse_config",
     "parse_version",
+    "publish_faults",
+    "render_manifest",
+    "repository_url",
+    "same_repository",
+    "schema",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from flotilla.family.findings import Finding, Path
@@ -27,14 +28,20 @@ def family_findings(config: Config, version: str, *, unfit: Collection[str] = ()
         version: a semantic version.
         unfit: sections that have faults of their own, so that nothing is said about what depends on them.
     """
-    findings = _found(ROOTS, config, version, unfit)
-    spoilt = {section for finding in findings if (section := finding.section)}
-    return [*findings, *_found(REST, config, version, {*unfit, *spoilt})]
+    roots = _found(ROOTS, config, version, unfit)
+    spoilt = {section for finding in roots if (section := finding.section)}
+    unlicensed = _found(LICENSES, config, version, unfit)
+    return [*roots, *unlicensed, *_found(REST, _licensed(config), version, {*unfit, *spoilt})]
 
 
 def _found(checks: Checks, config: Config, version: str, unfit: Collection[str]) -> list[Finding]:
     fit = [check for sections, check in checks if not set(sections) & set(unfit)]
     return [finding for check in fit for finding in check(config, version)]
+
+
+def _licensed(config: Config) -> Config:
+    """The config with a licence everywhere, so that one that lacks does not show as a fault of each name."""
+    return replace(config, variants=tuple(replace(v, license=v.license or "license") for v in config.variants))
 
 
 def _family(config: Config, _version: str) -> Iterator[Finding]:
@@ -111,7 +118,7 @@ def _first_of_each_kind(
     for kind in dict.fromkeys(package.kind for package, _faults in faulty):
         of_kind = [(package, faults) for package, faults in faulty if package.kind == kind]
         package, faults = of_kind[0]
-        more = f" ({len(of_kind) - 1} more packages like it.)" if of_kind[1:] else ""
+        more = f" (And {len(of_kind) - 1} more like it.)" if of_kind[1:] else ""
         path, instead = ("packages", kind, key), _origin(package, config)
         yield from (Finding(path=path, instead=instead, text=fault + more) for fault in faults)
 
@@ -180,14 +187,12 @@ def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str
 
 
 def _and(more: Sequence[object]) -> str:
-    return f" ({len(more)} more names like it.)" if more else ""
+    return f" (And {len(more)} more like it.)" if more else ""
 
 
 # Each check with the sections that it needs to be sound. What the first ones find would show again in the others.
-ROOTS: Checks = (
-    (("family",), _family),
-    (("variants", "packages", "ci"), _licenses),
-)
+ROOTS: Checks = ((("family",), _family),)
+LICENSES: Checks = ((("variants", "packages", "ci"), _licenses),)
 REST: Checks = (
     (("family", "publish"), _access),
     (("platforms", "variants", "packages"), _dev_source),

@@ -1,0 +1,158 @@
+"""The files that a manifest names, and which of them a package lacks."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wcmatch import glob
+
+from flotilla.family.words import shown
+
+Form = Literal["file", "module", "pattern", "selection"]
+
+DEEPEST = 50
+MOST_STARS = 10
+# How node, and TypeScript for its own, complete the name of a module.
+ENDINGS = ("", ".js", ".cjs", ".mjs", ".json", ".node", ".d.ts", ".d.cts", ".d.mts")
+GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX
+MODULES = ("main", "types", "typings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedFile:
+    """A file, or several, that a manifest names.
+
+    Args:
+        field: where the manifest names it (exports["./lib"].import).
+        path: a posix path or pattern below the package's folder, without a leading ./.
+        form: file (exactly it), module (node completes the name), pattern (* stands for any text), selection (an
+            entry of files: a file, a folder or a pattern).
+    """
+
+    field: str
+    path: str
+    form: Form = "file"
+
+
+def named_files(manifest: Mapping[str, object]) -> tuple[NamedFile, ...]:
+    """What main, module, browser, bin, exports, types, typings, man and files of a manifest name."""
+    return tuple(dict.fromkeys(_named(manifest)))
+
+
+def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tuple[str, ...]:
+    """What a manifest names and a package does not have, a line each.
+
+    Args:
+        manifest: the package.json.
+        paths: the package's files, posix paths relative to its folder.
+    """
+    absent = (named for named in named_files(manifest) if not is_there(named, paths))
+    return tuple(f"{named.field} names {shown(named.path)}, which the package does not have." for named in absent)
+
+
+def is_there(named: NamedFile, paths: Collection[str]) -> bool:
+    """Whether a package with these files has what is named."""
+    if named.form == "file":
+        return named.path in paths
+    if named.form == "module":
+        return any(module in paths for module in _completed(named.path))
+    if named.form == "pattern":
+        return any(_fits(named.path.split("*"), path) for path in paths)
+    return _selects(named.path, paths)
+
+
+def _fits(parts: Sequence[str], path: str) -> bool:
+    """Whether the parts of a pattern between its * stand in a path in order; in linear time, unlike a regex."""
+    first, *middle, last = parts
+    if not path.startswith(first) or not path.endswith(last) or len(path) < len(first) + len(last) + len(middle) + 1:
+        return False
+    at, end = len(first) + 1, len(path) - len(last)
+    for part in middle:
+        at = path.find(part, at, end - 1) + len(part) + 1
+        if at <= len(part):
+            return False
+    return at <= end
+
+
+def _completed(path: str) -> Iterator[str]:
+    folder = f"{path}/" if path != "." else ""
+    if path != ".":
+        yield from (path + ending for ending in ENDINGS)
+    yield from (f"{folder}index{ending}" for ending in ENDINGS[1:])
+
+
+def _selects(entry: str, paths: Collection[str]) -> bool:
+    if entry == "." or entry in paths or any(path.startswith(f"{entry}/") for path in paths):
+        return True
+    if entry.count("*") > MOST_STARS:
+        return False
+    try:
+        return any(glob.globmatch(path, [entry, f"{entry}/**"], flags=GLOB, limit=100) for path in paths)
+    except ValueError:  # more alternatives in braces than the limit
+        return False
+
+
+def _named(manifest: Mapping[str, object]) -> Iterator[NamedFile]:
+    for field in MODULES:
+        yield from _one(field, manifest.get(field), "module")
+    yield from _one("module", manifest.get("module"), "file")
+    yield from _browser(manifest.get("browser"))
+    yield from _bin(manifest.get("bin"))
+    yield from _exports("exports", manifest.get("exports"))
+    yield from _each("man", manifest.get("man"))
+    yield from _selection(manifest.get("files"))
+
+
+def _one(field: str, value: object, form: Form) -> Iterator[NamedFile]:
+    if isinstance(value, str) and value:
+        yield NamedFile(field=field, path=_normal(value), form=form)
+
+
+def _each(field: str, value: object) -> Iterator[NamedFile]:
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        yield from _one(field, item, "file")
+
+
+def _browser(value: object) -> Iterator[NamedFile]:
+    """A file instead of main, or a map of replacements; names of other packages are none of this one's files."""
+    if not isinstance(value, Mapping):
+        yield from _one("browser", value, "module")
+        return
+    for key, target in value.items():
+        if isinstance(target, str) and target.startswith("."):
+            yield from _one(f"browser[{shown(key)}]", target, "module")
+
+
+def _bin(value: object) -> Iterator[NamedFile]:
+    if not isinstance(value, Mapping):
+        yield from _one("bin", value, "file")
+        return
+    for key, target in value.items():
+        yield from _one(f"bin.{key}", target, "file")
+
+
+def _exports(field: str, value: object, depth: int = 1) -> Iterator[NamedFile]:
+    """The targets of exports, through conditions, subpaths and lists of fallbacks; null excludes and names nothing."""
+    if isinstance(value, str):
+        yield from _one(field, value, "pattern" if "*" in value else "file")
+    elif isinstance(value, Mapping) and depth < DEEPEST:
+        for key, target in value.items():
+            part = f"[{shown(key)}]" if str(key).startswith(".") else f".{key}"
+            yield from _exports(f"{field}{part}", target, depth + 1)
+    elif isinstance(value, list) and depth < DEEPEST:
+        for target in value:
+            yield from _exports(field, target, depth + 1)
+
+
+def _selection(value: object) -> Iterator[NamedFile]:
+    for entry in value if isinstance(value, list) else ():
+        if isinstance(entry, str) and not entry.startswith("!"):
+            yield from _one("files", entry.lstrip("/") or ".", "selection")
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath(path)

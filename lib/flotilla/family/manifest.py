@@ -1,0 +1,156 @@
+"""The package.json of each package: the template's own, and what flotilla sets in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from flotilla.errors import ConfigError, Fault, Place
+from flotilla.family.model import Package
+from flotilla.family.placeholders import rendered
+from flotilla.family.words import shown
+
+DEEPEST = 100
+WORD_LISTS = ("os", "cpu", "libc")
+DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
+# Specs that mean something in a working tree only; a registry's users could not install them.
+LOCAL_SPECS = ("workspace:", "file:", "link:", "portal:", "catalog:", "./", "../", "/", "~/")
+
+Manifest = dict[str, object]
+
+
+def render_manifest(
+    package: Package, template: Mapping[str, object] | None, *, repository: str | None, file: str
+) -> Manifest:
+    """The manifest of a package.
+
+    Args:
+        package: the package.
+        template: the package.json of its template folder, None for a generated manifest.
+        repository: the URL to set where the template has no repository (see repository_url), None for none.
+        file: the path of the template's package.json, for messages.
+
+    Raises:
+        ConfigError: the template says otherwise than flotilla.yml, or could not be published; all faults at once.
+    """
+    given = {key: _rendered(value, package.placeholders, file) for key, value in (template or {}).items()}
+    wanted = _wanted(package, given, repository)
+    if faults := [*_contradictions(given, wanted, package), *publish_faults(given)]:
+        place = Place(file=file)
+        raise ConfigError(
+            [Fault(text=fault, place=place) for fault in faults],
+            advice=f"Correct {file}: take out what flotilla.yml decides for {package.name}, or let both say the same.",
+        )
+    return _merged(given, wanted)
+
+
+def _rendered(value: object, placeholders: Mapping[str, str], file: str, depth: int = 1) -> object:
+    if depth > DEEPEST:
+        raise ConfigError(Fault(text=f"it is nested more than {DEEPEST} deep.", place=Place(file=file)))
+    if isinstance(value, str):
+        return rendered(value, placeholders)
+    if isinstance(value, Mapping):
+        return {key: _rendered(item, placeholders, file, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered(item, placeholders, file, depth + 1) for item in value]
+    return value
+
+
+def _wanted(package: Package, given: Manifest, repository: str | None) -> Manifest:
+    """What flotilla sets, in the order of a manifest that has none of it."""
+    wanted: Manifest = {"name": package.name, "version": package.version}
+    if not given:
+        wanted["description"] = _description(package)
+    if package.variant and package.variant.license is not None:
+        wanted["license"] = package.variant.license
+    wanted |= _repository(given.get("repository"), repository)
+    if package.kind == "platform" and package.platform:
+        words = {"os": package.platform.os, "cpu": package.platform.cpu, "libc": package.platform.libc}
+        wanted |= {key: list(values) for key, values in words.items() if values}
+    if package.kind == "meta":
+        wanted["optionalDependencies"] = dict.fromkeys(package.depends_on, package.version)
+    return wanted
+
+
+def _repository(given: object, url: str | None) -> Manifest:
+    """The repository where the template has none; one that only names a directory keeps it."""
+    if url is None or (given and not isinstance(given, Mapping)):
+        return {}
+    own = given if isinstance(given, Mapping) else {}
+    kept = {key: value for key, value in own.items() if key not in ("type", "url")}
+    return {} if own.get("url") else {"repository": {"type": "git", "url": url, **kept}}
+
+
+def _description(package: Package) -> str:
+    values = package.placeholders
+    variant = f" ({package.variant.name})" if package.variant and package.variant.name else ""
+    family = values.get("family", package.name)
+    if package.kind == "platform":
+        return f"The binaries of {family}{variant} for {values['platform']}"
+    return f"The headers of {family}" if package.kind == "dev" else f"{family}{variant}, with prebuilt binaries"
+
+
+def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
+    for key in ("name", "license"):
+        if key in given and key in wanted and given[key] != wanted[key]:
+            yield f"{key} is {shown(given[key])}, but flotilla.yml makes it {shown(wanted[key])}."
+    if given.get("license") == "{license}":
+        yield "license is {license}, which has no value: flotilla.yml gives none."
+    if package.kind == "platform":
+        yield from _platform_contradictions(given, wanted)
+    if package.kind == "meta":
+        yield from _pin_contradictions(given.get("optionalDependencies"), package)
+
+
+def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]:
+    for key in WORD_LISTS:
+        if key in given and _as_set(given[key]) != _as_set(wanted.get(key, [])):
+            ours = json.dumps(wanted[key]) if key in wanted else "none"
+            yield f"{key} is {shown(json.dumps(given[key]))}, but flotilla.yml gives the platform {ours}."
+
+
+def _as_set(words: object) -> frozenset[str]:
+    return frozenset(map(str, words)) if isinstance(words, list) else frozenset({str(words)})
+
+
+def _pin_contradictions(given: object, package: Package) -> Iterator[str]:
+    for name, spec in given.items() if isinstance(given, Mapping) else ():
+        if name in package.depends_on and spec != package.version:
+            yield f"optionalDependencies pins {shown(name)} to {shown(spec)}; this release pins {package.version}."
+
+
+def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
+    """What a manifest holds that npm would refuse, or that would quietly change how it is published."""
+    if manifest.get("private") not in (None, False):
+        yield "private is set, and npm publishes no private package; take it out."
+    if "tag" in manifest:
+        # libnpmpublish: const tag = manifest.tag || defaultTag
+        yield 'the key "tag" would change the dist-tag behind the back of every flag; take it out.'
+    if "repositories" in manifest:
+        yield 'npm replaces repository by the first of the key "repositories"; take it out.'
+    for field in DEPENDENCIES:
+        yield from _dependency_faults(field, manifest.get(field, {}))
+
+
+def _dependency_faults(field: str, dependencies: object) -> Iterator[str]:
+    if not isinstance(dependencies, Mapping):
+        yield f"{field} must be an object of names and versions."
+        return
+    for name, spec in dependencies.items():
+        if not isinstance(spec, str) or spec.startswith(LOCAL_SPECS):
+            yield f"{field} has {shown(name)} as {shown(spec)}, which nobody could install; give a version."
+
+
+def _merged(given: Manifest, wanted: Manifest) -> Manifest:
+    """The template's keys in its order, then ours; name and version go first where the template lacks them."""
+    keys = list(given)
+    if "name" not in keys:
+        keys.insert(0, "name")
+    if "version" not in keys:
+        keys.insert(keys.index("name") + 1, "version")
+    merged = {key: wanted.get(key, given.get(key)) for key in dict.fromkeys((*keys, *wanted))}
+    optional = given.get("optionalDependencies")
+    if isinstance(optional, Mapping):
+        pins = wanted.get("optionalDependencies")
+        merged["optionalDependencies"] = {**optional, **(pins if isinstance(pins, Mapping) else {})}
+    return merged
