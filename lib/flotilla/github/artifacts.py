@@ -1,0 +1,71 @@
+"""Which artifacts of a run count, and what is wrong with them: pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flotilla.github.answers import quoted
+from flotilla.github.values import Artifact, WorkflowRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactRow:
+    """One line of expected against found.
+
+    Args:
+        artifact: None where it is missing.
+        fault: what is wrong, in plain words; None where nothing is.
+    """
+
+    name: str
+    artifact: Artifact | None
+    fault: str | None
+
+
+def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """The artifact with the highest id of each name, by name.
+
+    Every attempt of a run adds to the same list, and GitHub does not say which attempt an artifact is of. Ids grow, so
+    what a later attempt uploaded again wins; what it did not (only failed jobs were re-run) is the earlier attempt's.
+    """
+    last: dict[str, Artifact] = {}
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
+        last[artifact.name] = artifact
+    return tuple(last[name] for name in sorted(last))
+
+
+def from_earlier_attempts(artifacts: Sequence[Artifact], run: WorkflowRun) -> tuple[Artifact, ...]:
+    """Artifacts that are older than the run's latest attempt (right where only failed jobs were re-run)."""
+    return tuple(artifact for artifact in artifacts if run.attempt > 1 and artifact.created_at < run.started_at)
+
+
+def artifact_table(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[ArtifactRow, ...]:
+    """A row for each needed artifact, in the order given.
+
+    Args:
+        needed: artifact names.
+        found: every artifact of the run; of a name, the newest counts.
+    """
+    by_name = {artifact.name: artifact for artifact in newest(found)}
+    spare = sorted(set(by_name) - set(needed))
+    return tuple(_row(name, by_name.get(name), spare) for name in dict.fromkeys(needed))
+
+
+def artifact_faults(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[str, ...]:
+    """What is wrong with the needed artifacts, a line each; () when all are there, fresh and not empty."""
+    return tuple(f"{row.name}: {row.fault}" for row in artifact_table(needed, found) if row.fault)
+
+
+def _row(name: str, artifact: Artifact | None, spare: Sequence[str]) -> ArtifactRow:
+    return ArtifactRow(name=name, artifact=artifact, fault=_fault(name, artifact, spare))
+
+
+def _fault(name: str, artifact: Artifact | None, spare: Sequence[str]) -> str | None:
+    if artifact is None:
+        near = difflib.get_close_matches(name, spare, n=1, cutoff=0.7)
+        return f"missing (the run has {quoted(near[0])})" if near else "missing"
+    if artifact.expired:
+        return "expired; re-run the CI workflow on this commit"
+    return "empty" if artifact.size == 0 else None

@@ -1,0 +1,150 @@
+"""What has to happen to a release's assets: pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flotilla.errors import ArtifactError, ConflictError
+from flotilla.github.answers import quoted
+from flotilla.github.values import Asset, Release
+
+# GitHub silently puts a period in place of any other character, and drops periods at the ends and in rows:
+# https://docs.github.com/en/rest/releases/assets#upload-a-release-asset
+KEPT_NAME = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9._+-]{1,255}(?<!\.)")
+UPLOADED = "uploaded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A file that the release must have; digest is "sha256:…" of its bytes, size counts them."""
+
+    name: str
+    size: int
+    digest: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """An asset to delete, and the file to upload in its place."""
+
+    asset: Asset
+    wanted: Wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetPlan:
+    """What has to happen to the assets.
+
+    Args:
+        upload: not there yet.
+        replace: a broken upload, or other content under the same name.
+        keep: there already, with the same content.
+        foreign: there, and not ours; left alone.
+    """
+
+    upload: tuple[Wanted, ...] = ()
+    replace: tuple[Replacement, ...] = ()
+    keep: tuple[Asset, ...] = ()
+    foreign: tuple[Asset, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is left to do."""
+        return not self.upload and not self.replace
+
+
+def asset_name_faults(names: Sequence[str]) -> list[str]:
+    """Names that GitHub would not keep as they are, a sentence each."""
+    return [
+        f"The asset name {quoted(name)!r} would be changed by GitHub; "
+        "it keeps letters, digits and . _ + - (no period first, last or twice in a row)."
+        for name in names
+        if not KEPT_NAME.fullmatch(name)
+    ]
+
+
+def same_content(asset: Asset, wanted: Wanted) -> bool:
+    """The asset is whole and is this file, by size and digest; one without a digest is taken for another."""
+    return asset.state == UPLOADED and asset.size == wanted.size and asset.digest == wanted.digest
+
+
+def decide_assets(wanted: Sequence[Wanted], found: Sequence[Asset]) -> AssetPlan:
+    """Wanted files against a release's assets.
+
+    Args:
+        found: assets as GitHub lists them; give those without a digest one first (`GitHub.with_digests`).
+
+    Raises:
+        ArtifactError: names that GitHub would change, empty files, or one name for two contents.
+    """
+    files = _distinct(wanted)
+    assets = {asset.name: asset for asset in found}
+    there = [(assets[file.name], file) for file in files if file.name in assets]
+    return AssetPlan(
+        upload=tuple(file for file in files if file.name not in assets),
+        replace=tuple(Replacement(asset=a, wanted=f) for a, f in there if not same_content(a, f)),
+        keep=tuple(asset for asset, file in there if same_content(asset, file)),
+        foreign=tuple(asset for asset in found if asset.name not in {file.name for file in files}),
+    )
+
+
+def plan_for(release: Release, wanted: Sequence[Wanted]) -> AssetPlan:
+    """What has to happen to this release's assets, if it may happen.
+
+    A draft takes anything. A published release takes what is missing and gives up broken uploads; an immutable one
+    takes nothing.
+
+    Raises:
+        ConflictError: a published release differs, or an immutable one lacks an asset.
+        ArtifactError: as `decide_assets`.
+    """
+    plan = decide_assets(wanted, release.assets)
+    if release.draft:
+        return plan
+    faults = [_difference(change) for change in plan.replace if release.immutable or change.asset.state == UPLOADED]
+    if release.immutable:
+        faults += [f"{file.name} is missing." for file in plan.upload]
+    if faults:
+        raise ConflictError([f"{release.url}: {fault}" for fault in faults], advice=_conflict_advice(release))
+    return plan
+
+
+def _distinct(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    files: dict[str, Wanted] = {}
+    faults = asset_name_faults([file.name for file in wanted])
+    for file in wanted:
+        first = files.setdefault(file.name, file)
+        if (first.size, first.digest) != (file.size, file.digest):
+            faults.append(
+                f"Two different files would be the asset {file.name}: {first.path.name} and {file.path.name}."
+            )
+        if file.size == 0:
+            faults.append(f"The asset {file.name} would be empty; GitHub takes no empty asset.")
+    if faults:
+        raise ArtifactError(faults, advice="Change what CI packs, or `release.assets` in flotilla.yml.")
+    return tuple(files.values())
+
+
+def _difference(change: Replacement) -> str:
+    asset, wanted = change.asset, change.wanted
+    if asset.state != UPLOADED:
+        return f"{asset.name} is a broken upload."
+    if asset.size != wanted.size:
+        return f"{asset.name} has {asset.size} bytes there, {wanted.size} here."
+    return f"{asset.name} differs: {asset.digest or 'no digest'} there, {wanted.digest} here."
+
+
+def _conflict_advice(release: Release) -> str:
+    if release.immutable:
+        return (
+            "The release is published and immutable, so its assets stay as they are. Release the next version; "
+            "do not delete this one: its tag's name could never be used again."
+        )
+    return (
+        f"The release {release.tag} is published with other files. Release from the run that made them (`run-id`), "
+        "or release the next version."
+    )

@@ -1,0 +1,155 @@
+"""Releases: found by listing, drafted once, published last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from flotilla.errors import ConflictError, FlotillaError
+from flotilla.github import replies
+from flotilla.github.answers import Reply
+from flotilla.github.calls import Call, Calls
+from flotilla.github.document import Document, unusable
+from flotilla.github.tags import WRITE
+from flotilla.github.values import Asset, Release
+from flotilla.patience import Passing
+
+# A new draft can be missing from GitHub's list for some seconds: so many looks before it is taken for not made.
+LOOKS = 3
+
+
+def the_release(releases: Sequence[Release], tag: str) -> Release | None:
+    """The one release of a tag: the published one, else the one draft, else None.
+
+    Raises:
+        ConflictError: two drafts of the tag, and no way to tell which counts.
+    """
+    of_tag = [release for release in releases if release.tag == tag]
+    published = [release for release in of_tag if not release.draft]
+    if len(published or of_tag) > 1:
+        raise ConflictError(
+            [f"{release.url} is a draft of {tag}, with {len(release.assets)} assets." for release in of_tag],
+            advice=f"Only one draft of {tag} can be published: delete the others, then re-run the job.",
+        )
+    return next(iter(published or of_tag), None)
+
+
+class Releases:
+    """The releases of one repository."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._root = f"{calls.endpoint.root}/releases"
+
+    def of(self, tag: str) -> tuple[Release, ...]:
+        """Drafts and published releases of a tag; only the list shows drafts, and only to who may write."""
+        call = Call(what="list the releases", path=self._root)
+        found = self._calls.listed(call)
+        return tuple(replies.release(document) for document in found if document.text("tag_name") == tag)
+
+    def release(self, release_id: int) -> Release | None:
+        """One release by its id, draft or not."""
+        found = self._calls.find(Call(what=f"read release {release_id}", path=f"{self._root}/{release_id}"))
+        return replies.release(found) if found else None
+
+    def assets(self, release: Release) -> tuple[Asset, ...]:
+        """The release's assets as they are now."""
+        call = Call(what=f"list the assets of {release.tag}", path=f"{self._root}/{release.id}/assets")
+        return tuple(replies.asset(document) for document in self._calls.listed(call))
+
+    def generate_notes(self, tag: str, commit: str) -> str:
+        """GitHub's own release notes, since the release before; nothing is stored."""
+        call = Call(
+            what=f"generate the notes of {tag}",
+            verb="POST",
+            path=f"{self._root}/generate-notes",
+            body={"tag_name": tag, "target_commitish": commit},
+            hint="Generated notes need `contents: write`.",
+        )
+        return self._calls.document(call).text("body")
+
+    def create_draft(self, tag: str, *, name: str, body: str, prerelease: bool) -> Release:
+        """The draft of a tag: the one that is there, or a new one."""
+        document = {"tag_name": tag, "name": name, "body": body, "draft": True, "prerelease": prerelease}
+        call = Call(
+            what=f"create the draft release {tag}",
+            verb="POST",
+            path=self._root,
+            body=document,
+            answers=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+            hint=WRITE,
+        )
+        there = self._draft(tag)
+        if there is not None:
+            return there
+        return self._calls.write(
+            lambda: self._changed(call, tag), lambda: self._draft(tag), what=call.what, looks=LOOKS
+        )
+
+    def publish(self, release: Release, *, latest: bool) -> Release:
+        """The release, published; a published one is left as it is."""
+        make_latest = "true" if latest and not release.prerelease else "false"
+        call = Call(
+            what=f"publish the release {release.tag}",
+            verb="PATCH",
+            path=f"{self._root}/{release.id}",
+            body={"draft": False, "make_latest": make_latest},
+            answers=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+            hint=WRITE,
+        )
+        published = self._published(release.id)
+        if published is not None:
+            return published
+        done = self._calls.write(
+            lambda: self._changed(call, release.tag), lambda: self._published(release.id), what=call.what
+        )
+        if done.draft:
+            raise unusable(call.what, "the release is still a draft")
+        return done
+
+    def delete_asset(self, asset: Asset) -> None:
+        """Remove an asset; one that is gone already is no failure."""
+        self._calls.ask(
+            Call(
+                what=f"delete the broken asset {asset.name}",
+                verb="DELETE",
+                path=f"{self._root}/assets/{asset.id}",
+                answers=(HTTPStatus.NOT_FOUND,),
+                hint=WRITE,
+            )
+        )
+
+    def _draft(self, tag: str) -> Release | None:
+        found = the_release(self.of(tag), tag)
+        if found is not None and not found.draft:
+            raise ConflictError(
+                f"{found.url}: the release {tag} is published meanwhile.",
+                advice="Another job made it: re-run this one, and it compares what is there.",
+            )
+        return found
+
+    def _published(self, release_id: int) -> Release | None:
+        found = self.release(release_id)
+        return found if found is not None and not found.draft else None
+
+    def _changed(self, call: Call, tag: str) -> Release:
+        reply = self._calls.once(call)
+        if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise self._refused(reply, call, tag)
+        release = replies.release(Document.of(reply.document, call.what))
+        if release.tag != tag:
+            raise unusable(call.what, "it is about another tag")
+        return release
+
+    def _refused(self, reply: Reply, call: Call, tag: str) -> Passing | FlotillaError:
+        if "immutable release" in reply.message:
+            return ConflictError(
+                f"The tag name {tag} was used by an immutable release, and GitHub never gives it out again.",
+                advice="Release the next version: the name stays used, even if release and tag are deleted.",
+            )
+        if "already_exists" in reply.message:
+            return ConflictError(
+                f"A release of the tag {tag} is published already.",
+                advice="Re-run the job, and it compares what is there; delete a draft that is left over.",
+            )
+        return self._calls.refused(reply, call)

@@ -1,0 +1,96 @@
+"""Tags: read down to the commit, created once, never moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from urllib.parse import quote
+
+from flotilla.errors import ConflictError, FlotillaError, GitHubError
+from flotilla.github.answers import Reply, quoted, sentence
+from flotilla.github.calls import Call, Calls
+from flotilla.github.document import Document, unusable
+from flotilla.patience import Passing
+
+DEEPEST_TAG = 5
+WRITE = (
+    "Tags and releases need `contents: write`. If that is there: GITHUB_TOKEN may not tag or release a commit whose "
+    "`.github/workflows` differ from the default branch's; push the tag yourself, or give a token that has "
+    "`workflows: write`."
+)
+EXISTS = "already exists"
+
+
+class Tags:
+    """The tags of one repository."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._root = calls.endpoint.root
+
+    def commit(self, tag: str) -> str | None:
+        """The commit that a tag stands for, annotated or not; None where the tag does not exist."""
+        call = Call(what=f"read tag {tag}", path=f"{self._root}/git/ref/tags/{quote(tag)}")
+        found = self._calls.find(call)
+        if found is None:
+            return None
+        if found.text("ref") != f"refs/tags/{tag}":
+            raise unusable(call.what, f"it is about {quoted(found.text('ref'))}")
+        return self._dereferenced(found, tag)
+
+    def create(self, tag: str, commit: str) -> None:
+        """Make the tag; nothing happens where it is there at this commit.
+
+        Raises:
+            ConflictError: it is there, at another commit.
+        """
+        what = f"create tag {tag}"
+        self._calls.write(lambda: self._sent(tag, commit), lambda: self._settled(tag, commit), what=what)
+
+    def _sent(self, tag: str, commit: str) -> bool:
+        call = Call(
+            what=f"create tag {tag}",
+            verb="POST",
+            path=f"{self._root}/git/refs",
+            body={"ref": f"refs/tags/{tag}", "sha": commit},
+            answers=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+            hint=WRITE,
+        )
+        reply = self._calls.once(call)
+        if reply.status != HTTPStatus.UNPROCESSABLE_ENTITY or self._settled(tag, commit):
+            return True
+        if EXISTS in reply.message:
+            raise Passing("GitHub says that the tag exists, and does not show it yet")
+        raise self._refused(reply, call, commit)
+
+    def _settled(self, tag: str, commit: str) -> bool | None:
+        there = self.commit(tag)
+        if there is None:
+            return None
+        if there != commit.lower():
+            raise ConflictError(
+                f"The tag {tag} is there already, at commit {there}, not at {commit}.",
+                advice="Release that commit (`commit`), or another version; flotilla never moves a tag.",
+            )
+        return True
+
+    def _refused(self, reply: Reply, call: Call, commit: str) -> Passing | FlotillaError:
+        if "does not exist" in reply.message:
+            return GitHubError(
+                f"{sentence(call.what)}: GitHub knows no commit {commit} in {self._calls.endpoint.repository}.",
+                advice="Push the commit first, or give `commit` in full.",
+            )
+        rules = "A ruleset of the repository may forbid creating this tag; allow it there for GitHub Actions."
+        return self._calls.refused(reply, replace(call, hint=rules))
+
+    def _dereferenced(self, found: Document, tag: str) -> str:
+        target = found.inner("object")
+        for _ in range(DEEPEST_TAG):
+            kind, sha = target.text("type"), target.text("sha").lower()
+            if kind == "commit":
+                return sha
+            if kind != "tag":
+                break
+            call = Call(what=f"read the annotated tag {tag}", path=f"{self._root}/git/tags/{quote(sha)}")
+            target = self._calls.document(call).inner("object")
+        raise GitHubError(f"The tag {tag} does not stand for a commit.", advice="Delete or rename that tag.")

@@ -1,0 +1,147 @@
+"""Which workflow runs a release may come from: pure rules, each with a test named after what it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from flotilla.github.answers import quoted
+from flotilla.github.values import WorkflowRun
+
+# Events that only somebody with write access can cause. pull_request_target, workflow_run, issue_comment and the like
+# run with this repository's rights on what a stranger wrote, so they are never taken.
+TRUSTED_EVENTS = frozenset({"push", "workflow_dispatch", "schedule", "release", "merge_group"})
+WORKFLOWS = PurePosixPath(".github/workflows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """What a run must be, to release from it.
+
+    Args:
+        repository: "owner/name".
+        workflow: the workflow file of ci.workflow, with or without ".github/workflows/".
+        commit: the tag's commit, 40 hexadecimal digits.
+        pull_requests: runs of pull requests from this same repository are taken too.
+    """
+
+    repository: str
+    workflow: str
+    commit: str
+    pull_requests: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    """The run to release from; others are the further successful runs of the commit, oldest first."""
+
+    run: WorkflowRun
+    others: tuple[WorkflowRun, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """No run has succeeded yet; this one, the newest of those that go on, still may."""
+
+    run: WorkflowRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Every run of the commit has ended, and none in success; newest first."""
+
+    runs: tuple[WorkflowRun, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotYet:
+    """There is no run to wait for; refused says why the runs that are there do not count."""
+
+    refused: tuple[str, ...] = ()
+
+
+Choice = Succeeded | Running | Failed | NotYet
+
+
+def workflow_path(workflow: str) -> str:
+    """The workflow file's path in its repository: "ci.yml" is ".github/workflows/ci.yml"."""
+    return workflow if workflow.startswith(f"{WORKFLOWS}/") else str(WORKFLOWS / workflow)
+
+
+def run_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    """Everything about a run that forbids releasing from it, a sentence each; [] for one to release from."""
+    return [*origin_faults(run, trusted), *_end_faults(run)]
+
+
+def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    """What is wrong with where a run comes from, however it ended."""
+    return [
+        *_repository_faults(run, trusted.repository),
+        *_workflow_faults(run, trusted.workflow),
+        *_commit_faults(run, trusted.commit),
+        *_event_faults(run, pull_requests=trusted.pull_requests),
+    ]
+
+
+def choose_run(runs: Sequence[WorkflowRun], trusted: Trusted) -> Choice:
+    """The run of a commit to release from, or what to do until there is one.
+
+    Where several succeeded (a push and a schedule, say) the oldest counts: a run that succeeds later does not change
+    what a re-run of the release takes. Each run counts as its latest attempt stands.
+    """
+    faults = {run.id: origin_faults(run, trusted) for run in runs}
+    counted = sorted((run for run in runs if not faults[run.id]), key=lambda run: (run.created_at, run.id))
+    succeeded = tuple(run for run in counted if not _end_faults(run))
+    if succeeded:
+        return Succeeded(run=succeeded[0], others=succeeded[1:])
+    running = [run for run in counted if run.status != "completed"]
+    if running:
+        return Running(run=running[-1])
+    if counted:
+        return Failed(runs=tuple(reversed(counted)))
+    return NotYet(refused=tuple(fault for run in runs for fault in faults[run.id]))
+
+
+def _repository_faults(run: WorkflowRun, repository: str) -> list[str]:
+    faults = []
+    if not _same(run.repository, repository):
+        faults.append(f"Run {run.id} belongs to {quoted(run.repository)}, not to {repository}.")
+    if run.head_repository is None:
+        faults.append(f"Run {run.id} built a commit of a repository that is deleted, not of {repository}.")
+    elif not _same(run.head_repository, repository):
+        faults.append(f"Run {run.id} built a commit of {quoted(run.head_repository)}, a fork, not of {repository}.")
+    return faults
+
+
+def _workflow_faults(run: WorkflowRun, workflow: str) -> list[str]:
+    wanted = workflow_path(workflow)
+    if run.path == wanted:
+        return []
+    return [f"Run {run.id} is of the workflow {quoted(run.path)}, not of {wanted} (ci.workflow)."]
+
+
+def _commit_faults(run: WorkflowRun, commit: str) -> list[str]:
+    if run.commit == commit.lower():
+        return []
+    return [f"Run {run.id} built commit {quoted(run.commit)}, not {commit}."]
+
+
+def _event_faults(run: WorkflowRun, *, pull_requests: bool) -> list[str]:
+    if run.event in TRUSTED_EVENTS or (run.event == "pull_request" and pull_requests):
+        return []
+    hint = "; `pull-requests: true` under `ci` would allow it" if run.event == "pull_request" else ""
+    return [f"Run {run.id} was started by the event {quoted(run.event)}, which is not trusted for a release{hint}."]
+
+
+def _end_faults(run: WorkflowRun) -> list[str]:
+    if run.status != "completed":
+        return [f"Run {run.id} is not finished ({quoted(run.status)}): {run.url}"]
+    if run.conclusion != "success":
+        return [f"Run {run.id} did not succeed ({quoted(run.conclusion or 'no conclusion')}): {run.url}"]
+    return []
+
+
+def _same(one: str, other: str) -> bool:
+    # GitHub takes names in any case, and no two repositories differ in case alone.
+    return one.lower() == other.lower()
