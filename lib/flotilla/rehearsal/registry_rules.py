@@ -1,0 +1,86 @@
+"""What the registry refuses before it stores: the credential, the pace, the version index, the document."""
+
+from __future__ import annotations
+
+import math
+
+from flotilla.rehearsal.registry_documents import Publication, Refused
+from flotilla.rehearsal.registry_state import Action, Grant, RegistryState
+
+
+def bearer(header: str) -> str:
+    """The token of an Authorization header, empty where there is none."""
+    kind, _space, token = header.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def authorise(state: RegistryState, *, header: str, name: str, action: Action, now: float) -> Grant:
+    """The grant that allows this action on this package.
+
+    Raises:
+        Refused: there is none; an unknown token is masked as 404, as the public registry does.
+    """
+    grant = _grant(state, header, now)
+    if grant.otp:
+        raise Refused(401, "This operation requires a one-time password.", headers={"WWW-Authenticate": "OTP"})
+    if grant.package not in (None, name) or action not in grant.actions:
+        denied = "OIDC permission denied for this action" if grant.kind == "oidc" else "Forbidden"
+        raise Refused(403, denied)
+    return grant
+
+
+def authorise_person(state: RegistryState, *, header: str, now: float) -> None:
+    """Only who is no workflow may see, approve or reject what is staged.
+
+    Raises:
+        Refused: the token is a workflow's, or none.
+    """
+    if _grant(state, header, now).kind == "oidc":
+        raise Refused(403, "OIDC permission denied for this action")
+
+
+def _grant(state: RegistryState, header: str, now: float) -> Grant:
+    if not bearer(header):
+        raise Refused(401, "You must be logged in to publish packages.", headers={"WWW-Authenticate": "Bearer"})
+    grant = state.tokens.get(bearer(header))
+    if grant is None or (grant.expires is not None and grant.expires < now):
+        raise Refused(404, "Not found")
+    return grant
+
+
+def take_turn(state: RegistryState, *, now: float) -> None:
+    """Count one publish against the rate.
+
+    Raises:
+        Refused: 429 with Retry-After, when publishes come too fast.
+    """
+    wait = state.bucket.take(now) if state.bucket else 0.0
+    if wait > 0:
+        headers = {"Retry-After": str(math.ceil(wait))}
+        raise Refused(429, "Could not publish, as user undefined: rate limited exceeded", headers=headers)
+
+
+def check_free(state: RegistryState, publication: Publication) -> None:
+    """Whether the version is still free; staged and published ones share one index.
+
+    Raises:
+        Refused: it is not.
+    """
+    if publication.version in state.published.get(publication.name, {}):
+        raise Refused(403, f"You cannot publish over the previously published versions: {publication.version}.")
+    taken = ((staged.name, staged.version) for staged in state.staged.values())
+    if (publication.name, publication.version) in taken:
+        raise Refused(409, f'Cannot publish over previously staged version "{publication.version}"')
+
+
+def check_document(state: RegistryState, publication: Publication) -> None:
+    """Whether the registry takes a package like this.
+
+    Raises:
+        Refused: it is too large, or new and not said to be public.
+    """
+    if len(publication.tarball) > state.largest_tarball:
+        raise Refused(413, "Payload Too Large")
+    new = publication.name not in state.published
+    if new and publication.name.startswith("@") and publication.access != "public":
+        raise Refused(402, "Payment Required: You must sign up for private packages")

@@ -1,0 +1,82 @@
+"""The real verdaccio as the registry's backend."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from flotilla.rehearsal.node import NodeProcess
+from flotilla.rehearsal.registry_backends import Answer
+from flotilla.rehearsal.registry_documents import Publication
+from flotilla.rehearsal.serving import Serving
+
+
+class VerdaccioBackend:
+    """A verdaccio of its own, its storage in a folder that the caller gives and removes.
+
+    Args:
+        modules: the node_modules folder that holds verdaccio.
+        storage: an empty folder.
+        serving: the loop in which it is asked.
+    """
+
+    def __init__(self, modules: Path, storage: Path, serving: Serving) -> None:
+        self._storage = storage
+        self._process = NodeProcess("verdaccio.mjs", str(modules), str(storage))
+        self._authorization = f"Bearer {self._process.said['token']}"
+        self._session = serving.wait(_session())
+        serving.at_end(self._session.close)
+
+    async def read(self, path: str, *, accept: str, host: str) -> Answer:
+        """Answer a GET as verdaccio does."""
+        return await self._ask("GET", path, headers={"Accept": accept or "*/*", "Host": host})
+
+    async def store(self, publication: Publication) -> Answer:
+        """Publish to verdaccio."""
+        return await self._ask("PUT", f"/{publication.name.replace('/', '%2f')}", body=publication.stored)
+
+    async def tag(self, name: str, tag: str, version: str | None) -> Answer:
+        """Set a dist-tag, or remove it."""
+        path = f"/-/package/{name.replace('/', '%2f')}/dist-tags/{tag}"
+        if version is None:
+            return await self._ask("DELETE", path)
+        return await self._ask("PUT", path, body=f'"{version}"'.encode())
+
+    async def wipe(self) -> None:
+        """Remove every package's folder; verdaccio reads them anew for each request."""
+        shutil.rmtree(self._storage / "packages", ignore_errors=True)
+
+    async def _ask(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        known = {
+            "Authorization": self._authorization,
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+        }
+        url = URL(f"{self._process.origin}{path}", encoded=True)
+        async with self._session.request(method, url, headers={**known, **(headers or {})}, data=body) as answer:
+            return Answer(
+                status=answer.status, body=await answer.read(), content_type=answer.headers.get("Content-Type", "")
+            )
+
+    def close(self) -> None:
+        """End verdaccio."""
+        self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+
+async def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600))
