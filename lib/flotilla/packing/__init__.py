@@ -1,5 +1,30 @@
 """Files in, files out: safe extraction, what a binary is for, the package folder, the deterministic tarball."""
 
+from flotilla.packing.binary import Binary
+from flotilla.packing.check import binary_faults
+from flotilla.packing.contents import Contents, FileEntry, differences
 from flotilla.packing.extraction import extract
+from flotilla.packing.folder import PackageFolder
+from flotilla.packing.folders import build_folder
+from flotilla.packing.identify import identify
+from flotilla.packing.sidecars import sidecar_faults
+from flotilla.packing.tarballs import Tarball, read_contents, tarball_name, write_tarball
+from flotilla.packing.window import UnreadableError
 
-__all__ = ["extract"]
+__all__ = [
+    "Binary",
+    "Contents",
+    "FileEntry",
+    "PackageFolder",
+    "Tarball",
+    "UnreadableError",
+    "binary_faults",
+    "build_folder",
+    "differences",
+    "extract",
+    "identify",
+    "read_contents",
+    "sidecar_faults",
+    "tarball_name",
+    "write_tarball",
+]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+MANIFEST = "package.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackageFolder:

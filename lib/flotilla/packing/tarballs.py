@@ -21,13 +21,12 @@ from flotilla.family import Limits
 from flotilla.packing.budget import Budget
 from flotilla.packing.contents import Contents, FileEntry
 from flotilla.packing.extraction import EXECUTABLE, PLAIN, open_members
-from flotilla.packing.folder import PackageFolder
+from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.inflation import CHUNK
 from flotilla.packing.names import printable
 
 MTIME = 499_162_500  # 1985-10-26T08:15:00Z, the moment that npm pack gives every file
 LEVEL = 6  # 9 takes twice the time and saves 0.2 %
-MANIFEST = "package.json"
 END = bytes(2 * tarfile.BLOCKSIZE)
 
 

@@ -1,0 +1,128 @@
+"""Whether a package's binaries are for its platform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flotilla.family import Platform
+from flotilla.packing import elf, windows
+from flotilla.packing.binary import Binary, version_key
+from flotilla.packing.identify import ARCHIVE, identify
+from flotilla.packing.listing import files_below
+from flotilla.packing.names import printable
+from flotilla.packing.window import UnreadableError
+
+BINARY_NAME = re.compile(r"\.(node|dylib|dll|exe|a|so(\.\d+)*)$", re.IGNORECASE)
+LINKER_SCRIPT = re.compile(rb"\b(INPUT|GROUP|OUTPUT_FORMAT)\s*\(")  # text that Linux's linkers take for a library
+HEAD = 4096
+WASM = "wasm32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What a file turned out to be.
+
+    Args:
+        binaries: what identify found.
+        fault: why it is no good for any platform, None where it may be.
+    """
+
+    binaries: tuple[Binary, ...] = ()
+    fault: str | None = None
+
+    @property
+    def executable(self) -> bool:
+        """Whether it is a program."""
+        return any(binary.executable for binary in self.binaries)
+
+
+def inspect(path: Path) -> Inspected:
+    """Looks at one file; anybody may have made it."""
+    try:
+        binaries = identify(path)
+    except UnreadableError as error:
+        return Inspected(fault=str(error))
+    if binaries or not BINARY_NAME.search(path.name):
+        return Inspected(binaries=binaries)
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    return Inspected(fault=_not_a_binary(head))
+
+
+def _not_a_binary(head: bytes) -> str | None:
+    """Why a file that is named like a binary, but is none known to us, cannot be right."""
+    if not head:
+        return "is empty"
+    if LINKER_SCRIPT.search(head) or head.startswith((ARCHIVE, elf.MAGIC)) or windows.claims_pe(head):
+        return None
+    return f'is named like a binary, but begins with "{printable(head[:24].decode(errors="replace"))}"'
+
+
+def binary_faults(root: Path, platform: Platform) -> list[str]:
+    """What is wrong with the binaries below a folder, a line a file, sorted by path; empty where all is well.
+
+    Args:
+        root: the folder; only regular files are looked at.
+        platform: what they are to run on.
+    """
+    files, _ = files_below(root)
+    return platform_faults({path: inspect(file) for path, file in files.items()}, platform)
+
+
+def platform_faults(inspected: Mapping[str, Inspected], platform: Platform) -> list[str]:
+    """The same, for files that were looked at before."""
+    faults = [
+        f"{printable(path)} {why}" for path in sorted(inspected) for why in _file_faults(inspected[path], platform)
+    ]
+    found = [binary for file in inspected.values() for binary in file.binaries]
+    if WASM in platform.cpu or faults:
+        return faults
+    if not found:
+        return [f"there is no binary for {platform.name} in it: no ELF, Mach-O or PE file at all"]
+    lacking = [cpu for cpu in platform.cpu if all(cpu not in binary.cpus for binary in found)]
+    return [f"there is no binary for {cpu} in it" for cpu in lacking]
+
+
+def _file_faults(file: Inspected, platform: Platform) -> Iterator[str]:
+    if file.fault is not None:
+        yield file.fault
+        return
+    wrong = [(binary, why) for binary in file.binaries if (why := _mismatch(binary, platform)) is not None]
+    if not wrong:
+        return
+    binary, why = wrong[0]
+    more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+    yield f"{f'holds {binary.member}{more}, which is' if binary.member else 'is'} {why}"
+
+
+def _mismatch(binary: Binary, platform: Platform) -> str | None:
+    if not (_runs_on(binary, platform) and _covers(binary, platform) and _links_to(binary, platform)):
+        return f"{binary}, and the package is for {_words(platform)}"
+    needed, floor = binary.glibc_needed, platform.glibc
+    if needed and floor and version_key(needed) > version_key(floor):
+        return f"{binary} and needs glibc {needed}, newer than the {floor} that {platform.name} may ask for"
+    return None
+
+
+def _runs_on(binary: Binary, platform: Platform) -> bool:
+    if binary.os is None:
+        return not platform.os or bool(set(platform.os) - {"darwin", "win32"})
+    return not platform.os or binary.os in platform.os
+
+
+def _covers(binary: Binary, platform: Platform) -> bool:
+    """A universal binary must run on every cpu of the platform, a thin one on one of them."""
+    if len(binary.cpus) > 1:
+        return set(platform.cpu) <= set(binary.cpus)
+    return binary.cpus[0] in platform.cpu or not platform.cpu
+
+
+def _links_to(binary: Binary, platform: Platform) -> bool:
+    return binary.libc is None or not platform.libc or binary.libc in platform.libc
+
+
+def _words(platform: Platform) -> str:
+    return " ".join(filter(None, ("+".join(platform.os), "+".join(platform.cpu), "+".join(platform.libc))))

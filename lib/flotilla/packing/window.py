@@ -1,0 +1,103 @@
+"""A part of a file, to be read by parsers that trust what they read."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from flotilla.errors import PackageError
+
+ONE_READ = 256  # bytes that a read costs at the least, so that a loop of empty reads ends too
+BASE_ALLOWANCE = 1 << 25
+SHARE = 16  # one more byte of allowance for so many bytes of file: archives of many objects need it
+
+
+class UnreadableError(PackageError):
+    """A binary that cannot be read as what it begins as; the text goes on after the file's name."""
+
+
+class Allowance:
+    """What may be read of one file in all, so that headers that loop or lie cost bounded time and memory."""
+
+    def __init__(self, size: int) -> None:
+        self._left = BASE_ALLOWANCE + size // SHARE
+
+    def spend(self, count: int) -> None:
+        """So many bytes are about to be read."""
+        self._left -= max(count, ONE_READ)
+        if self._left < 0:
+            raise UnreadableError("its headers lead the reader in circles")
+
+
+class Window(io.RawIOBase):
+    """Bytes of a file from an offset on, as a file of their own.
+
+    Args:
+        file: the whole file; the window moves its position.
+        offset: bytes before the window.
+        size: bytes in it; the file has at least as many.
+        allowance: shared by all windows on one file.
+    """
+
+    def __init__(self, file: BinaryIO, offset: int, size: int, allowance: Allowance) -> None:
+        super().__init__()
+        self._file = file
+        self._offset = offset
+        self._position = 0
+        self._allowance = allowance
+        self.size = size
+
+    @classmethod
+    def whole(cls, file: BinaryIO) -> Window:
+        """The window on all of a file."""
+        size = file.seek(0, io.SEEK_END)
+        return cls(file, 0, size, Allowance(size))
+
+    def part(self, offset: int, size: int) -> Window:
+        """A window on a part of this one.
+
+        Raises:
+            UnreadableError: the part is not inside.
+        """
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise UnreadableError("a part of it lies beyond its end: it is truncated")
+        return Window(self._file, self._offset + offset, size, self._allowance)
+
+    def over(self, data: bytes) -> Window:
+        """A window on some bytes that were read, at this one's expense."""
+        return Window(io.BytesIO(data), 0, len(data), self._allowance)
+
+    def head(self, count: int) -> bytes:
+        """The first bytes."""
+        self.seek(0)
+        return self.read(count)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes; fewer than asked for only at the end."""
+        left = max(0, self.size - self._position)
+        count = left if size is None or size < 0 else min(size, left)
+        self._allowance.spend(count)
+        self._file.seek(self._offset + self._position)
+        data = self._file.read(count)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to a place at or behind the window's start."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise UnreadableError("its headers point before its start")
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        """The place that is read next."""
+        return self._position
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def readable(self) -> bool:
+        """True."""
+        return True
