@@ -8,6 +8,7 @@ from typing import Any
 
 from macholib import mach_o  # type: ignore[import-untyped] # it carries no types
 from macholib.MachO import MachOHeader  # type: ignore[import-untyped]
+from macholib.ptypes import sizeof  # type: ignore[import-untyped]
 
 from flotilla.packing.binary import Binary
 from flotilla.packing.window import UnreadableError, Window
@@ -71,7 +72,7 @@ def read_macho(window: Window, member: str | None) -> Binary:
     if sizes.sizeofcmds > LONGEST_COMMANDS:
         raise UnreadableError("its load commands are larger than any real ones")
     # macholib reads whole sections: it is given the commands alone.
-    head = window.over(window.head(len(shape) + int(sizes.sizeofcmds)))
+    head = window.over(window.head(sizeof(shape) + int(sizes.sizeofcmds)))
     parsed = MachOHeader(None, head, 0, ANYWHERE, magic, shape, endian, True)  # noqa: FBT003 - macholib's own order
     _refuse_truncated(parsed, window)
     return Binary(
