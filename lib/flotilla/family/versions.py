@@ -13,7 +13,7 @@ LONGEST_VERSION = 256
 LARGEST_NUMBER = 2**53 - 1
 # Source: node-semver, XRANGEPLAIN and TILDE, of which a dist-tag's characters allow these forms.
 RANGE = re.compile(
-    r"~?v*(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:-?[0-9A-Za-z.-]+)?)?)?"
+    r"~?v*(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:\.(?:0|[1-9][0-9]*|[xX*])(?:-[0-9A-Za-z.-]+)?)?)?"
 )
 # What encodeURIComponent leaves as it is (npm-package-arg takes no other tag).
 TAG = re.compile(r"[A-Za-z0-9_.!~*'()-]+")

@@ -1,0 +1,54 @@
+"""The contract's own example, and shorthands over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flotilla.errors import ConfigError
+from flotilla.family import Config, Family, parse_config
+
+SMALL = """\
+schema: 1
+family: "@acme/tool"
+platforms: [linux-x64, darwin-arm64]
+ci: {workflow: ci.yml, artifact: "tool-{build}"}
+"""
+
+
+@pytest.fixture(scope="session")
+def contract() -> str:
+    """The flotilla.yml of CONTRACT.md, section 2, verbatim."""
+    return (Path(__file__).parent / "contract.yml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def config(contract: str) -> Config:
+    return parse_config(contract)
+
+
+@pytest.fixture(scope="session")
+def family(config: Config) -> Family:
+    return Family(config, "1.2.0")
+
+
+@pytest.fixture(scope="session")
+def small() -> str:
+    """The least that a flotilla.yml can say."""
+    return SMALL
+
+
+@pytest.fixture
+def faults() -> Callable[[str], list[str]]:
+    """What is wrong with a text, a line each; nothing for a sound one."""
+
+    def of(text: str) -> list[str]:
+        try:
+            parse_config(text)
+        except ConfigError as error:
+            return [str(fault) for fault in error.faults]
+        return []
+
+    return of
