@@ -100,6 +100,7 @@ class ScriptedServer:
 def handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 64 * 1024  # headers and body in one packet, or each answer waits 40 ms for an acknowledgement
 
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -4,7 +4,7 @@ from flotilla.github.artifacts import ArtifactRow, artifact_faults, artifact_tab
 from flotilla.github.assets import (
     AssetPlan,
     Replacement,
-    Wanted,
+    Wanted as WantedAsset,
     asset_name_faults,
     decide_assets,
     plan_for,
@@ -42,7 +42,7 @@ __all__ = [
     "Running",
     "Succeeded",
     "Trusted",
-    "Wanted",
+    "WantedAsset",
     "WorkflowRun",
     "artifact_faults",
     "artifact_table",

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
 from flotilla.errors import ArtifactError
 from flotilla.github.answers import sentence
 from flotilla.github.endpoint import Endpoint
-from flotilla.github.filenames import disposed_name, safe_name
+from flotilla.github.landing import Arrival, already_here, is_raw, landed, raw_path, zip_path
 from flotilla.github.parallel import WORKERS, gather
 from flotilla.github.partfile import PartFile
 from flotilla.github.streams import RangeRefused, Source, Streams
 from flotilla.github.values import Artifact, Asset, Download
 from flotilla.patience import Passing, Patience
 
-ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed", "application/zip-compressed"})
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arrival:
-    """How the storage host described what it sent."""
-
-    content_type: str
-    disposition: str
-    path: str
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class Downloads:
@@ -52,7 +39,7 @@ class Downloads:
     def artifact(self, artifact: Artifact, into: Path) -> Download:
         """One artifact; see `GitHub.download`."""
         into.mkdir(parents=True, exist_ok=True)
-        finished = _finished(artifact, into)
+        finished = already_here(artifact, into)
         if finished is not None:
             return finished
         source = Source(
@@ -65,12 +52,10 @@ class Downloads:
         )
         with PartFile(into / f"artifact-{artifact.id}.part") as part:
             arrival = self._fetched(source, part)
-            zipped = _is_zip(arrival, part.first_bytes())
-            if zipped and not part.first_bytes().startswith(ZIP_MAGIC):
-                raise ArtifactError(f"Artifact {artifact.name} is announced as a zip, and is none.")
-            path = _zip_path(artifact, into) if zipped else _raw_folder(artifact, into) / _raw_name(artifact, arrival)
+            raw = is_raw(artifact, arrival, part.first_bytes())
+            path = raw_path(artifact, arrival, into) if raw else zip_path(artifact, into)
             part.move_to(path)
-            return _download(artifact, path, digest=part.digest, raw=not zipped)
+            return landed(artifact, path, digest=part.digest, raw=raw)
 
     def asset(self, asset: Asset, path: Path) -> Path:
         """One asset of a release, written to that path."""
@@ -113,7 +98,7 @@ class Downloads:
         if expected is not None and part.size < expected:
             raise Passing(f"the connection broke after {part.size} of {expected} bytes")
         _compare(source, part)
-        return _arrival(response)
+        return Arrival.of(response)
 
     def _append(self, response: requests.Response, source: Source, part: PartFile) -> None:
         for chunk in self._streams.chunks(response):
@@ -132,9 +117,9 @@ def _total(response: requests.Response, part: PartFile) -> int | None:
     length = response.headers.get("Content-Length", "")
     if response.status_code == HTTPStatus.OK:
         part.restart()
-        return int(length) if length.isdigit() else None
+        return int(length) if NUMBER.fullmatch(length) else None
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if match is None or int(match[1]) != part.size or int(match[2]) + 1 != int(match[3]):
+    if match is None or int(match[1]) != part.size or int(match[2]) >= int(match[3]):
         raise RangeRefused("the server sent another range than was asked for")
     part.continued()
     return int(match[3])
@@ -151,61 +136,4 @@ def _compare(source: Source, part: PartFile) -> None:
     raise ArtifactError(
         f"{sentence(source.what)}: the bytes are not those that GitHub recorded ({digest} instead of {source.digest}).",
         advice="Re-run the job; if it stays, re-run the CI workflow, and do not release this artifact.",
-    )
-
-
-def _arrival(response: requests.Response) -> Arrival:
-    return Arrival(
-        content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-        disposition=response.headers.get("Content-Disposition", ""),
-        path=urlsplit(response.url).path,
-    )
-
-
-def _is_zip(arrival: Arrival, first: bytes) -> bool:
-    """As actions/toolkit decides it; where no type is told at all, by the first bytes."""
-    said = arrival.content_type in ZIP_TYPES or arrival.path.lower().endswith(".zip")
-    return said or (not arrival.content_type and first.startswith(ZIP_MAGIC))
-
-
-def _raw_name(artifact: Artifact, arrival: Arrival) -> str:
-    return disposed_name(arrival.disposition) or _own_name(artifact)
-
-
-def _own_name(artifact: Artifact) -> str:
-    return safe_name(artifact.name) or f"artifact-{artifact.id}"
-
-
-def _zip_path(artifact: Artifact, into: Path) -> Path:
-    return into / f"artifact-{artifact.id}.zip"
-
-
-def _raw_folder(artifact: Artifact, into: Path) -> Path:
-    return into / f"artifact-{artifact.id}"
-
-
-def _finished(artifact: Artifact, into: Path) -> Download | None:
-    """The artifact, if an earlier try left it here whole."""
-    zipped, folder = _zip_path(artifact, into), _raw_folder(artifact, into)
-    candidates = [(zipped, False), *((path, True) for path in (sorted(folder.iterdir()) if folder.is_dir() else ()))]
-    for path, raw in candidates:
-        if artifact.digest is not None and path.is_file() and _digest_of(path) == artifact.digest:
-            return _download(artifact, path, digest=artifact.digest, raw=raw)
-    return None
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _download(artifact: Artifact, path: Path, *, digest: str, raw: bool) -> Download:
-    return Download(
-        artifact=artifact,
-        path=path,
-        raw=raw,
-        name=path.name if raw else f"{_own_name(artifact)}.zip",
-        digest=digest,
-        digest_checked=artifact.digest is not None,
-        size=path.stat().st_size,
     )

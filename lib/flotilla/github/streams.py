@@ -102,8 +102,12 @@ class Streams:
             yield response
 
     def _target(self, url: str, response: requests.Response, source: Source) -> str:
-        target = urljoin(url, response.headers.get("Location", ""))
-        if not response.headers.get("Location") or not self.endpoint.may_redirect_to(target):
+        location = response.headers.get("Location", "")
+        try:
+            target = urljoin(url, location)
+        except ValueError:
+            target = ""
+        if not location or not self.endpoint.may_redirect_to(target):
             raise unusable(source.what, "it redirects to an address that is not to be followed")
         return target
 

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flotilla.github import (
+    Failed,
+    NotYet,
+    Running,
+    Succeeded,
+    Trusted,
+    artifact_faults,
+    artifact_table,
+    choose_run,
+    from_earlier_attempts,
+    newest,
+    run_faults,
+)
+
+if TYPE_CHECKING:
+    from tests.github.conftest import Maker
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+OURS = Trusted(repository="acme/ffmpeg", workflow="ci.yml", commit=COMMIT)
+PULL_REQUESTS = Trusted(repository="acme/ffmpeg", workflow="ci.yml", commit=COMMIT, pull_requests=True)
+
+
+@pytest.mark.parametrize("event", ["push", "workflow_dispatch", "schedule", "release", "merge_group"])
+def test_a_run_of_our_own_ci_is_trusted(make: Maker, event: str) -> None:
+    assert run_faults(make.a_run(event=event), OURS) == []
+
+
+def test_names_and_commits_are_compared_in_any_case(make: Maker) -> None:
+    run = make.a_run(repository={"full_name": "Acme/FFmpeg"}, head_sha=COMMIT.upper())
+    assert run_faults(run, OURS) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".github/workflows/ci.yml",
+        ".github/workflows/ci.yml@main",
+        ".github/workflows/ci.yml@refs/heads/fix@2",
+    ],
+)
+def test_a_workflows_path_counts_without_its_ref(make: Maker, path: str) -> None:
+    assert run_faults(make.a_run(path=path), OURS) == []
+    assert (
+        run_faults(
+            make.a_run(path=path), Trusted(repository="acme/ffmpeg", workflow=".github/workflows/ci.yml", commit=COMMIT)
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"repository": {"full_name": "evil/ffmpeg"}}, "belongs to evil/ffmpeg"),
+        ({"head_repository": {"full_name": "evil/ffmpeg"}}, "evil/ffmpeg, a fork"),
+        ({"head_repository": None}, "a repository that is deleted"),
+        ({"path": ".github/workflows/other.yml"}, "of the workflow .github/workflows/other.yml"),
+        ({"path": ".github/workflows/ci.yml@x.yml"}, "of the workflow .github/workflows/ci.yml@x.yml"),
+        ({"path": "dynamic/github-code-scanning/codeql"}, "of the workflow dynamic"),
+        ({"head_sha": "0" * 40}, "built commit 0000"),
+        ({"head_sha": COMMIT[:39]}, "built commit"),
+        ({"event": "pull_request"}, "`pull-requests: true` under `ci` would allow it"),
+        ({"event": "pull_request_target"}, "the event pull_request_target, which is not trusted"),
+        ({"event": "workflow_run"}, "the event workflow_run"),
+        ({"event": "issue_comment"}, "the event issue_comment"),
+        ({"event": "repository_dispatch"}, "the event repository_dispatch"),
+        ({"status": "in_progress", "conclusion": None}, "is not finished (in_progress)"),
+        ({"conclusion": "failure"}, "did not succeed (failure): https://github.com/acme/ffmpeg/actions/runs/7"),
+        ({"conclusion": "cancelled"}, "did not succeed (cancelled)"),
+        ({"conclusion": "skipped"}, "did not succeed (skipped)"),
+        ({"conclusion": "neutral"}, "did not succeed (neutral)"),
+        ({"conclusion": None}, "did not succeed (no conclusion)"),
+    ],
+)
+def test_a_run_that_is_not_ours_is_refused(make: Maker, changed: dict[str, object], said: str) -> None:
+    faults = run_faults(make.a_run(7, **changed), OURS)
+    assert len(faults) == 1
+    assert said in faults[0]
+
+
+def test_every_fault_of_a_run_is_told_at_once(make: Maker) -> None:
+    run = make.a_run(7, head_repository={"full_name": "evil/x"}, event="workflow_run", conclusion="failure")
+    assert len(run_faults(run, OURS)) == 3
+
+
+def test_a_pull_request_of_a_fork_is_refused_even_where_pull_requests_are_allowed(make: Maker) -> None:
+    ours = make.a_run(event="pull_request")
+    forked = make.a_run(event="pull_request", head_repository={"full_name": "evil/ffmpeg"})
+    assert run_faults(ours, PULL_REQUESTS) == []
+    assert run_faults(forked, PULL_REQUESTS) == ["Run 7 built a commit of evil/ffmpeg, a fork, not of acme/ffmpeg."]
+    assert run_faults(make.a_run(event="pull_request_target"), PULL_REQUESTS) != []
+
+
+def test_the_first_run_that_succeeded_is_chosen_and_the_others_are_told(make: Maker) -> None:
+    push, failed, schedule = make.a_run(1), make.a_run(2, conclusion="failure"), make.a_run(3, event="schedule")
+    assert choose_run([schedule, failed, push], OURS) == Succeeded(run=push, others=(schedule,))
+
+
+def test_a_run_that_goes_on_is_waited_for_while_none_succeeded(make: Maker) -> None:
+    failed, queued = make.a_run(1, conclusion="failure"), make.a_run(2, status="queued", conclusion=None)
+    assert choose_run([queued, failed], OURS) == Running(run=queued)
+    assert choose_run([queued, failed, make.a_run(3)], OURS) == Succeeded(run=make.a_run(3))
+
+
+def test_failed_runs_end_the_wait_newest_first(make: Maker) -> None:
+    failed, cancelled = make.a_run(1, conclusion="failure"), make.a_run(2, conclusion="cancelled")
+    assert choose_run([failed, cancelled], OURS) == Failed(runs=(cancelled, failed))
+
+
+def test_no_run_is_waited_for_and_a_strangers_success_is_none(make: Maker) -> None:
+    assert choose_run([], OURS) == NotYet()
+    forked = make.a_run(head_repository={"full_name": "evil/ffmpeg"})
+    choice = choose_run([forked], OURS)
+    assert isinstance(choice, NotYet)
+    assert "a fork" in choice.refused[0]
+
+
+def test_a_strangers_failure_does_not_stop_our_run(make: Maker) -> None:
+    forked = make.a_run(9, head_repository={"full_name": "evil/ffmpeg"}, conclusion="failure")
+    assert choose_run([forked, make.a_run(1)], OURS) == Succeeded(run=make.a_run(1))
+
+
+def test_the_newest_artifact_of_a_name_counts(make: Maker) -> None:
+    first, second = make.an_artifact(31, name="a"), make.an_artifact(35, name="a")
+    other = make.an_artifact(33, name="b")
+    assert newest([second, other, first]) == (second, other)
+
+
+def test_artifacts_older_than_the_latest_attempt_are_told(make: Maker) -> None:
+    old, new = make.an_artifact(31), make.an_artifact(32, created_at="2026-01-03T00:00:00Z")
+    rerun = make.a_run(run_attempt=2, run_started_at="2026-01-02T12:00:00Z")
+    assert from_earlier_attempts([old, new], rerun) == (old,)
+    assert from_earlier_attempts([old, new], make.a_run()) == ()
+
+
+def test_missing_expired_and_empty_artifacts_are_told_together(make: Maker) -> None:
+    found = [
+        make.an_artifact(31, name="good"),
+        make.an_artifact(32, name="old", expired=True),
+        make.an_artifact(33, name="void", size_in_bytes=0),
+        make.an_artifact(34, name="ffmpeg-linux-x64"),
+    ]
+    assert artifact_faults(["good", "old", "void", "ffmpeg-linux-x46", "none"], found) == (
+        "old: expired; re-run the CI workflow on this commit",
+        "void: empty",
+        "ffmpeg-linux-x46: missing (the run has ffmpeg-linux-x64)",
+        "none: missing",
+    )
+    assert [row.fault for row in artifact_table(["good", "none"], found)] == [None, "missing"]
+    assert artifact_faults(["good"], found) == ()
+
+
+def test_an_expired_artifact_is_not_saved_by_an_older_one(make: Maker) -> None:
+    found = [make.an_artifact(31, name="a"), make.an_artifact(32, name="a", expired=True)]
+    assert artifact_faults(["a"], found) == ("a: expired; re-run the CI workflow on this commit",)
