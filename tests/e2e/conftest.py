@@ -13,6 +13,8 @@ from tests.e2e import images
 from tests.e2e.engine import Docker, NoEngineError, running_engine
 from tests.e2e.workflow import EXAMPLE
 
+from flotilla.rehearsal.node import node_modules
+
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
@@ -64,3 +66,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, str(EXAMPLE / "build.py"), "--out", str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return out
+
+
+@pytest.fixture(scope="session")
+def modules(cache: Path) -> Path:
+    """The npm packages that the rehearsal's registry is made of."""
+    return node_modules(cache.parent, environment=os.environ)

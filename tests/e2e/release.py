@@ -1,0 +1,106 @@
+"""The world that a consumer's workflow releases into, on loopback, and what a user then gets from it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.workflow import Consumer, WorkflowResult, run_release
+
+from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.node import node, npm
+from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.world import Rehearsal
+
+REPOSITORY = "acme/chroma"
+# What act sets itself, and what only means something on this side of the container's wall.
+ACTS_OWN = ("CI", "HOME", "PATH", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WORKSPACE", "GITHUB_JOB", "GITHUB_ACTION")
+
+
+@contextmanager
+def world_of(
+    consumer: Consumer, *, artifacts: Path, folder: Path, modules: Path, registry: RegistryState
+) -> Iterator[Rehearsal]:
+    """GitHub with the successful CI run of the consumer's commit, and a registry.
+
+    Args:
+        consumer: the repository to release.
+        artifacts: a folder with a folder for each artifact.
+        folder: a new one, for what the servers store.
+        modules: the rehearsal's node_modules.
+        registry: what the registry knows and trusts at the beginning.
+    """
+    github = GitHubState(repository=REPOSITORY, commit=consumer.commit)
+    github.release_run.event = "workflow_dispatch"
+    run = github.add_run(workflow="ci.yml")
+    for path in sorted(artifacts.iterdir()):
+        github.add_artifact(run, path.name, path)
+    with Rehearsal(folder, github=github, registry=registry, modules=modules, verdaccio=True, sigstore=True) as world:
+        yield world
+
+
+def trusting_registry() -> RegistryState:
+    """A registry that trusts the consumer's release workflow."""
+    publisher = TrustedPublisher(repository=REPOSITORY, workflow="release.yml")
+    return RegistryState(trusts_all=publisher, allow_new_names=True)
+
+
+def release(
+    world: Rehearsal,
+    consumer: Consumer,
+    *,
+    actions: Path,
+    scratch: Path,
+    version: str,
+    npm_token: str = "",
+) -> WorkflowResult:
+    """The consumer's release workflow, run to its end by act.
+
+    Args:
+        world: what it releases into.
+        consumer: the repository to release.
+        actions: the tree that serves OWNER/flotilla@v1.
+        scratch: a folder for what act keeps.
+        version: the version to release.
+        npm_token: the secret NPM_TOKEN; without it, trusted publishing.
+    """
+    secrets = {"GITHUB_TOKEN": world.github.state.token, **({"NPM_TOKEN": npm_token} if npm_token else {})}
+    return run_release(
+        consumer,
+        actions=actions,
+        environment=_variables(world, consumer),
+        secrets=secrets,
+        inputs={"version": version, "dry-run": "false"},
+        scratch=scratch,
+    )
+
+
+def installed_program(world: Rehearsal, folder: Path, package: str) -> str:
+    """What the program of an installed meta package says on this machine."""
+    environment = world.environment("install", workspace=folder, id_token=False).variables
+    commands = [
+        [*npm(), "install", "--no-audit", "--no-fund", package],
+        [str(node()), f"node_modules/{package}/cli.js"],
+    ]
+    said = ""
+    for command in commands:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        said = done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr
+    return said
+
+
+def _variables(world: Rehearsal, consumer: Consumer) -> dict[str, str]:
+    environment = world.environment("workflow", workspace=consumer.folder)
+    theirs = {
+        name: value
+        for name, value in environment.variables.items()
+        if name not in ACTS_OWN and not name.startswith("INPUT_") and not value.startswith(str(environment.folder))
+    }
+    # Of this machine's files a container sees the workspace alone, git's own folder in it included.
+    inside = consumer.folder / ".git" / "sigstore-ca.pem"
+    shutil.copy(theirs["NODE_EXTRA_CA_CERTS"], inside)
+    return {**theirs, "NODE_EXTRA_CA_CERTS": str(inside)}

@@ -1,0 +1,87 @@
+"""The example's release workflow for real: every job in its container, against a simulated GitHub and a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.e2e.release import installed_program, release, trusting_registry, world_of
+from tests.e2e.workflow import make_consumer
+
+from flotilla.rehearsal.registry_state import RegistryState
+
+pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.registry, pytest.mark.npm, pytest.mark.timeout(1200)]
+
+VERSION = "1.0.0"
+FAMILY = "@acme/chroma"
+SEED_PLATFORMS = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
+PLATFORMS = (*SEED_PLATFORMS, "linux-x64-musl")
+MUSL = "linux-x64-musl"
+
+
+def packages(platforms: tuple[str, ...]) -> set[str]:
+    """Every package of the family."""
+    binaries = {f"{FAMILY}-{platform}{suffix}" for platform in platforms for suffix in ("", "-non-free")}
+    return binaries | {f"{FAMILY}-dev", FAMILY, f"{FAMILY}-non-free"}
+
+
+def assets(builds: tuple[str, ...]) -> set[str]:
+    """Every asset of the release."""
+    archives = {f"chroma-{build}-{variant}.tar.gz" for build in builds for variant in ("free", "non-free")}
+    return archives | {f"{archive}.sha256" for archive in archives} | {"SHA256SUMS"}
+
+
+def jobs(platforms: tuple[str, ...]) -> set[str]:
+    """Every job of the graph, as act names it."""
+    matrix = {f"publish-platform ({platform})-{number}" for number, platform in enumerate(platforms, 1)}
+    return {"prepare", "wait-for-ci", "check-artifacts", "release", "publish-dev", "publish-meta"} | matrix
+
+
+@pytest.mark.usefixtures("runner")
+def test_the_workflow_releases_all_13_packages_by_trusted_publishing(
+    tmp_path: Path, actions: Path, artifacts: Path, modules: Path
+) -> None:
+    consumer = make_consumer(tmp_path / "chroma")
+    with world_of(
+        consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules, registry=trusting_registry()
+    ) as world:
+        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version=VERSION)
+        assert result.succeeded, result.log
+        assert result.jobs() == dict.fromkeys(jobs(PLATFORMS), "succeeded")
+
+        registry = world.snapshot()["registry"]
+        assert len(packages(PLATFORMS)) == 13
+        assert set(registry["packages"]) == packages(PLATFORMS)
+        assert all(one["dist-tags"] == {"latest": VERSION} for one in registry["packages"].values())
+        assert set(registry["provenance"]) == {f"{name}@{VERSION}" for name in packages(PLATFORMS)}
+        assert set(registry["accepted"].values()) == {1}
+
+        github = world.snapshot()["github"]
+        assert github["tags"] == {f"v{VERSION}": consumer.commit}
+        [published] = github["releases"]
+        assert not published["draft"]
+        assert set(published["assets"]) == assets((*SEED_PLATFORMS, "linuxmusl-x64"))
+
+        user = tmp_path / "user"
+        user.mkdir()
+        assert "(free)" in installed_program(world, user, FAMILY)
+        assert "(non-free)" in installed_program(world, user, f"{FAMILY}-non-free")
+
+
+@pytest.mark.usefixtures("runner")
+def test_the_designs_four_platforms_release_11_packages_with_a_token(
+    tmp_path: Path, actions: Path, artifacts: Path, modules: Path
+) -> None:
+    consumer = make_consumer(tmp_path / "chroma", without_platforms=(MUSL,))
+    with world_of(
+        consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules, registry=RegistryState()
+    ) as world:
+        token = next(iter(world.registry.state.tokens))
+        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version=VERSION, npm_token=token)
+        assert result.succeeded, result.log
+        assert result.jobs() == dict.fromkeys(jobs(SEED_PLATFORMS), "succeeded")
+        assert len(packages(SEED_PLATFORMS)) == 11
+        assert set(world.snapshot()["registry"]["packages"]) == packages(SEED_PLATFORMS)
+        [published] = world.snapshot()["github"]["releases"]
+        assert set(published["assets"]) == assets(SEED_PLATFORMS)
+        assert token not in result.log
