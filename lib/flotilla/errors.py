@@ -4,6 +4,7 @@
     ├── InputError           an input or variable of the job is missing or malformed
     ├── ConfigError          flotilla.yml, or a template of it, is wrong; carries places
     ├── GitHubError          GitHub refused a call or did not answer
+    ├── RefusedError         what prepare found: the release must not begin
     ├── RunError             the CI run is not one to release from
     ├── ArtifactError        an artifact is missing, expired, altered or broken
     ├── ArchiveError         an archive is hostile or damaged
@@ -86,6 +87,12 @@ class GitHubError(FlotillaError):
     """GitHub refused a call, or did not answer within the limits."""
 
     title = "GitHub"
+
+
+class RefusedError(FlotillaError):
+    """The release must not begin; nothing was written."""
+
+    title = "Refused before anything was written"
 
 
 class RunError(FlotillaError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -116,10 +117,16 @@ class Patience:
         except Passing as passing:
             raise self._out_of_time(passing, what) from passing
 
-    def wait_until(self, probe: Callable[[], T | None], *, every: float) -> T | None:
-        """The probe's first answer that is not None, asked every so many seconds; None at the deadline."""
+    def wait_until(self, probe: Callable[[], T | None], *, every: float, limit: float = math.inf) -> T | None:
+        """The probe's first answer that is not None; None when time is up.
+
+        Args:
+            every: seconds between two probes.
+            limit: seconds to wait at the most, within the deadline.
+        """
+        deadline = min(self.deadline, self.clock.now() + limit)
         while (answer := probe()) is None:
-            if self.clock.now() + every > self.deadline:
+            if self.clock.now() + every > deadline:
                 return None
             self.clock.sleep(every)
         return answer

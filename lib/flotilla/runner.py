@@ -25,8 +25,8 @@ class Runner:
     """Where a job's words go.
 
     Args:
-        environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files, and without GITHUB_ACTIONS the
-            job runs on a desk and its words stay plain.
+        environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files, and without GITHUB_ACTIONS
+            the job runs on a desk and its words stay plain.
         out: the log.
     """
 

@@ -135,6 +135,7 @@ def _publish(values: Values) -> PublishSpec:
     provenance = values.get("provenance", PublishSpec.provenance)
     return PublishSpec(
         access=values.get("access", PublishSpec.access),
+        dist_tag=values.get("dist-tag"),
         pause_seconds=float(values.get("pause-seconds", PublishSpec.pause_seconds)),
         provenance=str(provenance).lower() if isinstance(provenance, bool) else provenance,  # type: ignore[arg-type]  # the schema's enum
         package_size=_bytes(values, "size-limit-mb", PublishSpec.package_size),

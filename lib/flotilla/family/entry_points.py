@@ -14,7 +14,8 @@ from flotilla.family.words import shown
 Form = Literal["file", "module", "pattern", "selection"]
 
 DEEPEST = 50
-MOST_STARS = 10
+# A pattern with more of these could keep the matcher busy for hours; nobody's files entries have them.
+MOST_SIGNS = {"*": 10, "{": 3, ",": 15, "..": 0}
 # How node, and TypeScript for its own, complete the name of a module.
 ENDINGS = ("", ".js", ".cjs", ".mjs", ".json", ".node", ".d.ts", ".d.cts", ".d.mts")
 GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX
@@ -87,12 +88,9 @@ def _completed(path: str) -> Iterator[str]:
 def _selects(entry: str, paths: Collection[str]) -> bool:
     if entry == "." or entry in paths or any(path.startswith(f"{entry}/") for path in paths):
         return True
-    if entry.count("*") > MOST_STARS:
+    if any(entry.count(sign) > most for sign, most in MOST_SIGNS.items()):
         return False
-    try:
-        return any(glob.globmatch(path, [entry, f"{entry}/**"], flags=GLOB, limit=100) for path in paths)
-    except ValueError:  # more alternatives in braces than the limit
-        return False
+    return any(glob.globmatch(path, [entry, f"{entry}/**"], flags=GLOB) for path in paths)
 
 
 def _named(manifest: Mapping[str, object]) -> Iterator[NamedFile]:

@@ -117,12 +117,14 @@ class PublishSpec:
 
     Args:
         access: public or restricted.
+        dist_tag: the default of the input of that name; None where the version says it.
         pause_seconds: seconds between two publishes of a job.
         provenance: the default of the input of that name.
         package_size: the most bytes that a packed package may have.
     """
 
     access: Access = "public"
+    dist_tag: str | None = None
     pause_seconds: float = 5
     provenance: Provenance = "auto"
     package_size: int = 200 * MEGABYTE

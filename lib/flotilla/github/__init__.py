@@ -4,7 +4,7 @@ from flotilla.github.artifacts import ArtifactRow, artifact_faults, artifact_tab
 from flotilla.github.assets import (
     AssetPlan,
     Replacement,
-    Wanted as WantedAsset,
+    WantedAsset,
     asset_name_faults,
     decide_assets,
     plan_for,

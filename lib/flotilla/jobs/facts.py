@@ -19,9 +19,7 @@ class Facts:
         repository: "OWNER/REPO" that the job runs in.
         commit: the commit that triggered the run, 40 hex digits; empty on a desk.
         workflow: file name of the calling workflow, the one that npm compares; empty where unknown.
-        run_url: page of this run.
-        id_token: whether the job may ask for id-tokens.
-        hosted: whether GitHub hosts the runner.
+        run_id: number of this run; empty on a desk.
         workspace: the checked-out repository.
     """
 
@@ -30,10 +28,13 @@ class Facts:
     api_url: str
     commit: str
     workflow: str
-    run_url: str
-    id_token: bool
-    hosted: bool
+    run_id: str
     workspace: Path
+
+    @property
+    def run_url(self) -> str:
+        """Page of this run."""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
 
     @property
     def repository_url(self) -> str:
@@ -61,8 +62,6 @@ def read_facts(environment: Mapping[str, str]) -> Facts:
         api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
         commit=environment.get("GITHUB_SHA", ""),
         workflow=workflow,
-        run_url=f"{server_url}/{repository}/actions/runs/{environment.get('GITHUB_RUN_ID', '')}",
-        id_token=bool(environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")),
-        hosted=environment.get("RUNNER_ENVIRONMENT", "") == "github-hosted",
+        run_id=environment.get("GITHUB_RUN_ID", ""),
         workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
     )

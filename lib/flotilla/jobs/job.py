@@ -5,33 +5,35 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from flotilla.errors import ConfigError, Place, Fault
+from flotilla.errors import ConfigError, Fault, InputError, Place
 from flotilla.family import Config, Family, parse_config
 from flotilla.github import GitHub
 from flotilla.jobs.facts import Facts, read_facts
 from flotilla.jobs.inputs import Inputs, read_inputs
 from flotilla.npm import Npm, Registry
-from flotilla.patience import Clock, Patience, SystemClock, until
+from flotilla.patience import Patience, SystemClock, until
 from flotilla.runner import Runner
 
-I = TypeVar("I", bound=Inputs, covariant=True)  # noqa: E741 - the inputs' type
+LARGEST_CONFIG = 1_000_000
+
+T_co = TypeVar("T_co", bound=Inputs, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Generic[I]):
+class Job(Generic[T_co]):
     """What a job knows and may use.
 
     Args:
         root: folder of flotilla.yml; templates are found from there.
+        environment: the runner's variables, for npm and the id-tokens.
         scratch: a private folder, gone when the job ends.
-        environment: the runner's variables, for the npm CLI only.
     """
 
-    inputs: I
+    inputs: T_co
     facts: Facts
     family: Family
     root: Path
@@ -40,23 +42,71 @@ class Job(Generic[I]):
     npm: Npm
     patience: Patience
     runner: Runner
+    environment: Mapping[str, str] = field(repr=False)
     scratch: Path
-    environment: Mapping[str, str]
 
 
 @contextmanager
-def open_job(kind: type[I], environment: Mapping[str, str], runner: Runner, *, minutes: float) -> Iterator[Job[I]]:
-    """The job that these variables describe."""
+def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[Job[T_co]]:
+    """The job that the runner's variables describe; its scratch folder goes when it ends.
+
+    Raises:
+        InputError: an input is missing or malformed.
+        ConfigError: flotilla.yml is.
+    """
     inputs = read_inputs(kind, environment)
     facts = read_facts(environment)
-    config = read_config(facts.workspace, inputs.config)
+    family = Family(read_config(facts.workspace, inputs.config), inputs.version)
     clock = SystemClock()
-    patience = Patience(deadline=until(getattr(inputs, "timeout_minutes", 60), clock), clock=clock, told=runner.line)
+    patience = Patience(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line)
     npm = Npm(environment=environment)
+    github = GitHub(
+        api_url=facts.api_url,
+        server_url=facts.server_url,
+        token=inputs.github_token,
+        repository=facts.repository,
+        patience=patience,
+    )
+    registry_url = inputs.registry or npm.configured_registry(facts.workspace)
+    registry = Registry(registry_url, token=inputs.npm_token or None, patience=patience)
     with tempfile.TemporaryDirectory(prefix="flotilla-") as scratch:
         yield Job(
             inputs=inputs,
             facts=facts,
-            family=Family(config, inputs.version),
+            family=family,
             root=(facts.workspace / inputs.config).parent,
+            github=github,
+            registry=registry,
+            npm=npm,
+            patience=patience,
+            runner=runner,
+            environment=environment,
+            scratch=Path(scratch),
         )
+
+
+def read_config(workspace: Path, name: str) -> Config:
+    """flotilla.yml of the checked-out repository.
+
+    Raises:
+        ConfigError: it is not there, or is wrong.
+        InputError: the path leaves the workspace.
+    """
+    file = workspace / name
+    if not file.resolve().is_relative_to(workspace.resolve()):
+        raise InputError(f"input config is {name!r}, which lies outside the repository")
+    try:
+        data = file.read_bytes()
+    except OSError as failure:
+        raise ConfigError(
+            f"{name} cannot be read: {failure.strerror}",
+            advice="Check the repository out before this step (actions/checkout), or name the file in the input config.",
+        ) from failure
+    try:
+        return parse_config(data[:LARGEST_CONFIG].decode(), file=name)
+    except UnicodeDecodeError as failure:
+        raise ConfigError(Fault(text="is not UTF-8 text", place=Place(file=name))) from failure
+
+
+def _minutes(inputs: Inputs) -> float:
+    return float(getattr(inputs, "timeout_minutes", 30))

@@ -1,0 +1,84 @@
+"""The only place that prints or exits: job name → inputs → job → outputs and exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from flotilla import cli
+from flotilla.errors import FlotillaError
+from flotilla.jobs.inputs import DevInputs, Inputs, PlatformInputs, PublishInputs, ReleaseInputs, variable
+from flotilla.jobs.job import Job, open_job
+from flotilla.jobs.publish_dev import publish_dev
+from flotilla.jobs.publish_meta import publish_meta
+from flotilla.jobs.publish_platform import publish_platform
+from flotilla.jobs.release_phases import release_phases
+from flotilla.runner import Runner
+
+RESUMES = "What is done stays done; a re-run goes on from there."
+REFUSED = 1
+DEFECT = 70  # EX_SOFTWARE of sysexits.h
+
+JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
+    "release": (ReleaseInputs, release_phases),
+    "publish-platform": (PlatformInputs, publish_platform),
+    "publish-dev": (DevInputs, publish_dev),
+    "publish-meta": (PublishInputs, publish_meta),
+}
+SECRETS = (
+    *(variable(name) for name in ("github-token", "npm-token")),
+    *("GITHUB_TOKEN", "NODE_AUTH_TOKEN", "NPM_TOKEN", "NPM_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+    *("ACTIONS_RUNTIME_TOKEN", "SIGSTORE_ID_TOKEN"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job or desk command; its exit status."""
+    signal.signal(signal.SIGTERM, _stop)
+    runner = Runner(os.environ, sys.stdout)
+    for name in SECRETS:
+        runner.mask(os.environ.get(name, ""))
+    try:
+        return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
+    except FlotillaError as failure:
+        runner.error(failure)
+        return REFUSED
+    except KeyboardInterrupt:
+        runner.error(FlotillaError("the job was cancelled", advice=RESUMES))
+        return REFUSED
+    except Exception as defect:  # noqa: BLE001 - whatever it is, its reader gets an annotation and the way to report it
+        with runner.group("Traceback, for a report to flotilla"):
+            runner.line(traceback.format_exc())
+        runner.error(_defect(defect))
+        return DEFECT
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
+    """Run what the first argument names."""
+    name = arguments[0] if arguments else ""
+    if name not in JOBS:
+        return cli.run(arguments, environment, runner)
+    kind, job = JOBS[name]
+    with open_job(kind, cli.with_options(kind, arguments, environment), runner) as opened:
+        job(opened)
+    return 0
+
+
+def _defect(defect: Exception) -> FlotillaError:
+    return FlotillaError(
+        f"a defect of flotilla: {type(defect).__name__}",
+        advice="The log group above holds the traceback; please report it. A re-run goes on from what is done.",
+    )
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

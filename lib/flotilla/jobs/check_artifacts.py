@@ -1,0 +1,48 @@
+"""check-artifacts: everything that the family needs is in the CI run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flotilla.errors import ArtifactError
+from flotilla.family import Need
+from flotilla.github import Artifact, ArtifactRow, WorkflowRun, artifact_table, from_earlier_attempts
+from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.markdown import code, link, size, table
+
+
+def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> tuple[Artifact, ...]:
+    """The artifacts needed, in the order of the needs.
+
+    Raises:
+        ArtifactError: with every artifact that is missing, expired or empty.
+    """
+    found = job.github.artifacts(run.id)
+    rows = artifact_table([need.artifact for need in needs], found)
+    faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
+    if faults:
+        job.runner.summary(artifacts_summary(run, rows))
+        raise ArtifactError(
+            [f"{len(faults)} of {len(rows)} artifacts that the family needs are not in {run.url}", *faults],
+            advice="Re-run CI on this commit, or correct ci.artifact in flotilla.yml. Nothing was written.",
+        )
+    artifacts = tuple(row.artifact for row in rows if row.artifact)
+    for artifact in from_earlier_attempts(artifacts, run):
+        job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
+    return artifacts
+
+
+def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:
+    """Expected against found, a row an artifact."""
+    cells = [
+        (
+            code(row.name),
+            code(row.fault) if row.fault else "found",
+            size(row.artifact.size) if row.artifact else "",
+            code(row.artifact.digest or "") if row.artifact else "",
+        )
+        for row in rows
+    ]
+    heading = f"### Artifacts of CI run {link(run.id, run.url)}\n\n"
+    return heading + table(("artifact", "state", "size", "digest"), cells) + "\n"

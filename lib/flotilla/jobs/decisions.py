@@ -1,0 +1,116 @@
+"""What to do about each package of a job, by what the registry has, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from flotilla.errors import RefusedError
+from flotilla.family import dist_tag_fault
+from flotilla.jobs.inputs import Inputs, PublishInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.materials import Built
+from flotilla.npm import (
+    Packument,
+    Publish,
+    PublishedVersion,
+    Settled,
+    Staged,
+    Terms,
+    Wanted,
+    decide,
+    decide_all,
+    refusals,
+)
+from flotilla.packing import differences, read_contents
+
+DIFFERENCES_SHOWN = 20
+
+
+def chosen_dist_tag(job: Job[Inputs]) -> tuple[str, bool]:
+    """The dist-tag of the release, and whether somebody named it: the input, else flotilla.yml, else the version says.
+
+    Raises:
+        RefusedError: npm would not take it for a dist-tag.
+    """
+    given = job.inputs.dist_tag if isinstance(job.inputs, PublishInputs) else ""
+    named = given or job.family.config.publish.dist_tag or ""
+    if named and (fault := dist_tag_fault(named)):
+        raise RefusedError(fault, advice="Correct the input dist-tag, or publish.dist-tag in flotilla.yml.")
+    return named or job.family.default_dist_tag, bool(named)
+
+
+def wanted_package(job: Job[Inputs], built: Built) -> Wanted:
+    """A built package as this job wants it on the registry."""
+    dist_tag, given = chosen_dist_tag(job)
+    return Wanted(
+        name=built.package.name,
+        version=built.package.version,
+        dist_tag=dist_tag,
+        dist_tag_given=given,
+        integrity=built.tarball.integrity,
+        shasum=built.tarball.shasum,
+        manifest=built.manifest,
+    )
+
+
+def decide_packages(
+    job: Job[Inputs],
+    built: Sequence[Built],
+    packuments: Mapping[str, Packument | None],
+    staged: Mapping[str, Sequence[Staged]] | None = None,
+) -> tuple[Settled, ...]:
+    """What to do about each package; one conflict or refusal anywhere stops the job before anything is written.
+
+    Args:
+        packuments: fresh reads, by name.
+        staged: what waits for approval, by name, as far as the credential may see it.
+
+    Raises:
+        ConflictError: a version is on the registry with other content.
+        RefusedError: the registry would refuse a package, or make the wrong thing of it.
+    """
+    settled = decide_all(
+        [
+            decide(
+                wanted_package(job, one),
+                packuments[one.package.name],
+                differs=partial(_differs, job, one),
+                staged=(staged or {}).get(one.package.name, ()),
+            )
+            for one in built
+        ]
+    )
+    faults = [
+        fault
+        for decision in settled
+        if isinstance(decision, Publish)
+        for fault in refusals(decision.wanted, packuments[decision.wanted.name], terms(job))
+    ]
+    if faults:
+        raise RefusedError(faults, advice="Nothing was published.")
+    return settled
+
+
+def terms(job: Job[Inputs]) -> Terms:
+    """What holds for every package of this release."""
+    return Terms(
+        trusted_publishing=not job.inputs.npm_token,
+        repository=job.facts.repository,
+        workflow=job.facts.workflow,
+        staged=isinstance(job.inputs, PublishInputs) and job.inputs.staged,
+        below=job.family.below,
+    )
+
+
+def _differs(job: Job[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
+    """How the published tarball's files differ from ours; the tarball passes through the scratch folder."""
+    place = job.scratch / "published.tgz"
+    job.registry.download(published, place)
+    try:
+        theirs = read_contents(place, limits=job.family.config.limits)
+    finally:
+        place.unlink()
+    lines = differences(built.tarball.contents, theirs)
+    more = len(lines) - DIFFERENCES_SHOWN
+    return (*lines[:DIFFERENCES_SHOWN], f"and {more} more files") if more > 0 else lines

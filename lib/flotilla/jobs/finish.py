@@ -1,0 +1,90 @@
+"""finish: a release kept as a draft becomes visible on GitHub once npm has the whole family."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flotilla.errors import ConflictError, RefusedError
+from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.jobs.decisions import chosen_dist_tag, decide_packages
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import LEDGER, write_ledger
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.materials import Built, build, gather
+from flotilla.jobs.record import Record
+from flotilla.jobs.release import wanted_assets
+from flotilla.npm import AlreadyPublished, Settled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What finish leaves: the release, and every package as the registry has it."""
+
+    release: Release
+    records: tuple[Record, ...]
+    ledger: str
+
+
+def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
+    """Publish the draft, if every package of the family is on the registry with its content; adds the ledger to it.
+
+    Raises:
+        RefusedError: packages are missing, or there is no release.
+        ConflictError: the registry or the release has other content.
+    """
+    family = job.family
+    found = the_release(job.github.releases(family.tag), family.tag)
+    if found is None:
+        raise RefusedError(
+            f"there is no release of {family.tag}, draft or published",
+            advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
+        )
+    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
+    materials = gather(job, run, family.artifacts)
+    built = build(job, family.packages, manifests, materials)
+    packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
+    records = _all_published(job, built, decide_packages(job, built, packuments))
+    release = job.github.with_digests(found, assets := wanted_assets(job, materials))
+    if not plan_for(release, assets).complete:
+        raise ConflictError(
+            f"{release.url} lacks assets, or has broken ones",
+            advice="Re-run action-release with the phase release and draft: true; it completes them.",
+        )
+    ledger = write_ledger(job, built=built, records=records, assets=assets)
+    if found.draft and not job.inputs.dry_run:
+        _add_ledger(job, found, ledger)
+        release = job.github.publish_release(found, latest=chosen_dist_tag(job)[0] == "latest")
+    return Finished(release=release, records=records, ledger=ledger)
+
+
+def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:
+    dist_tag, _ = chosen_dist_tag(job)
+    records, missing = [], []
+    for one, decision in zip(built, decisions, strict=True):
+        if isinstance(decision, AlreadyPublished):
+            published = decision.published
+            records.append(
+                Record(
+                    built=one,
+                    status="already-published",
+                    dist_tag=dist_tag,
+                    integrity=published.integrity,
+                    provenance=published.attestations is not None,
+                    note=decision.next_step,
+                )
+            )
+        else:
+            missing.append(f"{one.package.name}@{one.package.version} is not on the registry")
+    if missing:
+        raise RefusedError(missing, advice="Run the publishing jobs first; the release stays a draft.")
+    return tuple(records)
+
+
+def _add_ledger(job: Job[ReleaseInputs], draft: Release, ledger: str) -> None:
+    path = job.facts.workspace / ledger
+    data = path.read_bytes()
+    asset = WantedAsset(name=LEDGER, size=len(data), digest=f"sha256:{hashlib.sha256(data).hexdigest()}", path=path)
+    job.github.upload_assets(draft, plan_for(draft, [asset]))

@@ -1,0 +1,70 @@
+"""The manifests of a family's packages, from the templates in the repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flotilla.errors import ConfigError, Fault, Place
+from flotilla.family import Package, render_manifest
+
+Manifest = Mapping[str, object]
+
+
+def render_all(packages: Iterable[Package], *, root: Path, repository: str) -> dict[str, Manifest]:
+    """The manifest of each package, by the package's name.
+
+    Args:
+        root: the folder that templates are named from.
+        repository: URL for manifests whose template names none.
+
+    Raises:
+        ConfigError: with the faults of all templates.
+    """
+    manifests: dict[str, Manifest] = {}
+    faults: list[Fault] = []
+    for package in packages:
+        try:
+            template = read_template(package, root)
+            manifests[package.name] = render_manifest(package, template, repository=repository, file=_file(package))
+        except ConfigError as failure:
+            faults += [fault for fault in failure.faults if fault not in faults]
+    if faults:
+        raise ConfigError(faults, advice="Correct the templates, then run again; nothing was written.")
+    return manifests
+
+
+def read_template(package: Package, root: Path) -> Manifest | None:
+    """package.json of a package's template, None where it has no template.
+
+    Raises:
+        ConfigError: it is not there, lies outside the repository, or is no JSON object.
+    """
+    if package.template is None:
+        return None
+    name = _file(package)
+    file = root / name
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(Fault(text="the template lies outside the repository", place=Place(file=name)))
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as failure:
+        raise ConfigError(
+            Fault(
+                text=f"{package.name}: its template's package.json cannot be read: {failure.strerror}",
+                place=Place(file=name),
+            )
+        ) from failure
+    except json.JSONDecodeError as failure:
+        place = Place(file=name, line=failure.lineno, column=failure.colno)
+        raise ConfigError(Fault(text=f"is not JSON: {failure.msg}", place=place)) from failure
+    except (UnicodeDecodeError, RecursionError) as failure:
+        raise ConfigError(Fault(text="is not JSON text", place=Place(file=name))) from failure
+    if not isinstance(document, dict):
+        raise ConfigError(Fault(text="a JSON object is wanted", place=Place(file=name, line=1, column=1)))
+    return document
+
+
+def _file(package: Package) -> str:
+    return f"{package.template or '(generated)'}/package.json"

@@ -1,0 +1,122 @@
+"""prepare: everything that can be refused before the tag exists is refused here, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flotilla.errors import ConflictError, InputError, RefusedError
+from flotilla.family import same_repository
+from flotilla.github import Release, the_release
+from flotilla.jobs.commit import settle_commit
+from flotilla.jobs.decisions import chosen_dist_tag, terms
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.manifests import Manifest, render_all
+from flotilla.jobs.markdown import code, table
+from flotilla.npm import Packument, Wanted, possible, refusals
+from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One reason not to begin: of what, and in plain words why and what to do."""
+
+    of: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What the later phases go by.
+
+    Args:
+        release: what GitHub has under the tag already, draft or published.
+        packuments: of each package by name, None where the registry has no such name.
+    """
+
+    commit: str
+    dist_tag: str
+    manifests: Mapping[str, Manifest]
+    release: Release | None
+    packuments: Mapping[str, Packument | None]
+
+
+def prepare(job: Job[ReleaseInputs]) -> Prepared:
+    """Settle what is released, and refuse what must not be.
+
+    Raises:
+        ConfigError: templates are wrong.
+        RefusedError: with everything that GitHub or the registry would refuse later.
+    """
+    family, found = job.family, list[Refusal]()
+    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
+    dist_tag, _ = chosen_dist_tag(job)
+    commit = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, job.inputs.commit))
+    releases = job.github.releases(family.tag)
+    release = _collected(found, f"release {family.tag}", lambda: the_release(releases, family.tag))
+    packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
+    found += provenance_refusals(job, manifests)
+    found += registry_refusals(job, manifests, packuments, dist_tag)
+    if found or commit is None:
+        job.runner.summary(refusals_summary(found))
+        raise RefusedError([f"{refusal.of}: {refusal.why}" for refusal in found], advice="Nothing was written.")
+    return Prepared(commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments)
+
+
+def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
+    """What would keep the registry from taking the packages' provenance."""
+    facts, publish = job.facts, job.family.config.publish
+    private = job.github.repository().private
+    # The publishing jobs hold `id-token: write`; this one need not, and is judged as if it did.
+    granted = {**job.environment, ID_TOKEN_URL: "granted", ID_TOKEN_BEARER: "granted"}
+    provenance = possible(publish.provenance, environment=granted, private=private, access=publish.access)
+    if provenance.refused:
+        return [Refusal(of="provenance", why=provenance.why)]
+    job.runner.line(provenance.why)
+    if private:
+        return []
+    return [
+        Refusal(
+            of=name,
+            why=f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
+            f"{facts.server_url}/{facts.repository}; the registry refuses a package where they differ. "
+            "Correct the template, or leave repository out of it.",
+        )
+        for name, manifest in manifests.items()
+        if publish.provenance != "false"
+        and not same_repository(manifest.get("repository"), facts.server_url, facts.repository)
+    ]
+
+
+def registry_refusals(
+    job: Job[ReleaseInputs],
+    manifests: Mapping[str, Manifest],
+    packuments: Mapping[str, Packument | None],
+    dist_tag: str,
+) -> list[Refusal]:
+    """What the registry would refuse, or make the wrong thing of."""
+    given = job.family.config.publish.dist_tag is not None
+    wanted = [
+        Wanted(name=name, version=job.family.version, dist_tag=dist_tag, dist_tag_given=given, manifest=manifest)
+        for name, manifest in manifests.items()
+    ]
+    return [Refusal(of=one.name, why=why) for one in wanted for why in refusals(one, packuments[one.name], terms(job))]
+
+
+def refusals_summary(found: list[Refusal]) -> str:
+    """The table of everything that was refused."""
+    rows = [(code(refusal.of), code(refusal.why)) for refusal in found]
+    return "### Refused before anything was written\n\n" + table(("of", "why, and what to do"), rows) + "\n"
+
+
+def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None:
+    """What a look finds; where it is refused, the refusal is kept, so that all of them are said at once."""
+    try:
+        return look()
+    except (ConflictError, InputError) as refusal:
+        found.append(Refusal(of=of, why=str(refusal)))
+        return None

@@ -1,0 +1,22 @@
+"""publish-dev: the headers."""
+
+from __future__ import annotations
+
+from flotilla.errors import InputError
+from flotilla.jobs.inputs import DevInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.publishing import publish_packages
+
+
+def publish_dev(job: Job[DevInputs]) -> None:
+    """Publish the dev package from one artifact of the run.
+
+    Raises:
+        InputError: the family has none.
+    """
+    if job.family.dev is None:
+        raise InputError(
+            "the family has no dev package",
+            advice="Take this job out of the workflow, or add packages.dev to flotilla.yml.",
+        )
+    publish_packages(job, [job.family.dev], title="Headers", run_id=job.inputs.run_id)

@@ -1,0 +1,99 @@
+"""What a publishing job leaves behind, however far it came: outputs, ledger and job summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import write_ledger
+from flotilla.jobs.markdown import block, code, size, table
+from flotilla.jobs.materials import Built
+from flotilla.jobs.record import Record, packages_output
+
+
+@dataclass(kw_only=True)
+class Report:
+    """The packages of a job, as they are decided and then done.
+
+    Args:
+        title: what they are.
+        started: when the job started, seconds since the epoch.
+        failure: what stopped the job; empty for nothing.
+    """
+
+    title: str
+    started: float
+    planned: list[Built] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def left(self) -> list[Built]:
+        """Planned and not done."""
+        done = {record.built.package.name for record in self.records}
+        return [built for built in self.planned if built.package.name not in done]
+
+
+def hand_over(job: Job[PublishInputs], report: Report) -> None:
+    """Set the outputs, write the ledger, and tell the story in the job summary."""
+    job.runner.output("packages", packages_output(report.records))
+    job.runner.output("ledger", write_ledger(job, built=report.planned, records=report.records))
+    seconds = job.patience.clock.now() - report.started
+    job.runner.summary(publish_summary(report, registry=job.registry.url, seconds=seconds))
+
+
+def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
+    """The job summary of a publishing job, in Markdown."""
+    rows = [_row(record) for record in report.records]
+    rows += [(code(built.tarball.name), "not done", size(built.tarball.size), "", "", "") for built in report.left]
+    headers = ("package", "status", "size", "dist-tag", "integrity", "")
+    parts = [
+        f"### {report.title}",
+        table(headers, rows) if rows else "",
+        _counted(report, seconds),
+        _next_steps(report, registry),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def approval_commands(records: Iterable[Record], registry: str) -> str:
+    """The commands that approve what was staged, platform packages before the meta packages that need them."""
+    staged = sorted((r for r in records if r.status == "staged"), key=lambda r: r.built.package.kind == "meta")
+    return "\n".join(
+        f"npm stage approve {record.stage_id} --registry {registry}  # {record.built.package.name}"
+        if record.stage_id
+        else f"npm stage list {record.built.package.name} --registry {registry}  # then approve the id that it lists"
+        for record in staged
+    )
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    tarball = record.built.tarball
+    return (
+        code(f"{tarball.name}@{tarball.version}"),
+        record.status + (", with provenance" if record.provenance else ""),
+        size(tarball.size),
+        code(record.dist_tag),
+        code(record.integrity),
+        code(record.note),
+    )
+
+
+def _counted(report: Report, seconds: float) -> str:
+    counts = Counter(record.status for record in report.records)
+    said = [f"{count} {status}" for status, count in counts.items()]
+    said += [f"{len(report.left)} not done"] if report.left else []
+    total = sum(built.tarball.size for built in report.planned)
+    return f"{', '.join(said) or 'Nothing was published'}; {size(total)} packed; {seconds:.0f} s."
+
+
+def _next_steps(report: Report, registry: str) -> str:
+    if report.failure:
+        return f"**Stopped.** What is done stays done; a re-run goes on from there.\n\n{block(report.failure)}"
+    if any(record.status == "dry-run" for record in report.records):
+        return "A dry run: nothing was written."
+    commands = approval_commands(report.records, registry)
+    return f"Staged packages wait for approval; approve in this order:\n\n{block(commands, 'sh')}" if commands else ""

@@ -1,0 +1,97 @@
+"""What the three publishing jobs share: everything is decided, then published one after another, then seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flotilla.errors import FlotillaError, RefusedError
+from flotilla.family import Package
+from flotilla.jobs.commit import tagged_commit
+from flotilla.jobs.decisions import decide_packages
+from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.materials import Built, build, gather
+from flotilla.jobs.publish_report import Report, hand_over
+from flotilla.jobs.sending import Sending, rehearsed
+from flotilla.jobs.wait_for_ci import checked_run
+from flotilla.jobs.watching import see_packages
+from flotilla.npm import Credential, Provenance, Token, TrustedPublishing, possible, sign_in_faults
+
+
+def publish_packages(
+    job: Job[PublishInputs],
+    packages: Sequence[Package],
+    *,
+    title: str,
+    run_id: int | None,
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Publish some of the family's packages, and hand over what was done, however far it came.
+
+    Args:
+        title: what the packages are, for the job summary.
+        run_id: the CI run that their files come from, None for packages that take none.
+        before: what must hold before the first is decided; raises where it does not.
+
+    Raises:
+        FlotillaError: anything that stops the job; before the first publish nothing was written.
+    """
+    report = Report(title=title, started=job.patience.clock.now())
+    try:
+        _publish(job, packages, run_id, before, report)
+    except FlotillaError as failure:
+        report.failure = str(failure)
+        raise
+    finally:
+        hand_over(job, report)
+
+
+def _publish(
+    job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None, before: Callable[[], None], report: Report
+) -> None:
+    credential = _credential(job)
+    provenance = _provenance(job)
+    before()
+    built = _build(job, packages, run_id)
+    sending = Sending(job=job, credential=credential, provenance=provenance.on)
+    packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
+    decisions = decide_packages(job, built, packuments, sending.staged(built))
+    report.planned += built
+    if job.inputs.dry_run:
+        report.records += rehearsed(job, built, decisions)
+        return
+    for record in sending.all(built, decisions):
+        report.records.append(record)
+    report.records = see_packages(job, report.records, provenance=provenance.on)
+
+
+def _build(job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None) -> tuple[Built, ...]:
+    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url)
+    commit = tagged_commit(job)
+    wanted = {package.artifact for package in packages}
+    needs = [need for need in job.family.artifacts if need.artifact in wanted]
+    materials = gather(job, checked_run(job, run_id, commit), needs) if run_id is not None else {}
+    return build(job, packages, manifests, materials)
+
+
+def _credential(job: Job[PublishInputs]) -> Credential:
+    """The one credential of the job: its npm token, else its id-token; that it cannot sign in is said first of all."""
+    credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
+    if faults := sign_in_faults(job.registry.url, credential, environment=job.environment):
+        raise RefusedError(faults, advice="Nothing was published.")
+    return credential
+
+
+def _provenance(job: Job[PublishInputs]) -> Provenance:
+    publish = job.family.config.publish
+    provenance = possible(
+        job.inputs.provenance or publish.provenance,
+        environment=job.environment,
+        private=job.github.repository().private,
+        access=publish.access,
+    )
+    if provenance.refused:
+        raise RefusedError(provenance.why, advice="Nothing was published. provenance: auto leaves it out instead.")
+    job.runner.line(provenance.why)
+    return provenance

@@ -1,0 +1,49 @@
+"""What a job did to each package: the output `packages`, and what summary and ledger tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from flotilla.jobs.materials import Built
+
+Status = Literal["published", "already-published", "staged", "dry-run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One package, as this job leaves it.
+
+    Args:
+        integrity: of the tarball that the registry has; ours, where it has none yet.
+        provenance: whether the registry has a provenance statement about it that was checked.
+        stage_id: what approves a staged package; empty where it is not known.
+        note: something to tell about it; empty for nothing.
+    """
+
+    built: Built
+    status: Status
+    dist_tag: str
+    integrity: str
+    provenance: bool = False
+    stage_id: str = ""
+    note: str = ""
+
+
+def packages_output(records: Iterable[Record]) -> str:
+    """The output `packages`: a JSON array, one object a package."""
+    return json.dumps(
+        [
+            {
+                "name": record.built.package.name,
+                "version": record.built.package.version,
+                "status": record.status,
+                "integrity": record.integrity,
+                "size": record.built.tarball.size,
+                "dist-tag": record.dist_tag,
+            }
+            for record in records
+        ]
+    )

@@ -1,0 +1,119 @@
+"""release: artifacts down and verified, everything built and decided; then tag, draft, assets, and published last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wcmatch import glob
+
+from flotilla.errors import ArtifactError, ConfigError, Fault, Place
+from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for
+from flotilla.jobs.decisions import decide_packages
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import OUTPUT_FOLDER
+from flotilla.jobs.materials import Built, Material, build, gather
+from flotilla.jobs.prepare import Prepared
+
+CHECKSUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """What the phase leaves.
+
+    Args:
+        release: None in a dry run.
+        checksums: path of the SHA256SUMS file, relative to the workspace.
+    """
+
+    release: Release | None
+    assets: tuple[WantedAsset, ...]
+    checksums: str
+    built: tuple[Built, ...]
+
+
+def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
+    """Make the GitHub release, or complete it; all that can be refused is refused before its tag exists.
+
+    Raises:
+        ArtifactError: an artifact or an asset is not fit.
+        PackageError: a package would not be.
+        ConflictError: the registry or GitHub has this version with other content.
+    """
+    materials = gather(job, run, job.family.artifacts)
+    built = build(job, job.family.packages, prepared.manifests, materials)
+    decide_packages(job, built, prepared.packuments)
+    assets = wanted_assets(job, materials)
+    found = job.github.with_digests(prepared.release, assets) if prepared.release else None
+    if found is not None:
+        plan_for(found, assets)
+    notes = found.body if found else _notes(job, prepared.commit)
+    done = found
+    if job.inputs.dry_run:
+        job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
+    else:
+        done = _write(job, prepared, found, assets, notes)
+    return Released(release=done, assets=assets, checksums=f"{OUTPUT_FOLDER}/{CHECKSUMS}", built=built)
+
+
+def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) -> tuple[WantedAsset, ...]:
+    """The release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
+
+    Raises:
+        ArtifactError: a pattern of release.assets matches nothing.
+    """
+    patterns = job.family.config.release.assets
+    matched = {pattern: list(_matching(materials.values(), pattern)) for pattern in patterns}
+    if empty := [pattern for pattern, files in matched.items() if not files]:
+        raise ArtifactError(
+            [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
+            advice="Correct the pattern in flotilla.yml; nothing was written.",
+        )
+    files = sorted({file for found in matched.values() for file in found}, key=lambda file: file.name)
+    assets = [_asset(file) for file in files]
+    sums = job.facts.workspace / OUTPUT_FOLDER / CHECKSUMS
+    sums.parent.mkdir(exist_ok=True)
+    unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
+    return (*assets, _asset(sums)) if assets else ()
+
+
+def _write(
+    job: Job[ReleaseInputs], prepared: Prepared, found: Release | None, assets: Sequence[WantedAsset], notes: str
+) -> Release:
+    """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
+    family, github = job.family, job.github
+    github.create_tag(family.tag, prepared.commit)
+    draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
+    with job.runner.group(f"assets of {family.tag}"):
+        for asset in github.upload_assets(draft, plan_for(draft, assets)):
+            job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
+    if not draft.draft or job.inputs.draft:
+        return draft
+    return github.publish_release(draft, latest=prepared.dist_tag == "latest")
+
+
+def _matching(materials: Iterable[Material], pattern: str) -> Iterable[Path]:
+    for material in materials:
+        for name in glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR):
+            yield material.files / name
+
+
+def _asset(file: Path) -> WantedAsset:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return WantedAsset(name=file.name, size=file.stat().st_size, digest=f"sha256:{digest}", path=file)
+
+
+def _notes(job: Job[ReleaseInputs], commit: str) -> str:
+    name = job.family.notes
+    if name is None:
+        return job.github.generate_notes(job.family.tag, commit)
+    try:
+        return (job.root / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ConfigError(Fault(text=f"release.notes cannot be read: {failure}", place=Place(file=name))) from failure

@@ -1,0 +1,76 @@
+"""action-release: its phases, each as far as it is asked for, and what they hand over."""
+
+from __future__ import annotations
+
+import json
+from typing import assert_never
+
+from flotilla.github import WorkflowRun
+from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.commit import settle_commit
+from flotilla.jobs.decisions import chosen_dist_tag
+from flotilla.jobs.finish import finish
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.prepare import Prepared, prepare
+from flotilla.jobs.release import release
+from flotilla.jobs.release_report import checked, finished, prepared_to_release, released, waited
+from flotilla.jobs.wait_for_ci import wait_for_ci
+
+
+def release_phases(job: Job[ReleaseInputs]) -> None:
+    """Run the phase that the input names; `all` runs each but finish, in order."""
+    match job.inputs.phase:
+        case "prepare":
+            _prepare(job)
+        case "wait-for-ci":
+            _wait(job, _commit(job))
+        case "check-artifacts":
+            _check(job, _wait(job, _commit(job)))
+        case "release":
+            prepared = _prepare(job)
+            released(job, release(job, prepared, _wait(job, prepared.commit)))
+        case "all":
+            prepared = _prepare(job)
+            run = _wait(job, prepared.commit)
+            _check(job, run)
+            released(job, release(job, prepared, run))
+        case "finish":
+            finished(job, finish(job, _wait(job, _commit(job))))
+        case never:
+            assert_never(never)
+
+
+def _prepare(job: Job[ReleaseInputs]) -> Prepared:
+    prepared = prepare(job)
+    _hand_over_names(job, prepared.commit)
+    prepared_to_release(job, prepared)
+    return prepared
+
+
+def _commit(job: Job[ReleaseInputs]) -> str:
+    commit = settle_commit(job, job.inputs.commit)
+    _hand_over_names(job, commit)
+    return commit
+
+
+def _wait(job: Job[ReleaseInputs], commit: str) -> WorkflowRun:
+    run = wait_for_ci(job, commit, job.inputs.run_id)
+    job.runner.output("run-id", str(run.id))
+    waited(job, run)
+    return run
+
+
+def _check(job: Job[ReleaseInputs], run: WorkflowRun) -> None:
+    checked(job, run, check_artifacts(job, run, job.family.artifacts))
+
+
+def _hand_over_names(job: Job[ReleaseInputs], commit: str) -> None:
+    """The outputs that need nothing but flotilla.yml and the tag; every phase has them."""
+    family, output = job.family, job.runner.output
+    output("version", family.version)
+    output("tag", family.tag)
+    output("commit", commit)
+    output("dist-tag", chosen_dist_tag(job)[0])
+    output("prerelease", "true" if family.prerelease else "false")
+    output("platforms", json.dumps([platform.name for platform in family.config.platforms]))

@@ -1,0 +1,93 @@
+"""What the phases of action-release hand over: outputs and the job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flotilla.github import Artifact, Release, WorkflowRun
+from flotilla.jobs.finish import Finished
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import write_ledger
+from flotilla.jobs.markdown import code, link, size, table
+from flotilla.jobs.prepare import Prepared
+from flotilla.jobs.release import Released
+
+DONE = "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta."
+
+
+def prepared_to_release(job: Job[ReleaseInputs], prepared: Prepared) -> None:
+    """Prepare found nothing to refuse."""
+    family = job.family
+    rows = [
+        (code(package.name), package.kind, _on_registry(prepared, package.name, family.version))
+        for package in family.packages
+    ]
+    job.runner.summary(
+        f"### {code(family.config.family)} {code(family.version)} is ready to release\n\n"
+        f"tag {code(family.tag)} on commit {code(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
+        + table(("package", "kind", "on the registry"), rows)
+        + "\n"
+    )
+
+
+def waited(job: Job[ReleaseInputs], run: WorkflowRun) -> None:
+    """The run was found."""
+    job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
+
+
+def checked(job: Job[ReleaseInputs], run: WorkflowRun, artifacts: Sequence[Artifact]) -> None:
+    """Every artifact was found."""
+    rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in artifacts]
+    job.runner.summary(
+        f"### All {len(artifacts)} artifacts are in CI run {link(run.id, run.url)}\n\n"
+        + table(("artifact", "size", "digest"), rows)
+        + "\n"
+    )
+
+
+def released(job: Job[ReleaseInputs], done: Released) -> None:
+    """The release is made, or would be."""
+    _hand_over_release(job, done.release)
+    job.runner.output("checksums", done.checksums)
+    job.runner.output("ledger", write_ledger(job, built=done.built, assets=done.assets))
+    rows = [(code(asset.name), size(asset.size), code(asset.digest)) for asset in done.assets]
+    packed = sum(built.tarball.size for built in done.built)
+    job.runner.summary(
+        f"### {_state(job, done.release)}\n\n"
+        + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
+        + f"{len(done.built)} packages were built and checked ({size(packed)} packed); none is published yet. {DONE}\n"
+    )
+
+
+def finished(job: Job[ReleaseInputs], done: Finished) -> None:
+    """The family is complete, and the draft published."""
+    _hand_over_release(job, done.release)
+    job.runner.output("ledger", done.ledger)
+    rows = [(code(one.built.tarball.name), code(one.integrity), code(one.note)) for one in done.records]
+    job.runner.summary(
+        f"### {_state(job, done.release)}\n\nEvery package of the family is on the registry.\n\n"
+        + table(("package", "integrity", ""), rows)
+        + "\n"
+    )
+
+
+def _hand_over_release(job: Job[ReleaseInputs], release: Release | None) -> None:
+    job.runner.output("release-id", str(release.id) if release else "")
+    job.runner.output("release-url", release.url if release else "")
+
+
+def _state(job: Job[ReleaseInputs], release: Release | None) -> str:
+    tag = job.family.tag
+    if job.inputs.dry_run:
+        return f"Dry run of {code(tag)}: nothing was written"
+    if release is None:
+        return f"{code(tag)} is not released"
+    return f"{link(tag, release.url)} is {'a draft' if release.draft else 'released'}"
+
+
+def _on_registry(prepared: Prepared, name: str, version: str) -> str:
+    packument = prepared.packuments[name]
+    if packument is None:
+        return "a new name"
+    return "this version is there already" if version in packument.versions else "other versions"

@@ -1,0 +1,127 @@
+"""Carrying out a job's decisions, one package after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from flotilla.jobs.decisions import chosen_dist_tag
+from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.job import Job
+from flotilla.jobs.materials import Built
+from flotilla.jobs.record import Record, Status
+from flotilla.npm import (
+    AlreadyPublished,
+    AlreadyStaged,
+    Credential,
+    Publish,
+    Publisher,
+    PublishRequest,
+    Settled,
+    Staged,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """How this job sends packages: as whom, and whether with provenance."""
+
+    job: Job[PublishInputs]
+    credential: Credential
+    provenance: bool
+
+    def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
+        """What waits for approval already, by name, as far as the credential may see it."""
+        if not self.job.inputs.staged:
+            return {}
+        return {one.package.name: self.job.npm.staged(self.request(one)) for one in built}
+
+    def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
+        """Each package's record as soon as it is done; a pause lies between two publishes."""
+        job = self.job
+        publisher = Publisher(npm=job.npm, registry=job.registry, patience=job.patience, environment=job.environment)
+        sent = False
+        for one, decision in zip(built, decisions, strict=True):
+            match decision:
+                case Publish():
+                    if sent:
+                        _pause(job)
+                    sent = True
+                    yield self._publish(publisher, one)
+                case AlreadyPublished(published=published):
+                    yield record(job, one, "already-published", integrity=published.integrity, note=_note(decision))
+                case AlreadyStaged(stage_id=stage_id):
+                    yield record(job, one, "staged", stage_id=stage_id, note="staged by an earlier run")
+                case never:
+                    assert_never(never)
+
+    def request(self, built: Built) -> PublishRequest:
+        """What npm is asked to do with a package."""
+        package, tarball = built.package, built.tarball
+        return PublishRequest(
+            name=package.name,
+            version=package.version,
+            tarball=tarball.path,
+            integrity=tarball.integrity,
+            shasum=tarball.shasum,
+            registry=self.job.registry.url,
+            dist_tag=chosen_dist_tag(self.job)[0],
+            credential=self.credential,
+            provenance=self.provenance,
+            access=self.job.family.config.publish.access,
+            staged=self.job.inputs.staged,
+        )
+
+    def _publish(self, publisher: Publisher, built: Built) -> Record:
+        request, runner = self.request(built), self.job.runner
+        runner.line(f"publishing {request} ({built.tarball.size} bytes) as {request.dist_tag}")
+        published = publisher.publish(request)
+        if published.log:
+            with runner.group(f"npm's log of {request}"):
+                runner.line(published.log)
+        runner.line(f"{request} {published.status}")
+        return record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
+
+
+def rehearsed(job: Job[PublishInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> list[Record]:
+    """What a dry run leaves: the decisions, not carried out."""
+    return [record(job, one, "dry-run", note=_intent(decision)) for one, decision in zip(built, decisions, strict=True)]
+
+
+def record(
+    job: Job[PublishInputs], built: Built, status: Status, *, integrity: str = "", stage_id: str = "", note: str = ""
+) -> Record:
+    """A package's record; its integrity is ours where the registry has no other."""
+    return Record(
+        built=built,
+        status=status,
+        dist_tag=chosen_dist_tag(job)[0],
+        integrity=integrity or built.tarball.integrity,
+        stage_id=stage_id,
+        note=note,
+    )
+
+
+def _intent(decision: Settled) -> str:
+    match decision:
+        case Publish():
+            return "would be published"
+        case AlreadyPublished():
+            return "already published"
+        case AlreadyStaged():
+            return "already staged"
+        case never:
+            assert_never(never)
+
+
+def _note(decision: AlreadyPublished) -> str:
+    return decision.next_step or ("the same files in another tarball" if decision.repacked else "")
+
+
+def _pause(job: Job[PublishInputs]) -> None:
+    given = job.inputs.pause_seconds
+    pause = job.family.config.publish.pause_seconds if given is None else given
+    if pause:
+        job.runner.line(f"pausing {pause:g} s")
+        job.patience.clock.sleep(pause)
