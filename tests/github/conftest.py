@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flotilla.github import Artifact, Asset, GitHub, Release, Wanted, WorkflowRun
+from flotilla.github import Artifact, Asset, GitHub, Release, WantedAsset, WorkflowRun
 from flotilla.github.document import Document
 from flotilla.github.replies import artifact, asset, release, workflow_run
 from flotilla.patience import Patience
@@ -127,10 +128,19 @@ def handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing about clients that hang up: some are here to do that."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
+        if not isinstance(sys.exception(), ConnectionError):
+            raise
+
+
 def running() -> Iterator[ScriptedServer]:
     server = ScriptedServer()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler(server))
-    http.daemon_threads = True
+    http = QuietServer(("127.0.0.1", 0), handler(server))
     server.url = f"http://127.0.0.1:{http.server_address[1]}"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -245,10 +255,10 @@ class Maker:
     def a_release(self, release_id: int = 90, **changed: object) -> Release:
         return release(Document(self.release(release_id, **changed), "a release"))
 
-    def wanted(self, folder: Path, name: str = "a.tar.gz", content: bytes = b"hello") -> Wanted:
+    def wanted(self, folder: Path, name: str = "a.tar.gz", content: bytes = b"hello") -> WantedAsset:
         path = folder / name
         path.write_bytes(content)
-        return Wanted(name=name, size=len(content), digest=sha256(content), path=path)
+        return WantedAsset(name=name, size=len(content), digest=sha256(content), path=path)
 
 
 def sha256(content: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flotilla.errors import ArtifactError, ConflictError, GitHubError
-from flotilla.github import Asset, AssetPlan, GitHub, Release, Replacement, Wanted
+from flotilla.github import Asset, AssetPlan, GitHub, Release, Replacement, WantedAsset
 
 if TYPE_CHECKING:
     from tests.github.conftest import Maker, ScriptedServer
@@ -21,12 +21,12 @@ EXISTS = {
 }
 
 
-def upload(github: GitHub, release: Release, wanted: Wanted) -> Asset:
+def upload(github: GitHub, release: Release, wanted: WantedAsset) -> Asset:
     return github.upload_asset(release, wanted.path, name=wanted.name, digest=wanted.digest)
 
 
 @pytest.fixture
-def wanted(make: Maker, tmp_path: Path) -> Wanted:
+def wanted(make: Maker, tmp_path: Path) -> WantedAsset:
     return make.wanted(tmp_path)
 
 
@@ -36,7 +36,7 @@ def release(make: Maker) -> Release:
 
 
 def test_an_asset_is_sent_with_its_name_type_and_length(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 201, reply=make.asset())
     assert upload(github, release, wanted) == make.an_asset()
@@ -62,7 +62,7 @@ def test_a_plus_in_a_name_arrives_as_a_plus(
     ],
 )
 def test_the_token_is_not_sent_to_an_upload_address_elsewhere(
-    server: ScriptedServer, github: GitHub, make: Maker, wanted: Wanted, address: str
+    server: ScriptedServer, github: GitHub, make: Maker, wanted: WantedAsset, address: str
 ) -> None:
     with pytest.raises(GitHubError, match="its upload address is not GitHub's"):
         upload(github, make.a_release(upload_url=address), wanted)
@@ -70,7 +70,7 @@ def test_the_token_is_not_sent_to_an_upload_address_elsewhere(
 
 
 def test_an_upload_that_redirects_is_not_followed(
-    server: ScriptedServer, storage: ScriptedServer, github: GitHub, release: Release, wanted: Wanted
+    server: ScriptedServer, storage: ScriptedServer, github: GitHub, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 307, headers={"Location": f"{storage.url}/steal"})
     with pytest.raises(GitHubError):
@@ -79,7 +79,7 @@ def test_an_upload_that_redirects_is_not_followed(
 
 
 def test_an_upload_whose_answer_was_lost_is_not_sent_twice(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.drop("POST", UPLOAD)
     server.on("GET", LIST, reply=[make.asset(4, name="b"), make.asset()])
@@ -87,7 +87,7 @@ def test_an_upload_whose_answer_was_lost_is_not_sent_twice(
 
 
 def test_an_upload_that_did_not_come_through_is_sent_again(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.drop("POST", UPLOAD)
     server.on("GET", LIST, reply=[])
@@ -96,7 +96,7 @@ def test_an_upload_that_did_not_come_through_is_sent_again(
 
 
 def test_a_502_that_left_a_starter_is_cleared_and_sent_again(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 502)
     server.on("GET", LIST, reply=[make.asset(state="starter", size=0, digest=None)])
@@ -107,7 +107,7 @@ def test_a_502_that_left_a_starter_is_cleared_and_sent_again(
 
 
 def test_a_name_that_is_taken_by_the_same_content_is_a_success(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 422, reply=EXISTS)
     server.on("GET", LIST, reply=[make.asset()])
@@ -115,7 +115,7 @@ def test_a_name_that_is_taken_by_the_same_content_is_a_success(
 
 
 def test_a_name_that_is_taken_by_other_content_is_replaced_in_a_draft_only(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 422, reply=EXISTS)
     server.on("GET", LIST, reply=[make.asset(digest=f"sha256:{'0' * 64}")])
@@ -130,7 +130,7 @@ def test_a_name_that_is_taken_by_other_content_is_replaced_in_a_draft_only(
 
 
 def test_a_taken_name_without_a_digest_is_compared_by_its_bytes(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 422, reply=EXISTS)
     server.on("GET", LIST, reply=[make.asset(digest=None)])
@@ -139,7 +139,7 @@ def test_a_taken_name_without_a_digest_is_compared_by_its_bytes(
 
 
 def test_bytes_that_were_altered_on_the_way_are_sent_again(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     wrong = make.asset(digest=f"sha256:{'0' * 64}")
     server.on("POST", UPLOAD, 201, reply=wrong)
@@ -150,7 +150,7 @@ def test_bytes_that_were_altered_on_the_way_are_sent_again(
 
 
 def test_a_renamed_asset_is_told(
-    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset
 ) -> None:
     server.on("POST", UPLOAD, 201, reply=make.asset(name="a.tar.gz.1"))
     with pytest.raises(ArtifactError, match=r"renamed the asset a\.tar\.gz to a\.tar\.gz\.1"):
@@ -158,7 +158,7 @@ def test_a_renamed_asset_is_told(
 
 
 def test_a_file_that_changed_since_it_was_verified_is_not_sent(
-    server: ScriptedServer, github: GitHub, release: Release, wanted: Wanted
+    server: ScriptedServer, github: GitHub, release: Release, wanted: WantedAsset
 ) -> None:
     wanted.path.write_bytes(b"hello, world")
     with pytest.raises(ArtifactError, match="not the 5 bytes it was"):
@@ -191,7 +191,7 @@ def test_failures_of_several_uploads_are_told_together(
 
 
 def test_assets_without_a_digest_are_given_one_where_their_size_fits(
-    server: ScriptedServer, github: GitHub, make: Maker, wanted: Wanted
+    server: ScriptedServer, github: GitHub, make: Maker, wanted: WantedAsset
 ) -> None:
     assets = [
         make.asset(digest=None),

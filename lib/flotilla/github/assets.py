@@ -18,7 +18,7 @@ UPLOADED = "uploaded"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class WantedAsset:
     """A file that the release must have; digest is "sha256:…" of its bytes, size counts them."""
 
     name: str
@@ -32,7 +32,7 @@ class Replacement:
     """An asset to delete, and the file to upload in its place."""
 
     asset: Asset
-    wanted: Wanted
+    wanted: WantedAsset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class AssetPlan:
         foreign: there, and not ours; left alone.
     """
 
-    upload: tuple[Wanted, ...] = ()
+    upload: tuple[WantedAsset, ...] = ()
     replace: tuple[Replacement, ...] = ()
     keep: tuple[Asset, ...] = ()
     foreign: tuple[Asset, ...] = ()
@@ -67,13 +67,13 @@ def asset_name_faults(names: Sequence[str]) -> list[str]:
     ]
 
 
-def same_content(asset: Asset, wanted: Wanted) -> bool:
+def same_content(asset: Asset, wanted: WantedAsset) -> bool:
     """The asset is whole and is this file, by size and digest; one without a digest is taken for another."""
     return asset.state == UPLOADED and asset.size == wanted.size and asset.digest == wanted.digest
 
 
-def decide_assets(wanted: Sequence[Wanted], found: Sequence[Asset]) -> AssetPlan:
-    """Wanted files against a release's assets.
+def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> AssetPlan:
+    """WantedAsset files against a release's assets.
 
     Args:
         found: assets as GitHub lists them; give those without a digest one first (`GitHub.with_digests`).
@@ -92,7 +92,7 @@ def decide_assets(wanted: Sequence[Wanted], found: Sequence[Asset]) -> AssetPlan
     )
 
 
-def plan_for(release: Release, wanted: Sequence[Wanted]) -> AssetPlan:
+def plan_for(release: Release, wanted: Sequence[WantedAsset]) -> AssetPlan:
     """What has to happen to this release's assets, if it may happen.
 
     A draft takes anything. A published release takes what is missing and gives up broken uploads; an immutable one
@@ -113,8 +113,8 @@ def plan_for(release: Release, wanted: Sequence[Wanted]) -> AssetPlan:
     return plan
 
 
-def _distinct(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    files: dict[str, Wanted] = {}
+def _distinct(wanted: Sequence[WantedAsset]) -> tuple[WantedAsset, ...]:
+    files: dict[str, WantedAsset] = {}
     faults = asset_name_faults([file.name for file in wanted])
     for file in wanted:
         first = files.setdefault(file.name, file)

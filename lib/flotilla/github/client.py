@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from flotilla.github.assets import UPLOADED, AssetPlan, Wanted
+from flotilla.github.assets import UPLOADED, AssetPlan, WantedAsset
 from flotilla.github.calls import Calls
 from flotilla.github.downloads import Downloads
 from flotilla.github.endpoint import Endpoint
@@ -135,7 +135,7 @@ class GitHub:
         """
         return self._releases.create_draft(tag, name=name, body=body, prerelease=prerelease)
 
-    def with_digests(self, release: Release, wanted: Sequence[Wanted]) -> Release:
+    def with_digests(self, release: Release, wanted: Sequence[WantedAsset]) -> Release:
         """The release, assets without a recorded digest given theirs, where their size says they may be ours.
 
         Such assets are downloaded to be hashed: GitHub records digests since 2025 only.
@@ -165,7 +165,7 @@ class GitHub:
             ConflictError: the release is published, and has other content under that name.
         """
         size = path.stat().st_size
-        return self._uploads.one(release, Wanted(name=name, size=size, digest=digest, path=path))
+        return self._uploads.one(release, WantedAsset(name=name, size=size, digest=digest, path=path))
 
     def delete_asset(self, asset: Asset) -> None:
         """Remove a broken asset; one that is gone already is no failure."""

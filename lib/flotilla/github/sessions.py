@@ -18,6 +18,13 @@ class NoAuth(AuthBase):
         return request
 
 
+class Unredirected(requests.Session):
+    """Never looks at a redirect: requests would parse its target and read its body even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
+        return None
+
+
 class Sessions:
     """Sessions to borrow, one for each transfer that goes on, so that connections are used again."""
 
@@ -46,7 +53,7 @@ class Sessions:
 
 
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = Unredirected()
     session.auth = NoAuth()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": "flotilla", "Accept-Encoding": "identity"})

@@ -13,7 +13,15 @@ import requests
 from flotilla.errors import ArtifactError, ConflictError
 from flotilla.github import replies
 from flotilla.github.answers import Reply, Unsure, broken, quoted, refusal
-from flotilla.github.assets import KEPT_NAME, UPLOADED, AssetPlan, Replacement, Wanted, asset_name_faults, same_content
+from flotilla.github.assets import (
+    KEPT_NAME,
+    UPLOADED,
+    AssetPlan,
+    Replacement,
+    WantedAsset,
+    asset_name_faults,
+    same_content,
+)
 from flotilla.github.calls import Calls, parsed
 from flotilla.github.document import Document, unusable
 from flotilla.github.parallel import WORKERS, gather
@@ -52,7 +60,7 @@ class Uploads:
         added = [partial(self.one, release, wanted) for wanted in plan.upload]
         return gather([*replaced, *added], workers=workers)
 
-    def one(self, release: Release, wanted: Wanted) -> Asset:
+    def one(self, release: Release, wanted: WantedAsset) -> Asset:
         """One file; see `GitHub.upload_asset`."""
         self._refuse_unfit(release, wanted)
         return self._calls.write(
@@ -68,7 +76,7 @@ class Uploads:
         self._releases.delete_asset(change.asset)
         return self.one(release, change.wanted)
 
-    def _refuse_unfit(self, release: Release, wanted: Wanted) -> None:
+    def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
         if not KEPT_NAME.fullmatch(wanted.name):
             raise ArtifactError(asset_name_faults([wanted.name]), advice="Change what CI packs.")
         if not wanted.path.is_file() or wanted.path.stat().st_size != wanted.size or not wanted.size:
@@ -76,7 +84,7 @@ class Uploads:
         if not self._calls.endpoint.takes_uploads(release.upload_url):
             raise unusable(f"the release {release.tag}", "its upload address is not GitHub's; the token stays here")
 
-    def _sent(self, release: Release, wanted: Wanted) -> Asset:
+    def _sent(self, release: Release, wanted: WantedAsset) -> Asset:
         reply = self._posted(release.upload_url, wanted)
         if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY and "already_exists" in reply.message:
             found = self._found(release, wanted)
@@ -88,7 +96,7 @@ class Uploads:
             raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
         return self._accepted(replies.asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
 
-    def _accepted(self, asset: Asset, wanted: Wanted) -> Asset:
+    def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
         """The new asset, if GitHub stored what was sent; a GitHub without digests is believed by the size."""
         if asset.name != wanted.name:
             raise ArtifactError(
@@ -99,7 +107,7 @@ class Uploads:
             return asset
         raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({quoted(asset.state)})")
 
-    def _found(self, release: Release, wanted: Wanted) -> Asset | None:
+    def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
         """The asset, if it is there and right; a broken one, or in a draft another one, is deleted for the next try."""
         found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
         if found is None or self._same(found, wanted):
@@ -112,12 +120,12 @@ class Uploads:
         self._releases.delete_asset(found)
         return None
 
-    def _same(self, asset: Asset, wanted: Wanted) -> bool:
+    def _same(self, asset: Asset, wanted: WantedAsset) -> bool:
         if asset.digest is not None or asset.state != UPLOADED or asset.size != wanted.size:
             return same_content(asset, wanted)
         return self._digest_of(asset) == wanted.digest
 
-    def _posted(self, url: str, wanted: Wanted) -> Reply:
+    def _posted(self, url: str, wanted: WantedAsset) -> Reply:
         headers = {
             "Accept": "application/vnd.github+json",
             "Content-Type": TYPES.get(PurePosixPath(wanted.name).suffix, "application/octet-stream"),
