@@ -100,7 +100,7 @@ def read_config(workspace: Path, name: str) -> Config:
     except OSError as failure:
         raise ConfigError(
             f"{name} cannot be read: {failure.strerror}",
-            advice="Check the repository out before this step (actions/checkout), or name the file in the input config.",
+            advice="Check the repository out before this step (actions/checkout), or name the file in `config`.",
         ) from failure
     try:
         return parse_config(data[:LARGEST_CONFIG].decode(), file=name)

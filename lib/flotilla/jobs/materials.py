@@ -79,6 +79,7 @@ def build(
     """
     built: list[Built] = []
     faults: list[Fault] = []
+    (job.scratch / "tarballs").mkdir(exist_ok=True)
     for package in packages:
         try:
             built.append(_build(job, package, manifests[package.name], materials))
