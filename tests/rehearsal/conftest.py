@@ -1,0 +1,103 @@
+"""What the tests of the rehearsal share: its node packages, its servers, and a client that says little."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.rehearsal.client import Client
+from tests.rehearsal.openapi import Description
+
+from flotilla.errors import RegistryError
+from flotilla.rehearsal.faults import FaultPlan
+from flotilla.rehearsal.github_server import GitHubServer
+from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.node import HERE, node_modules
+from flotilla.rehearsal.registry_backends import Backend
+from flotilla.rehearsal.registry_server import RegistryServer
+from flotilla.rehearsal.registry_state import RegistryState
+from flotilla.rehearsal.serving import Serving
+from flotilla.rehearsal.verdaccio import VerdaccioBackend
+
+ROOT = Path(__file__).parents[2]
+STALL_SECONDS = 0.05
+
+
+def installed(locks: Path) -> Path:
+    """The node_modules of a lock; where it cannot be installed the tests fail in CI, and are skipped on a desk."""
+    cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache"))
+    try:
+        return node_modules(cache, environment=os.environ, locks=locks)
+    except RegistryError as why:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"not installed, and not to be had: {why}")
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    return installed(HERE)
+
+
+@pytest.fixture(scope="session")
+def description() -> Description:
+    return Description(installed(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Serving]:
+    with Serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def plan() -> FaultPlan:
+    return FaultPlan(stall_seconds=STALL_SECONDS)
+
+
+@pytest.fixture
+def state() -> GitHubState:
+    return GitHubState(repository="acme/tool")
+
+
+@pytest.fixture
+def github(state: GitHubState, serving: Serving, plan: FaultPlan) -> GitHubServer:
+    return GitHubServer(state, serving, plan=plan)
+
+
+@pytest.fixture
+def api(github: GitHubServer) -> Iterator[Client]:
+    """A client of the simulated GitHub with the job's token; paths begin below the repository."""
+    with Client(f"{github.origins.api}/repos/acme/tool", token=github.state.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def verdaccio(modules: Path, serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerdaccioBackend]:
+    with VerdaccioBackend(modules, tmp_path_factory.mktemp("verdaccio"), serving) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["memory", pytest.param("verdaccio", marks=pytest.mark.registry)])
+def backend(request: pytest.FixtureRequest, serving: Serving) -> Backend | None:
+    """Each backend in turn; None is the one in memory."""
+    if request.param == "memory":
+        return None
+    chosen: VerdaccioBackend = request.getfixturevalue("verdaccio")
+    serving.wait(chosen.wipe())
+    return chosen
+
+
+RegistryMaker = Callable[..., RegistryServer]
+
+
+@pytest.fixture
+def registry_of(serving: Serving, plan: FaultPlan, backend: Backend | None) -> RegistryMaker:
+    """Makes a registry with this state, on each backend in turn."""
+
+    def make(**state: object) -> RegistryServer:
+        return RegistryServer(RegistryState(**state), serving, backend=backend, plan=plan)  # type: ignore[arg-type] # checked by the dataclass
+
+    return make
