@@ -21,31 +21,23 @@ ACTS_OWN = ("CI", "HOME", "PATH", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WO
 
 
 @contextmanager
-def world_of(
-    consumer: Consumer, *, artifacts: Path, folder: Path, modules: Path, registry: RegistryState
-) -> Iterator[Rehearsal]:
-    """GitHub with the successful CI run of the consumer's commit, and a registry.
+def world_of(consumer: Consumer, *, artifacts: Path, folder: Path, modules: Path) -> Iterator[Rehearsal]:
+    """GitHub with the successful CI run of the consumer's commit, and a registry that trusts its release workflow.
 
     Args:
         consumer: the repository to release.
         artifacts: a folder with a folder for each artifact.
         folder: a new one, for what the servers store.
         modules: the rehearsal's node_modules.
-        registry: what the registry knows and trusts at the beginning.
     """
     github = GitHubState(repository=REPOSITORY, commit=consumer.commit)
     github.release_run.event = "workflow_dispatch"
     run = github.add_run(workflow="ci.yml")
     for path in sorted(artifacts.iterdir()):
         github.add_artifact(run, path.name, path)
+    registry = RegistryState(trusts_all=TrustedPublisher(repository=REPOSITORY, workflow="release.yml"))
     with Rehearsal(folder, github=github, registry=registry, modules=modules, verdaccio=True, sigstore=True) as world:
         yield world
-
-
-def trusting_registry() -> RegistryState:
-    """A registry that trusts the consumer's release workflow."""
-    publisher = TrustedPublisher(repository=REPOSITORY, workflow="release.yml")
-    return RegistryState(trusts_all=publisher, allow_new_names=True)
 
 
 def release(

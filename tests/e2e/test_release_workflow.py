@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.e2e.release import installed_program, release, trusting_registry, world_of
+from tests.e2e.release import installed_program, release, world_of
 from tests.e2e.workflow import make_consumer
-
-from flotilla.rehearsal.registry_state import RegistryState
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.registry, pytest.mark.npm, pytest.mark.timeout(1200)]
 
-VERSION = "1.0.0"
 FAMILY = "@acme/chroma"
 SEED_PLATFORMS = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
 PLATFORMS = (*SEED_PLATFORMS, "linux-x64-musl")
@@ -38,29 +35,31 @@ def jobs(platforms: tuple[str, ...]) -> set[str]:
 
 
 @pytest.mark.usefixtures("runner")
-def test_the_workflow_releases_all_13_packages_by_trusted_publishing(
+def test_the_workflow_releases_13_packages_with_a_token_and_then_by_trusted_publishing(
     tmp_path: Path, actions: Path, artifacts: Path, modules: Path
 ) -> None:
     consumer = make_consumer(tmp_path / "chroma")
-    with world_of(
-        consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules, registry=trusting_registry()
-    ) as world:
-        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version=VERSION)
-        assert result.succeeded, result.log
-        assert result.jobs() == dict.fromkeys(jobs(PLATFORMS), "succeeded")
+    with world_of(consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules) as world:
+        token = next(iter(world.registry.state.tokens))
+        for version, npm_token in (("1.0.0", token), ("1.1.0", "")):
+            result = release(
+                world, consumer, actions=actions, scratch=tmp_path / "act", version=version, npm_token=npm_token
+            )
+            assert result.succeeded, result.log
+            assert result.jobs() == dict.fromkeys(jobs(PLATFORMS), "succeeded")
 
-        registry = world.snapshot()["registry"]
+        github, registry = world.snapshot()["github"], world.snapshot()["registry"]
         assert len(packages(PLATFORMS)) == 13
         assert set(registry["packages"]) == packages(PLATFORMS)
-        assert all(one["dist-tags"] == {"latest": VERSION} for one in registry["packages"].values())
-        assert set(registry["provenance"]) == {f"{name}@{VERSION}" for name in packages(PLATFORMS)}
-        assert set(registry["accepted"].values()) == {1}
+        assert all(one["dist-tags"] == {"latest": "1.1.0"} for one in registry["packages"].values())
+        everything = {f"{name}@{version}" for name in packages(PLATFORMS) for version in ("1.0.0", "1.1.0")}
+        assert registry["accepted"] == dict.fromkeys(everything, 1)
+        assert set(registry["provenance"]) == everything
 
-        github = world.snapshot()["github"]
-        assert github["tags"] == {f"v{VERSION}": consumer.commit}
-        [published] = github["releases"]
-        assert not published["draft"]
-        assert set(published["assets"]) == assets((*SEED_PLATFORMS, "linuxmusl-x64"))
+        assert github["tags"] == {"v1.0.0": consumer.commit, "v1.1.0": consumer.commit}
+        assert [one["tag"] for one in github["releases"] if not one["draft"]] == ["v1.0.0", "v1.1.0"]
+        for one in github["releases"]:
+            assert set(one["assets"]) == assets((*SEED_PLATFORMS, "linuxmusl-x64"))
 
         user = tmp_path / "user"
         user.mkdir()
@@ -69,15 +68,13 @@ def test_the_workflow_releases_all_13_packages_by_trusted_publishing(
 
 
 @pytest.mark.usefixtures("runner")
-def test_the_designs_four_platforms_release_11_packages_with_a_token(
+def test_the_designs_four_platforms_make_11_packages(
     tmp_path: Path, actions: Path, artifacts: Path, modules: Path
 ) -> None:
     consumer = make_consumer(tmp_path / "chroma", without_platforms=(MUSL,))
-    with world_of(
-        consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules, registry=RegistryState()
-    ) as world:
+    with world_of(consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules) as world:
         token = next(iter(world.registry.state.tokens))
-        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version=VERSION, npm_token=token)
+        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version="1.0.0", npm_token=token)
         assert result.succeeded, result.log
         assert result.jobs() == dict.fromkeys(jobs(SEED_PLATFORMS), "succeeded")
         assert len(packages(SEED_PLATFORMS)) == 11
