@@ -133,9 +133,9 @@ class QuietServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
+    def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
-            raise
+            super().handle_error(request, client_address)
 
 
 def running() -> Iterator[ScriptedServer]:

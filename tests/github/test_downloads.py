@@ -169,6 +169,7 @@ def test_a_range_that_is_not_what_was_asked_for_starts_again(  # noqa: PLR0913, 
     github: GitHub,
     artifact: Artifact,
     tmp_path: Path,
+    told: list[str],
     status: int,
     headers: dict[str, str],
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_range_that_is_not_what_was_asked_for_starts_again(  # noqa: PLR0913, 
     if status != 200:
         storage.on("GET", BLOB, body=ZIP, headers=TYPE)
     assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert ["another range" in line for line in told] == ([True] if status == 206 else [False] if status == 416 else [])
 
 
 def test_a_beginning_of_other_bytes_is_thrown_away(
