@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family.model import Package
 from flotilla.family.placeholders import rendered
-from flotilla.family.words import shown
+from flotilla.family.words import as_json, shown
 
 DEEPEST = 100
 WORD_LISTS = ("os", "cpu", "libc")
@@ -93,7 +92,7 @@ def _description(package: Package) -> str:
 def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
     for key in ("name", "license"):
         if key in given and key in wanted and given[key] != wanted[key]:
-            yield f"{key} is {shown(given[key])}, but flotilla.yml makes it {shown(wanted[key])}."
+            yield f"{key} is {as_json(given[key])}, but flotilla.yml makes it {as_json(wanted[key])}."
     if given.get("license") == "{license}":
         yield "license is {license}, which has no value: flotilla.yml gives none."
     if package.kind == "platform":
@@ -105,8 +104,8 @@ def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iter
 def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]:
     for key in WORD_LISTS:
         if key in given and _as_set(given[key]) != _as_set(wanted.get(key, [])):
-            ours = json.dumps(wanted[key]) if key in wanted else "none"
-            yield f"{key} is {shown(json.dumps(given[key]))}, but flotilla.yml gives the platform {ours}."
+            ours = as_json(wanted[key]) if key in wanted else "none"
+            yield f"{key} is {as_json(given[key])}, but flotilla.yml gives the platform {ours}."
 
 
 def _as_set(words: object) -> frozenset[str]:
@@ -116,7 +115,7 @@ def _as_set(words: object) -> frozenset[str]:
 def _pin_contradictions(given: object, package: Package) -> Iterator[str]:
     for name, spec in given.items() if isinstance(given, Mapping) else ():
         if name in package.depends_on and spec != package.version:
-            yield f"optionalDependencies pins {shown(name)} to {shown(spec)}; this release pins {package.version}."
+            yield f"optionalDependencies pins {shown(name)} to {as_json(spec)}; this release pins {package.version}."
 
 
 def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
@@ -138,7 +137,7 @@ def _dependency_faults(field: str, dependencies: object) -> Iterator[str]:
         return
     for name, spec in dependencies.items():
         if not isinstance(spec, str) or spec.startswith(LOCAL_SPECS):
-            yield f"{field} has {shown(name)} as {shown(spec)}, which nobody could install; give a version."
+            yield f"{field} has {shown(name)} as {as_json(spec)}, which nobody could install; give a version."
 
 
 def _merged(given: Manifest, wanted: Manifest) -> Manifest:

@@ -101,8 +101,12 @@ def _suggested(name: str) -> str:
     pieces = re.split(r"[-_.]", name.lower().replace("x86_64", "x64").replace("x86-64", "x64"))
     os = next((w for w in (_meant(p, OS, OS_ALIASES) for p in pieces) if w), None)
     cpu = next((w for w in (_meant(p, CPU, CPU_ALIASES) for p in pieces) if w), None)
-    musl = "-musl" if os == "linux" and any("musl" in piece or piece == "alpine" for piece in pieces) else ""
+    musl = "-musl" if os == "linux" and any(_means_musl(piece) for piece in pieces) else ""
     return f" In npm's words: {os}-{cpu}{musl}." if os and cpu else ""
+
+
+def _means_musl(piece: str) -> bool:
+    return "musl" in piece or nearest(piece, LIBC, LIBC_ALIASES) == "musl"
 
 
 def _meant(piece: str, words: Sequence[str], aliases: Mapping[str, str]) -> str | None:

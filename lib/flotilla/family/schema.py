@@ -94,16 +94,16 @@ def _right_key(key: str, known: tuple[str, ...]) -> str:
 
 @cache
 def _homes() -> Mapping[str, str]:
-    """Keys that have one section, and which it is."""
-    homes: dict[str, str] = {}
-    for section, part in _properties(schema()).items():
-        homes.update({key: section for key in _properties(part) if key not in homes})
-    return homes
+    """Keys that stand in one section only, and which it is."""
+    found = list(_sections(schema(), ""))
+    keys = [key for _section, key in found]
+    return {key: section for section, key in found if section and keys.count(key) == 1}
 
 
-def _properties(part: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
-    found = part.get("properties", {})
-    return found if isinstance(found, Mapping) else {}
+def _sections(part: Mapping[str, Any], section: str) -> Iterator[tuple[str, str]]:
+    for key, inner in part.get("properties", {}).items():
+        yield section, key
+        yield from _sections(inner, f"{section}.{key}".removeprefix("."))
 
 
 def _missing_keys(broken: Broken, _document: Document) -> Iterator[Finding]:
@@ -123,7 +123,7 @@ def _wrong_type(broken: Broken, document: Document) -> Iterator[Finding]:
 def _type_advice(broken: Broken, raw: str | None) -> str:
     wanted = str(broken.wanted)
     if broken.value is None:
-        return f"is empty; it takes {TYPES[wanted]}, or leave it out."
+        return f"is empty; it takes {TYPES[wanted]}."
     if wanted == "string" and raw is not None:
         kind = "a boolean" if isinstance(broken.value, bool) else "a number"
         return f'is {kind} to YAML, and text is needed; put it in quotes: "{raw[:40]}".'

@@ -10,6 +10,7 @@ from flotilla.family.findings import Finding, Path
 from flotilla.family.names import folder_faults, path_faults
 from flotilla.family.placeholders import ALL, FAMILY, RELEASE, VARIANT, placeholder_faults, placeholders_in_pattern
 from flotilla.family.platforms import Words, read_name, word_faults
+from flotilla.family.versions import dist_tag_fault
 from flotilla.family.words import shown
 
 OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
@@ -41,6 +42,7 @@ def word_findings(document: Document) -> Iterator[Finding]:
     yield from _variant_findings(document)
     yield from _template_findings(document)
     yield from _pattern_findings(document)
+    yield from _dist_tag_findings(document)
 
 
 def _platform_findings(document: Document) -> Iterator[Finding]:
@@ -76,7 +78,7 @@ def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: obj
 def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]], path: Path) -> Iterator[Finding]:
     said = {"os": words.os, "cpu": words.cpu, "libc": words.libc}
     for key, own in given.items():
-        if missing := [word for word in said[key] if word not in own]:
+        if own and (missing := [word for word in said[key] if word not in own]):
             text = f"{key} is {', '.join(own)}, but the name {shown(name)} says {missing[0]}; change one of them."
             yield Finding(path=(*path, key), text=text)
 
@@ -118,7 +120,9 @@ def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> I
     for path, word in words.items():
         if word is not None and first.setdefault(word.lower(), path) != path:
             line = document.place(first[word.lower()]).line
-            yield Finding(path=path, text=f"{what} {shown(word)} is here twice; it stands in line {line} already.")
+            yield Finding(
+                path=path, text=f"{what} {shown(word)} is here twice, in line {line} already; each needs its own."
+            )
 
 
 def _template_findings(document: Document) -> Iterator[Finding]:
@@ -136,6 +140,13 @@ def _pattern_findings(document: Document) -> Iterator[Finding]:
         for where, pattern in items.items():
             faults = [*path_faults(pattern), *placeholders_in_pattern(pattern)]
             yield from (Finding(path=where, text=fault) for fault in faults)
+
+
+def _dist_tag_findings(document: Document) -> Iterator[Finding]:
+    path = ("publish", "dist-tag")
+    tag = _text(document, path)
+    if tag is not None and (fault := dist_tag_fault(tag)):
+        yield Finding(path=path, text=fault)
 
 
 def _texts(document: Document, path: Path) -> Iterator[tuple[Path, str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 LONGEST_SHOWN = 80
 LONGEST_COMPARED = 64
-LOWEST_PRINTABLE = 0x20
+SHORTEST_BEGINNING = 3
 
 
 def shown(value: object) -> str:
@@ -17,9 +18,10 @@ def shown(value: object) -> str:
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + '"'
 
 
-def listed(words: Iterable[object]) -> str:
-    """Words in double quotes, with commas."""
-    return ", ".join(shown(word) for word in words)
+def as_json(value: object) -> str:
+    """A value as JSON, cut to 80 characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
@@ -27,8 +29,10 @@ def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None
     folded = word[:LONGEST_COMPARED].lower()
     if aliases and folded in aliases:
         return aliases[folded]
+    folded = folded.replace("_", "-")
     by_fold = {right.lower().replace("_", "-"): right for right in words}
-    near = get_close_matches(folded.replace("_", "-"), by_fold, n=1, cutoff=0.6)
+    begun = [right for right in by_fold if len(folded) >= SHORTEST_BEGINNING and right.startswith(folded)]
+    near = begun if len(begun) == 1 else get_close_matches(folded, by_fold, n=1, cutoff=0.6)
     return by_fold[near[0]] if near else None
 
 
