@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from flotilla.family import schema
-from flotilla.family.document import core_schema
+from flotilla.family.safe_yaml import core_schema
 from flotilla.family.schema import TRANSLATIONS
 
 STRUCTURE = {"properties", "items", "if", "then", "else", "$ref", "$schema", "$defs", "title", "description"}

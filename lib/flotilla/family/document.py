@@ -1,32 +1,17 @@
-"""Reading YAML that a stranger may have written: plain values, and where each of them stands."""
+"""The values of a YAML file, and where each of them stands."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import yaml
-from yaml.composer import Composer
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.resolver import BaseResolver
-from yaml.scanner import Scanner
 
-from flotilla.errors import ConfigError, Fault, Place
+from flotilla.errors import Fault, Place
 from flotilla.family.findings import Finding, Path
+from flotilla.family.safe_yaml import compose, core_schema
 from flotilla.family.words import shown
 
-LARGEST_TEXT = 256 * 1024
-MOST_NODES = 20_000
-DEEPEST = 16
-
 Value = object
-
-NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
-NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
-UNQUOTED = re.compile(r"^\s*(?:-\s+)*(?:[\w-]+:\s+)?(?P<value>[@`*&!%{].*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,101 +60,17 @@ class Document:
         return spot.raw if spot else None
 
 
-class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML's own reader, without aliases, anchors and tags, and with bounds."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        BaseResolver.__init__(self)
-        self.depth = 0
-        self.nodes = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
-        """One node, once it is known to be harmless."""
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # the stub leaves it out
-        if problem := self._problem(event):
-            raise yaml.MarkedYAMLError(None, None, problem, event.start_mark)  # type: ignore[arg-type]  # the C reader's Mark
-        self.depth += 1
-        self.nodes += 1
-        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[arg-type]  # the stub's index is an int
-        self.depth -= 1
-        return node
-
-    def _problem(self, event: yaml.Event) -> str | None:
-        if isinstance(event, yaml.AliasEvent):
-            return "aliases (*name) are not read here; write the value out, or in quotes if it begins with *"
-        if getattr(event, "anchor", None) is not None:
-            return "anchors (&name) are not read here; write the value out, or in quotes if it begins with &"
-        if getattr(event, "tag", None) is not None:
-            return "tags (!name) are not read here; put the value in quotes if it begins with !"
-        if self.depth >= DEEPEST:
-            return f"it is nested more than {DEEPEST} deep"
-        return f"it has more than {MOST_NODES} values" if self.nodes >= MOST_NODES else None
-
-
 def read_document(text: str, file: str) -> Document:
     """The document that a text holds.
 
     Raises:
         ConfigError: it is not one YAML document that this reads, with line and column.
     """
-    if len(text) > LARGEST_TEXT:
-        raise _refusal(f"it is larger than {LARGEST_TEXT // 1024} KiB, which no family needs", Place(file=file))
     document = Document(file=file)
-    node = _compose(text, file)
+    node = compose(text, file)
     if node is not None:
         document.value = _value(node, (), _spot(node, node), document)
     return document
-
-
-def _compose(text: str, file: str) -> yaml.Node | None:
-    try:
-        loader = _Loader(text)
-    except ReaderError as error:
-        problem = f"it holds the character {shown(chr(error.character))}, which YAML does not allow"
-        raise _refusal(problem, _place_of(text, error.position, file)) from None
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text, file) from None
-    except (ValueError, OverflowError):
-        # PyYAML's scanner passes "\U00110000" to chr() unchecked.
-        place = Place(file=file, line=loader.line + 1, column=loader.column + 1)
-        raise _refusal("this escape stands for no character", place) from None
-    return node
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return _refusal(f"it is not YAML: {error.problem}", Place(file=file))
-    lines = text.splitlines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    return _refusal(_explained(error.problem or "", line), Place(file=file, line=mark.line + 1, column=mark.column + 1))
-
-
-def _explained(problem: str, line: str) -> str:
-    if problem.startswith(("aliases", "anchors", "tags", "it ")):
-        return problem
-    if "another document" in problem:
-        return "a second document begins here; flotilla.yml is one document"
-    if "'\\t'" in problem:
-        return "a tab cannot indent YAML; use spaces"
-    if (unquoted := UNQUOTED.match(line)) and not line.startswith("%"):
-        return f"it is not YAML: {problem}. Put quotes around a value that begins with {shown(unquoted['value'][0])}"
-    return f"it is not YAML: {problem}"
-
-
-def _refusal(problem: str, place: Place) -> ConfigError:
-    return ConfigError([Fault(text=f"{problem}.", place=place)], advice="Correct the file, then run flotilla again.")
-
-
-def _place_of(text: str, position: int, file: str) -> Place:
-    before = text[:position]
-    return Place(file=file, line=before.count("\n") + 1, column=position - before.rfind("\n"))
 
 
 def _value(node: yaml.Node, path: Path, spot: Spot, document: Document) -> Value:
@@ -220,17 +121,3 @@ def _spot(node: yaml.Node, key: yaml.Node) -> Spot:
 
 def _line_column(mark: yaml.Mark) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
-
-
-def core_schema(text: str) -> Value:
-    """What YAML 1.2's core schema takes an unquoted scalar for; "no", "on" and 1:30 are strings there.
-
-    Source: YAML 1.2.2, section 10.3.2, without .inf, .nan, octal and hexadecimal numbers, which mean nothing here.
-    """
-    if text in NULLS:
-        return None
-    if text in BOOLEANS:
-        return BOOLEANS[text]
-    if INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if NUMBER.fullmatch(text) else text
