@@ -112,7 +112,7 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
         if why := refusal(path):
             yield f"{printable(path)} {why}"
     yield from _collisions([*plan.files, MANIFEST])
-    yield from missing_files(manifest, {*plan.files, MANIFEST})
+    yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
     if package.kind == "platform" and package.platform is not None:
         yield from platform_faults(plan.inspected, package.platform)
     elif not plan.files and package.kind != "meta":

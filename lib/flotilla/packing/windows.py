@@ -44,9 +44,14 @@ def read_pe(window: Window, member: str | None) -> Binary | None:
     )
     if portable or image.OPTIONAL_HEADER.Subsystem in EFI_SUBSYSTEMS:
         return None
-    if max((part.PointerToRawData + part.SizeOfRawData for part in image.sections), default=0) > window.size:
-        raise UnreadableError("it is truncated")
+    _refuse_truncated(image, window)
     return Binary(member=member, format="PE", os="win32", cpus=(_cpu(machine),), executable=image.is_exe())
+
+
+def _refuse_truncated(image: pefile.PE, window: Window) -> None:
+    end = max((part.PointerToRawData + part.SizeOfRawData for part in image.sections), default=0)
+    if end > window.size or len(image.sections) < image.FILE_HEADER.NumberOfSections:
+        raise UnreadableError("it is truncated")
 
 
 def claims_pe(head: bytes) -> bool:

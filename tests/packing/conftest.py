@@ -1,0 +1,185 @@
+"""Archives, hostile and harmless, made member by member; and binaries of every platform, made by zig."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import subprocess
+import sys
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from flotilla.family import Limits
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "tar": lambda data: data,
+    "tar.gz": lambda data: gzip.compress(data, mtime=0),
+    "tar.xz": lzma.compress,
+    "tar.zst": zstd.compress,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A member to put into an archive, with whatever an attacker would say of it."""
+
+    name: str
+    data: bytes = b""
+    mode: int = 0o644
+    kind: bytes = tarfile.REGTYPE
+    target: str = ""
+
+    def info(self) -> tarfile.TarInfo:
+        info = tarfile.TarInfo(self.name)
+        info.size, info.mode, info.type, info.linkname = len(self.data), self.mode, self.kind, self.target
+        return info
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Makes archives in a folder of their own."""
+
+    folder: Path
+
+    def tar_bytes(self, entries: Iterable[Entry]) -> bytes:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for entry in entries:
+                archive.addfile(entry.info(), io.BytesIO(entry.data))
+        return buffer.getvalue()
+
+    def tar(self, *entries: Entry, form: str = "tar.gz") -> Path:
+        return self.raw(COMPRESS[form](self.tar_bytes(entries)), f"made.{form}")
+
+    def zip(self, *entries: Entry, method: int = zipfile.ZIP_DEFLATED) -> Path:
+        path = self.folder / "made.zip"
+        with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of duplicate names, which are meant
+            for entry in entries:
+                info = zipfile.ZipInfo(entry.name)
+                info.external_attr = entry.mode << 16
+                info.compress_type = method
+                archive.writestr(info, entry.data)
+        return path
+
+    def raw(self, data: bytes, name: str = "made.tar.gz") -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Archives:
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    return Archives(folder)
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(extracted_bytes=4 << 20, files=200, ratio=200)
+
+
+TARGETS = {
+    "darwin-arm64": "aarch64-macos",
+    "darwin-x64": "x86_64-macos",
+    "linux-arm64": "aarch64-linux-gnu.2.28",
+    "linux-x64": "x86_64-linux-gnu.2.28",
+    "linux-x64-musl": "x86_64-linux-musl",
+    "win32-x64": "x86_64-windows-gnu",
+    "win32-arm64": "aarch64-windows-gnu",
+}
+FIRST = "int acme_one(int a) { return a ^ 1; }\n"
+SECOND = "int acme_one(int); int acme_two(int a) { return acme_one(a) ^ 2; }\n"
+PROGRAM = "void _start(void) { for (;;) {} }\n"
+NEEDY = "int acme_new(void); int acme_needs(void) { return acme_new(); }\n"
+
+
+@dataclass(frozen=True)
+class Zig:
+    """zig's compiler, for small files without a libc, since building one takes most of a minute."""
+
+    folder: Path
+
+    def run(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "ziglang", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def compile(self, platform: str, out: str, *arguments: str) -> Path:
+        flags = ("-O1", "-fno-sanitize=undefined")
+        self.run("cc", "-target", TARGETS[platform], *flags, *arguments, "-o", out)
+        return self.folder / out
+
+    def source(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text)
+        return name
+
+    def object_of(self, platform: str) -> Path:
+        return self._once(f"{platform}.o", lambda out: self.compile(platform, out, "-c", self.source("first.c", FIRST)))
+
+    def static(self, platform: str) -> Path:
+        return self._once(f"{platform}.a", lambda out: self._archive(platform, out))
+
+    def shared(self, platform: str) -> Path:
+        sources = [self.source("first.c", FIRST), self.source("second.c", SECOND)]
+        entry = () if platform.startswith("linux") else ("-Wl,-e,acme_one",)
+        return self._once(
+            f"{platform}.shared", lambda out: self.compile(platform, out, "-shared", "-nostdlib", *sources, *entry)
+        )
+
+    def program(self, platform: str, *, loader: str | None = None) -> Path:
+        """A program that never ends, static where no loader is given; Linux only, the others need a libc to start."""
+        return self._once(
+            f"{platform}{(loader or '').replace('/', '-')}.program", partial(self._program, platform, loader)
+        )
+
+    def _program(self, platform: str, loader: str | None, out: str) -> None:
+        source = self.source("program.c", PROGRAM)
+        if loader is None:
+            self.compile(platform, out, "-nostdlib", "-static", source)
+            return
+        stub = self.source("stub.c", "int acme_new(void) { return 1; }\n")
+        self.compile(platform, f"{out}.stub.so", "-shared", "-nostdlib", stub, "-Wl,-soname,libacme.so.1")
+        options = ("-nostdlib", "-pie", f"-Wl,--dynamic-linker={loader}")
+        self.compile(platform, out, *options, source, f"{out}.stub.so")
+
+    def needing(self, platform: str, libc: str, version: str) -> Path:
+        """A shared library that asks for a symbol of some version in some libc."""
+        return self._once(f"{platform}-{libc}-{version}.needy", lambda out: self._needing(platform, libc, version, out))
+
+    def _needing(self, platform: str, libc: str, version: str, out: str) -> None:
+        stub = self.source("stub.c", "int acme_new(void) { return 1; }\n")
+        script = self.source("stub.map", f"{version} {{ acme_new; }};\n")
+        options = ("-shared", "-nostdlib")
+        self.compile(
+            platform, f"{out}.stub.so", *options, stub, f"-Wl,-soname,{libc}", f"-Wl,--version-script,{script}"
+        )
+        self.compile(platform, out, *options, self.source("needy.c", NEEDY), f"{out}.stub.so")
+
+    def _archive(self, platform: str, out: str) -> None:
+        second = f"{platform}-an-object-of-a-rather-long-name.o"
+        self.compile(platform, second, "-c", self.source("second.c", SECOND))
+        self.run("ar", "rcs", out, self.object_of(platform).name, second)
+
+    def _once(self, name: str, make: Callable[[str], object]) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            make(name)
+        return path
+
+
+@pytest.fixture(scope="session")
+def zig(tmp_path_factory: pytest.TempPathFactory) -> Zig:
+    return Zig(tmp_path_factory.mktemp("zig"))

@@ -1,0 +1,265 @@
+"""What binaries are for: on zig's output for every platform, and on what only looks like a binary."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from tests.packing.conftest import TARGETS, Zig
+
+from flotilla.family import Platform
+from flotilla.packing import Binary, UnreadableError, binary_faults, identify
+
+PLATFORMS = {
+    "darwin-arm64": Platform(name="darwin-arm64", os=("darwin",), cpu=("arm64",), build="darwin-arm64"),
+    "darwin-x64": Platform(name="darwin-x64", os=("darwin",), cpu=("x64",), build="darwin-x64"),
+    "linux-arm64": Platform(name="linux-arm64", os=("linux",), cpu=("arm64",), libc=("glibc",), build="linux-arm64"),
+    "linux-x64": Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64"),
+    "linux-x64-musl": Platform(name="linux-x64-musl", os=("linux",), cpu=("x64",), libc=("musl",), build="musl"),
+    "win32-x64": Platform(name="win32-x64", os=("win32",), cpu=("x64",), build="win32-x64"),
+    "win32-arm64": Platform(name="win32-arm64", os=("win32",), cpu=("arm64",), build="win32-arm64"),
+}
+UNIVERSAL = Platform(name="darwin-universal", os=("darwin",), cpu=("arm64", "x64"), build="universal")
+FORMATS = {"darwin": "Mach-O", "linux": "ELF", "win32": "PE"}
+
+
+def put(root: Path, **files: Path | bytes) -> Path:
+    root.mkdir(exist_ok=True)
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        (root / name.replace("__", ".")).write_bytes(data)
+    return root
+
+
+def universal(*parts: tuple[int, bytes]) -> bytes:
+    """A universal file of these (cpu type, content) parts."""
+    head, body = struct.pack(">II", 0xCAFEBABE, len(parts)), b""
+    start = len(head) + 20 * len(parts)
+    for cpu, data in parts:
+        head += struct.pack(">IIIII", cpu, 0, start + len(body), len(data), 0)
+        body += data
+    return head + body
+
+
+ARM64, X64 = 0x0100000C, 0x01000007
+
+
+@pytest.mark.parametrize("platform", sorted(TARGETS))
+@pytest.mark.parametrize("form", ["object_of", "static", "shared"])
+def test_zig_output_is_known_for_its_platform(zig: Zig, platform: str, form: str) -> None:
+    found = identify(getattr(zig, form)(platform))
+    wanted = PLATFORMS[platform]
+    assert {binary.cpus for binary in found} == {wanted.cpu}
+    assert {binary.format for binary in found} == {FORMATS[wanted.os[0]]}
+    assert {binary.os for binary in found} <= {*wanted.os, None}
+    assert not any(binary.executable for binary in found)
+    assert len(found) == (2 if form == "static" else 1)
+
+
+@pytest.mark.parametrize("platform", sorted(TARGETS))
+def test_objects_of_a_static_library_keep_their_long_names(zig: Zig, platform: str) -> None:
+    names = {binary.member for binary in identify(zig.static(platform))}
+    assert names == {f"{platform}.o", f"{platform}-an-object-of-a-rather-long-name.o"}
+
+
+@pytest.mark.parametrize("built", sorted(TARGETS))
+@pytest.mark.parametrize("form", ["static", "shared"])
+def test_a_binary_is_refused_by_every_platform_of_another_os_or_cpu(
+    zig: Zig, tmp_path: Path, built: str, form: str
+) -> None:
+    root = put(tmp_path / "package", binary=getattr(zig, form)(built))
+    for platform in PLATFORMS.values():
+        same = (platform.os, platform.cpu) == (PLATFORMS[built].os, PLATFORMS[built].cpu)
+        assert (binary_faults(root, platform) == []) == same, platform.name
+
+
+def test_a_fault_names_file_object_and_both_platforms(zig: Zig, tmp_path: Path) -> None:
+    root = put(tmp_path / "p", libacme__a=zig.static("linux-arm64"), libacme__dylib=zig.shared("darwin-x64"))
+    wanted = ", and the package is for darwin arm64"
+    assert binary_faults(root, PLATFORMS["darwin-arm64"]) == [
+        f"libacme.a holds linux-arm64.o (and 1 more like it), which is ELF for arm64{wanted}",
+        f"libacme.dylib is Mach-O for darwin x64{wanted}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("libc", "words"), [("libc.so.6", "glibc"), ("libc.musl-x86_64.so.1", "musl"), ("libc.so", "musl")]
+)
+def test_the_libc_is_told_by_what_the_binary_loads(zig: Zig, tmp_path: Path, libc: str, words: str) -> None:
+    version = "GLIBC_2.30" if words == "glibc" else "ACME_1"
+    library = zig.needing("linux-x64", libc, version)
+    assert identify(library)[0].libc == words
+    root = put(tmp_path / "package", libacme__so=library)
+    right, wrong = ("linux-x64", "linux-x64-musl") if words == "glibc" else ("linux-x64-musl", "linux-x64")
+    assert binary_faults(root, PLATFORMS[right]) == []
+    (fault,) = binary_faults(root, PLATFORMS[wrong])
+    assert fault.startswith(f"libacme.so is ELF for linux x64 {words}, and the package is for linux x64 ")
+
+
+def test_the_libc_is_told_by_the_loader_of_a_program(zig: Zig) -> None:
+    for loader, libc in (("/lib/ld-musl-x86_64.so.1", "musl"), ("/lib64/ld-linux-x86-64.so.2", "glibc")):
+        found = identify(zig.program("linux-x64", loader=loader))
+        assert found == (Binary(format="ELF", os="linux", cpus=("x64",), libc=libc, executable=True),)
+
+
+def test_android_is_not_linux(zig: Zig, tmp_path: Path) -> None:
+    program = zig.program("linux-x64", loader="/system/bin/linker64")
+    assert identify(program)[0].os == "android"
+    assert len(binary_faults(put(tmp_path / "p", run=program), PLATFORMS["linux-x64"])) == 1
+
+
+def test_freebsd_is_told_by_the_header(zig: Zig, tmp_path: Path) -> None:
+    data = bytearray(zig.shared("linux-x64").read_bytes())
+    data[7] = 9
+    root = put(tmp_path / "package", libacme__so=bytes(data))
+    assert identify(root / "libacme.so")[0].os == "freebsd"
+    assert len(binary_faults(root, PLATFORMS["linux-x64"])) == 1
+
+
+def test_a_static_program_is_executable_and_of_no_libc(zig: Zig) -> None:
+    found = identify(zig.program("linux-x64-musl"))
+    assert found == (Binary(format="ELF", os=None, cpus=("x64",), executable=True),)
+
+
+def test_a_newer_glibc_than_the_floor_is_refused(zig: Zig, tmp_path: Path) -> None:
+    library = zig.needing("linux-x64", "libc.so.6", "GLIBC_2.34")
+    assert identify(library)[0].glibc_needed == "2.34"
+    root = put(tmp_path / "package", libacme__so=library)
+
+    def floor(version: str) -> Platform:
+        return Platform(name="linux-x64", os=("linux",), cpu=("x64",), build="b", libc=("glibc",), glibc=version)
+
+    assert binary_faults(root, floor("2.34")) == []
+    assert binary_faults(root, floor("2.100")) == []
+    assert binary_faults(root, floor("2.28")) == [
+        "libacme.so is ELF for linux x64 glibc and needs glibc 2.34, newer than the 2.28 that linux-x64 may ask for"
+    ]
+
+
+def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_path: Path) -> None:
+    arm64, x64 = (zig.shared(f"darwin-{cpu}").read_bytes() for cpu in ("arm64", "x64"))
+    both = put(tmp_path / "both", acme__node=universal((ARM64, arm64), (X64, x64)))
+    assert identify(both / "acme.node")[0].cpus == ("arm64", "x64")
+    assert binary_faults(both, UNIVERSAL) == []
+    assert binary_faults(both, PLATFORMS["darwin-arm64"]) == []
+    one = put(tmp_path / "one", acme__node=universal((ARM64, arm64)))
+    assert binary_faults(one, UNIVERSAL) == ["there is no binary for x64 in it"]
+    apart = put(tmp_path / "apart", arm64__node=arm64, x64__node=x64)
+    assert binary_faults(apart, UNIVERSAL) == []
+
+
+def test_a_universal_static_library_counts_by_its_objects(zig: Zig, tmp_path: Path) -> None:
+    parts = [(cpu, zig.static(f"darwin-{name}").read_bytes()) for cpu, name in ((ARM64, "arm64"), (X64, "x64"))]
+    root = put(tmp_path / "package", libacme__a=universal(*parts))
+    assert binary_faults(root, UNIVERSAL) == []
+    assert len(binary_faults(root, PLATFORMS["linux-x64"])) == 1
+
+
+def test_a_universal_binary_that_lies_about_its_parts_is_refused(zig: Zig, tmp_path: Path) -> None:
+    path = tmp_path / "lying.node"
+    path.write_bytes(universal((ARM64, zig.shared("darwin-x64").read_bytes())))
+    with pytest.raises(UnreadableError, match="for another cpu than the file says"):
+        identify(path)
+
+
+def test_a_package_without_any_binary_is_refused_unless_it_is_for_wasm(tmp_path: Path) -> None:
+    root = put(tmp_path / "package", run__sh=b"#!/bin/sh\n", acme__wasm=b"\0asm\1\0\0\0", LICENSE=b"MIT")
+    assert binary_faults(root, PLATFORMS["linux-x64"]) == [
+        "there is no binary for linux-x64 in it: no ELF, Mach-O or PE file at all"
+    ]
+    wasm = Platform(name="wasm32", os=(), cpu=("wasm32",), build="wasm32")
+    assert binary_faults(root, wasm) == []
+
+
+def test_native_binaries_have_no_place_in_a_package_for_wasm(zig: Zig, tmp_path: Path) -> None:
+    wasm = Platform(name="wasm32", os=(), cpu=("wasm32",), build="wasm32")
+    assert len(binary_faults(put(tmp_path / "p", acme__node=zig.shared("linux-x64")), wasm)) == 1
+
+
+@pytest.mark.parametrize("name", ["acme.node", "lib.so", "lib.so.1.2", "lib.dylib", "a.dll", "A.EXE", "lib.a"])
+def test_an_empty_file_where_a_binary_is_expected_is_refused(zig: Zig, tmp_path: Path, name: str) -> None:
+    root = put(tmp_path / "package", good=zig.shared("linux-x64"))
+    (root / name).write_bytes(b"")
+    assert binary_faults(root, PLATFORMS["linux-x64"]) == [f"{name} is empty"]
+
+
+def test_a_page_saved_as_a_library_is_refused(zig: Zig, tmp_path: Path) -> None:
+    root = put(tmp_path / "package", good=zig.shared("linux-x64"), bad__node=b"version https://git-lfs.example/v1\n")
+    assert binary_faults(root, PLATFORMS["linux-x64"]) == [
+        'bad.node is named like a binary, but begins with "version https://git-lfs."'
+    ]
+
+
+def test_scripts_wasm_data_and_linker_scripts_are_left_alone(zig: Zig, tmp_path: Path) -> None:
+    root = put(
+        tmp_path / "package",
+        libacme__so=zig.shared("linux-x64"),
+        libc__so=b"/* GNU ld script */ INPUT ( libc.so.6 )",
+        empty__a=b"!<arch>\n",
+        Main__class=bytes.fromhex("cafebabe00000041") + bytes(100),
+        notes=b"MZ is how this text begins",
+        program__o=b"not an object",
+        nothing=b"",
+        portable__dll=portable_assembly(),
+        filter__bpf__o=b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 1, 247, 1, 0, 0, 0, 0, 64, *[0] * 5),
+    )
+    assert binary_faults(root, PLATFORMS["linux-x64"]) == []
+
+
+def portable_assembly() -> bytes:
+    """A .NET assembly for any cpu: it calls itself an i386 image."""
+    dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
+    file_header = struct.pack("<HHIIIHH", 0x14C, 0, 0, 0, 0, 224, 0x2102)
+    directories = b"".join(struct.pack("<II", *((0x2008, 72) if number == 14 else (0, 0))) for number in range(16))
+    optional = (struct.pack("<HBB", 0x10B, 0, 0).ljust(68, b"\0") + struct.pack("<H", 3)).ljust(92, b"\0")
+    return dos + b"PE\0\0" + file_header + optional + struct.pack("<I", 16) + directories
+
+
+def test_a_thin_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lib.a"
+    path.write_bytes(b"!<thin>\n" + b"/               0           0     0     644     4         `\n....")
+    with pytest.raises(UnreadableError, match="thin archive"):
+        identify(path)
+
+
+@pytest.mark.parametrize("platform", sorted(TARGETS))
+@pytest.mark.parametrize("form", ["static", "shared"])
+def test_a_truncated_binary_is_refused_wherever_it_was_cut(zig: Zig, tmp_path: Path, platform: str, form: str) -> None:
+    whole = getattr(zig, form)(platform).read_bytes()
+    suffix = {"static": "a", "shared": "node"}[form]
+    for cut in range(0, len(whole) - 1, max(1, len(whole) // 40)):
+        root = put(tmp_path / "package", **{f"libacme__{suffix}": whole[:cut]})
+        faults = binary_faults(root, PLATFORMS[platform])
+        assert faults, cut
+        assert all(fault.startswith(("libacme.", "there is no binary")) for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x7fELF",
+        b"\x7fELF\x02\x01\x01" + b"\xff" * 57,
+        b"\xcf\xfa\xed\xfe" + b"\xff" * 60,
+        struct.pack("<IIIIIIII", 0xFEEDFACF, X64, 3, 6, 1 << 31, 1 << 21, 0, 0) + struct.pack("<II", 1, 0) * (1 << 18),
+        universal((ARM64, b""), (X64, b"")),
+        struct.pack(">II", 0xCAFEBABE, 2) + struct.pack(">IIIII", ARM64, 0, 0, 1 << 30, 0),
+        struct.pack(">II", 0xCAFEBABE, 1) + struct.pack(">IIIII", ARM64, 0, 0, 28, 0),
+        b"!<arch>\n" + b"a/              0           0     0     644     -68       `\n",
+        b"!<arch>\n" + b"#1/99999999     0           0     0     644     999999999 `\n",
+        b"!<arch>\n" + b"/7              0           0     0     644     1         `\n.",
+        b"MZ".ljust(60, b"\0") + struct.pack("<I", 64) + b"PE\0\0" + b"\xff" * 300,
+    ],
+)
+def test_headers_that_lie_or_loop_become_a_fault(tmp_path: Path, data: bytes) -> None:
+    root = put(tmp_path / "package", libacme__so=data)
+    (fault,) = binary_faults(root, PLATFORMS["darwin-arm64"])
+    assert fault.startswith("libacme.so ")
+
+
+def test_a_file_name_cannot_forge_a_line(tmp_path: Path) -> None:
+    root = put(tmp_path / "package")
+    (root / "a\n::error::x.node").write_bytes(b"")
+    assert binary_faults(root, PLATFORMS["linux-x64"])[0] == "a\\n::error::x.node is empty"

@@ -1,0 +1,149 @@
+"""What comes out of an archive that is in order, and that nothing is left of one that is not."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.packing.conftest import COMPRESS, Archives, Entry
+
+from flotilla.errors import ArchiveError
+from flotilla.family import Limits
+from flotilla.packing import extract
+
+SYMLINK, HARDLINK = tarfile.SYMTYPE, tarfile.LNKTYPE
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("form", sorted(COMPRESS))
+def test_extract_reads_every_tar_by_its_content(archives: Archives, tmp_path: Path, limits: Limits, form: str) -> None:
+    archive = archives.tar(Entry("lib/a.so", b"a" * 3000), Entry("bin/run", b"#!/bin/sh\n", 0o775), form=form)
+    misnamed = archive.rename(archive.with_name("artifact.bin"))
+    extract(misnamed, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"lib/a.so": b"a" * 3000, "bin/run": b"#!/bin/sh\n"}
+    assert mode(tmp_path / "out/bin/run") == 0o755
+    assert mode(tmp_path / "out/lib/a.so") == 0o644
+
+
+def test_extract_reads_a_zip_with_its_modes(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    archive = archives.zip(
+        Entry("lib/a.so", b"a" * 3000), Entry("bin/", mode=0o40755), Entry("bin/run", b"x", 0o100755)
+    )
+    extract(archive, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"lib/a.so": b"a" * 3000, "bin/run": b"x"}
+    assert mode(tmp_path / "out/bin/run") == 0o755
+    assert mode(tmp_path / "out/lib/a.so") == 0o644
+
+
+def test_extract_reads_several_compressed_streams_in_a_row(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    data = archives.tar_bytes([Entry("a", b"a" * 5000)])
+    for form, compress in COMPRESS.items():
+        if form != "tar":
+            path = archives.raw(compress(data[:700]) + compress(b"") + compress(data[700:]))
+            extract(path, tmp_path / form, limits=limits)
+            assert tree(tmp_path / form) == {"a": b"a" * 5000}
+
+
+def test_extract_reads_a_sparse_file_as_it_was(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    sparse = Entry("disk").info()
+    sparse.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "disk",
+        "GNU.sparse.realsize": "200",
+    }
+    head = b"3\n0\n4\n100\n4\n200\n0\n".ljust(512, b"\0") + b"headtail"
+    sparse.size = len(head)
+    data = sparse.tobuf(tarfile.PAX_FORMAT) + head.ljust(1024, b"\0") + bytes(1024)
+    extract(archives.raw(COMPRESS["tar.gz"](data)), tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"disk": b"head" + bytes(96) + b"tail" + bytes(96)}
+
+
+def test_strip_components_drops_leading_folders_and_what_lies_in_them(
+    archives: Archives, tmp_path: Path, limits: Limits
+) -> None:
+    archive = archives.tar(
+        Entry("./top", kind=tarfile.DIRTYPE),
+        Entry("top/lib/a", b"a"),
+        Entry("top/b", b"b"),
+        Entry("README", b"dropped"),
+        Entry("top/c", kind=HARDLINK, target="top/b"),
+    )
+    extract(archive, tmp_path / "out", strip_components=1, limits=limits)
+    assert tree(tmp_path / "out") == {"lib/a": b"a", "b": b"b", "c": b"b"}
+
+
+def test_links_inside_the_archive_become_copies(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    archive = archives.tar(
+        Entry("lib/libacme.so", kind=SYMLINK, target="libacme.so.1"),
+        Entry("lib/libacme.so.1", kind=SYMLINK, target="./../real/libacme.so.1.2"),
+        Entry("real/libacme.so.1.2", b"library", 0o755),
+        Entry("Acme.framework/Versions/A/Acme", b"framework"),
+        Entry("Acme.framework/Versions/Current", kind=SYMLINK, target="A"),
+        Entry("Acme.framework/Acme", kind=SYMLINK, target="Versions/Current/Acme"),
+        Entry("hard", kind=HARDLINK, target="real/libacme.so.1.2"),
+    )
+    extract(archive, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {
+        "lib/libacme.so": b"library",
+        "lib/libacme.so.1": b"library",
+        "real/libacme.so.1.2": b"library",
+        "hard": b"library",
+        "Acme.framework/Versions/A/Acme": b"framework",
+        "Acme.framework/Versions/Current/Acme": b"framework",
+        "Acme.framework/Acme": b"framework",
+    }
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
+    assert mode(tmp_path / "out/lib/libacme.so") == 0o755
+
+
+def test_a_symlink_in_a_zip_becomes_a_copy(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    archive = archives.zip(Entry("lib/a.so.1", b"a"), Entry("lib/a.so", b"a.so.1", stat.S_IFLNK | 0o777))
+    extract(archive, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"lib/a.so.1": b"a", "lib/a.so": b"a"}
+    assert not (tmp_path / "out/lib/a.so").is_symlink()
+
+
+def test_extract_fills_an_empty_folder_and_refuses_a_full_one(
+    archives: Archives, tmp_path: Path, limits: Limits
+) -> None:
+    archive = archives.tar(Entry("a", b"a"))
+    (tmp_path / "out").mkdir()
+    extract(archive, tmp_path / "out", limits=limits)
+    with pytest.raises(ArchiveError, match="the folder out is not empty"):
+        extract(archive, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"a": b"a"}
+
+
+def test_nothing_is_left_of_an_archive_that_is_refused_at_its_end(
+    archives: Archives, tmp_path: Path, limits: Limits
+) -> None:
+    archive = archives.tar(Entry("a", b"a"), Entry("../b", b"b"))
+    with pytest.raises(ArchiveError):
+        extract(archive, tmp_path / "new/out", limits=limits)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_an_archive_error_names_the_archive_the_member_and_what_to_do(
+    archives: Archives, tmp_path: Path, limits: Limits
+) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        extract(archives.tar(Entry("../b", b"b")), tmp_path / "out", limits=limits)
+    assert str(caught.value) == (
+        'made.tar.gz: the member "../b" has ".." in its path.\n'
+        "Rename it where CI packs it: flotilla takes plain relative paths only."
+    )
+
+
+def test_a_strip_that_leaves_nothing_is_an_error(archives: Archives, tmp_path: Path, limits: Limits) -> None:
+    with pytest.raises(ArchiveError, match=r"nothing in it lies below 1 folders(.|\n)*strip-components"):
+        extract(archives.tar(Entry("a", b"a")), tmp_path / "out", strip_components=1, limits=limits)

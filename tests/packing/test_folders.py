@@ -1,0 +1,188 @@
+"""Package folders: what goes in, with which mode, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.packing.conftest import Zig
+
+from flotilla.errors import PackageError
+from flotilla.family import Package, Platform, Variant
+from flotilla.packing import PackageFolder, build_folder
+
+LINUX = Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64")
+MANIFEST = {"name": "@acme/tool-linux-x64", "version": "1.0.0", "description": "caf\u00e9", "license": "MIT"}
+
+Build = Callable[..., PackageFolder]
+
+
+def package(**fields: Any) -> Package:
+    given = {"kind": "platform", "name": MANIFEST["name"], "version": "1.0.0", "platform": LINUX, "variant": Variant()}
+    return Package(**{**given, "artifact": "a", "template": "npm", **fields})
+
+
+def put(root: Path, files: Mapping[str, bytes | str | Path]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = content.read_bytes() if isinstance(content, Path) else content
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        path.chmod(0o644)
+    root.mkdir(exist_ok=True)
+    return root
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    return put(tmp_path / "template", {"package.json": '{"name": "old"}', "README.md": "# tool", "LICENSE": "MIT"})
+
+
+@pytest.fixture
+def content(tmp_path: Path, zig: Zig) -> Path:
+    return put(tmp_path / "content", {"lib/libacme.so": zig.shared("linux-x64"), "versions.json": "{}"})
+
+
+@pytest.fixture
+def build(tmp_path: Path, template: Path, content: Path) -> Build:
+    def run(manifest: Mapping[str, object] = MANIFEST, **fields: Any) -> PackageFolder:
+        return build_folder(package(**fields), manifest, template=template, content=content, into=tmp_path / "built")
+
+    return run
+
+
+def refusals(build: Build, tmp_path: Path, **arguments: Any) -> list[str]:
+    """The faults of a build that must fail, without the package's name; nothing may be written."""
+    with pytest.raises(PackageError) as caught:
+        build(**arguments)
+    assert not (tmp_path / "built").exists()
+    assert all(str(fault).startswith("@acme/tool-linux-x64: ") for fault in caught.value.faults)
+    return [str(fault).removeprefix("@acme/tool-linux-x64: ") for fault in caught.value.faults]
+
+
+def test_a_package_holds_the_template_the_content_and_the_rendered_manifest(build: Build) -> None:
+    folder = build()
+    assert set(folder.modes) == {"package.json", "README.md", "LICENSE", "lib/libacme.so", "versions.json"}
+    assert (folder.name, folder.version) == ("@acme/tool-linux-x64", "1.0.0")
+    written = (folder.path / "package.json").read_bytes()
+    assert written == (json.dumps(MANIFEST, indent=2, ensure_ascii=False) + "\n").encode()
+    assert list(json.loads(written)) == list(MANIFEST)
+
+
+def test_files_chooses_by_pattern_by_folder_and_with_dotfiles(build: Build, content: Path) -> None:
+    put(content, {"lib/.hidden/x": "x", "include/acme.h": "", "include/deep/b.h": "", "src/a.c": "", "doc/a.md": ""})
+    folder = build(files=("lib/**", "./include/", "*.json", "src/*.{c,h}"))
+    chosen = set(folder.modes) - {"package.json", "README.md", "LICENSE"}
+    assert chosen == {
+        "lib/libacme.so",
+        "lib/.hidden/x",
+        "include/acme.h",
+        "include/deep/b.h",
+        "versions.json",
+        "src/a.c",
+    }
+
+
+def test_what_is_plainly_executable_is_0755_and_all_else_0644(
+    build: Build, content: Path, template: Path, zig: Zig
+) -> None:
+    put(
+        content, {"program": zig.program("linux-x64"), "tools/own-bit": "x", "tools/plain": "x", "named/by-config": "x"}
+    )
+    put(template, {"cli.js": "#!/usr/bin/env node", "scripts/run": "x"})
+    (content / "tools/own-bit").chmod(0o744)
+    (template / "README.md").chmod(0o664)
+    manifest = {**MANIFEST, "bin": {"acme": "./cli.js"}, "directories": {"bin": "scripts"}}
+    folder = build(manifest, executables=("named/*",))
+    executable = {path for path, bits in folder.modes.items() if bits == 0o755}
+    assert executable == {"program", "tools/own-bit", "cli.js", "scripts/run", "named/by-config"}
+    assert set(folder.modes.values()) == {0o755, 0o644}
+    assert {path: mode(folder.path / path) for path in folder.modes} == folder.modes
+
+
+def test_a_shared_library_is_not_executable_for_being_elf(build: Build) -> None:
+    assert build().modes["lib/libacme.so"] == 0o644
+
+
+def test_a_meta_package_needs_no_content(tmp_path: Path, template: Path) -> None:
+    meta = package(kind="meta", platform=None, artifact=None, depends_on=("@acme/tool-linux-x64",))
+    folder = build_folder(meta, MANIFEST, template=template, content=None, into=tmp_path / "built")
+    assert set(folder.modes) == {"package.json", "README.md", "LICENSE"}
+
+
+def test_a_package_without_template_is_its_content_and_a_manifest(tmp_path: Path, content: Path) -> None:
+    folder = build_folder(package(template=None), MANIFEST, template=None, content=content, into=tmp_path / "built")
+    assert set(folder.modes) == {"package.json", "lib/libacme.so", "versions.json"}
+
+
+def test_what_npm_pack_leaves_out_is_left_out(build: Build, template: Path, content: Path) -> None:
+    put(template, {".gitignore": "lib", ".npmignore": "", "package-lock.json": "{}", ".DS_Store": ""})
+    put(content, {"lib/._libacme.so": "", "lib/.DS_Store": ""})
+    assert set(build().modes) == {"package.json", "README.md", "LICENSE", "lib/libacme.so", "versions.json"}
+
+
+def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Path, content: Path, zig: Zig) -> None:
+    put(template, {".npmrc": "token", "versions.json": "{}", "node_modules/x/index.js": ""})
+    put(
+        content,
+        {"lib/wrong.node": zig.shared("darwin-arm64"), "lib/empty.node": "", "package.json": "{}", "Readme.md": ""},
+    )
+    (content / "link").symlink_to("lib")
+    found = refusals(build, tmp_path, manifest={**MANIFEST, "main": "index.js"}, files=("**", "missing/**"))
+    assert found == [
+        "the artifact's link is a link, and npm drops links",
+        '`files` names "missing/**", which nothing in the artifact matches',
+        "both the template and the artifact have versions.json",
+        "the artifact has a package.json: leave it out of `files`, or of the artifact",
+        ".npmrc may hold a token, and npm reads it: keep it out of packages",
+        "node_modules/x/index.js lies where npm puts dependencies, and would be lost",
+        "README.md and Readme.md are one and the same on macOS and Windows",
+        'main names "index.js", which the package does not have',
+        "lib/empty.node is empty",
+        "lib/wrong.node is Mach-O for darwin arm64, and the package is for linux x64 glibc",
+    ]
+
+
+def test_a_platform_package_without_binaries_is_refused(build: Build, tmp_path: Path) -> None:
+    assert refusals(build, tmp_path, files=("versions.json",)) == [
+        "there is no binary for linux-x64 in it: no ELF, Mach-O or PE file at all"
+    ]
+
+
+def test_a_dev_package_may_be_without_binaries_but_not_empty(tmp_path: Path, content: Path) -> None:
+    dev = package(kind="dev", files=("versions.json",))
+    assert build_folder(dev, MANIFEST, template=None, content=content, into=tmp_path / "dev").modes["versions.json"]
+    empty = put(tmp_path / "empty", {})
+    with pytest.raises(PackageError, match=r"nothing in it but package\.json"):
+        build_folder(package(kind="dev"), MANIFEST, template=None, content=empty, into=tmp_path / "built")
+
+
+@pytest.mark.parametrize("name", ["a\\b", "a\nb", "C:x"])
+def test_a_name_that_npm_cannot_carry_is_refused(build: Build, tmp_path: Path, template: Path, name: str) -> None:
+    put(template, {name: "x"})
+    assert len(refusals(build, tmp_path)) == 1
+
+
+def test_a_template_that_is_a_link_is_refused(build: Build, tmp_path: Path, template: Path) -> None:
+    (template / "NOTICE").symlink_to("/etc/passwd")
+    assert refusals(build, tmp_path) == ["the template's NOTICE is a link, and npm drops links"]
+
+
+def test_a_manifest_that_is_no_unicode_is_refused(build: Build, tmp_path: Path) -> None:
+    assert refusals(build, tmp_path, manifest={**MANIFEST, "author": "\ud800"}) == [
+        "package.json holds text that is no Unicode"
+    ]
+
+
+def test_a_folder_that_is_not_empty_is_refused(build: Build) -> None:
+    build()
+    with pytest.raises(PackageError, match="not empty"):
+        build()

@@ -1,0 +1,179 @@
+"""The tarball: its bytes, what npm reads from it, and what a registry's tarball may do to us."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.packing.conftest import Archives, Entry
+
+from flotilla.errors import ArchiveError
+from flotilla.family import Limits
+from flotilla.packing import FileEntry, PackageFolder, differences, read_contents, tarball_name, write_tarball
+
+
+def entry(data: bytes, mode: int = 0o644) -> FileEntry:
+    return FileEntry(mode=mode, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PackageFolder:
+    return make_folder(tmp_path / "package")
+
+
+def make_folder(path: Path, extra: dict[str, bytes] | None = None) -> PackageFolder:
+    manifest = json.dumps({"name": "@acme/tool", "version": "1.0.0"}).encode()
+    files = {"package.json": manifest, "README.md": b"# tool\n", "bin/tool": b"\x7f" * 70_000, **(extra or {})}
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    modes = {name: 0o755 if name.startswith("bin/") else 0o644 for name in files}
+    return PackageFolder(path=path, name="@acme/tool", version="1.0.0", modes=modes)
+
+
+def test_the_tarball_is_what_npm_pack_would_call_it(folder: PackageFolder, tmp_path: Path) -> None:
+    assert write_tarball(folder, tmp_path).path == tmp_path / "acme-tool-1.0.0.tgz"
+    assert tarball_name("tool", "1.0.0-rc.1") == "tool-1.0.0-rc.1.tgz"
+
+
+def test_two_tarballs_of_the_same_content_are_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = write_tarball(make_folder(tmp_path / "one"), tmp_path / "a")
+    other = make_folder(tmp_path / "two")
+    shuffled = PackageFolder(
+        path=other.path, name=other.name, version=other.version, modes=dict(reversed(list(other.modes.items())))
+    )
+    (other.path / "README.md").chmod(0o600)
+    second = write_tarball(shuffled, tmp_path / "b")
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.integrity == second.integrity
+
+
+def test_the_header_of_every_file_says_the_same_everywhere(folder: PackageFolder, tmp_path: Path) -> None:
+    path = write_tarball(folder, tmp_path).path
+    assert path.read_bytes()[:10] == bytes.fromhex("1f8b0800000000000003")
+    with tarfile.open(path) as archive:
+        infos = archive.getmembers()
+    assert [info.name for info in infos] == ["package/package.json", "package/README.md", "package/bin/tool"]
+    assert [info.mode for info in infos] == [0o644, 0o644, 0o755]
+    assert {(info.mtime, info.uid, info.gid, info.uname, info.gname) for info in infos} == {(499162500, 0, 0, "", "")}
+    assert not any(info.pax_headers for info in infos)
+
+
+def test_a_name_that_ustar_cannot_hold_gets_a_pax_header_and_no_other_does(tmp_path: Path) -> None:
+    split, long, accented = "a" * 90 + "/" + "b" * 90, "c" * 120, "caf\u00e9"
+    made = make_folder(tmp_path / "package", {split: b"1", long: b"2", accented: b"3"})
+    tarball = write_tarball(made, tmp_path)
+    with tarfile.open(tarball.path) as archive:
+        with_pax = {info.name for info in archive.getmembers() if info.pax_headers}
+    assert with_pax == {f"package/{long}", f"package/{accented}"}
+    assert {split, long, accented} < set(tarball.contents)
+
+
+def test_the_digests_and_sizes_are_those_of_the_file(folder: PackageFolder, tmp_path: Path) -> None:
+    tarball = write_tarball(folder, tmp_path)
+    data = tarball.path.read_bytes()
+    assert tarball.integrity == "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    assert tarball.shasum == hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    assert tarball.size == len(data)
+    assert tarball.unpacked_size == sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
+    assert len(gzip.decompress(data)) % 512 == 0
+
+
+def test_contents_read_back_are_those_that_were_written(folder: PackageFolder, tmp_path: Path, limits: Limits) -> None:
+    tarball = write_tarball(folder, tmp_path)
+    assert read_contents(tarball.path, limits=limits) == tarball.contents
+    assert tarball.contents["README.md"] == entry(b"# tool\n")
+
+
+@pytest.mark.npm
+def test_npm_reads_the_same_digests_and_files(folder: PackageFolder, tmp_path: Path) -> None:
+    npm = shutil.which("npm", path=str(Path(sys.executable).parent)) or shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm here")
+    tarball = write_tarball(folder, tmp_path)
+    argv = [npm, "publish", "--dry-run", "--json", "--offline", "--ignore-scripts", f"./{tarball.path.name}"]
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout)
+    report = answer.get("@acme/tool", answer)
+    assert (report["integrity"], report["shasum"]) == (tarball.integrity, tarball.shasum)
+    assert {file["path"]: file["mode"] for file in report["files"]} == {
+        path: file.mode for path, file in tarball.contents.items()
+    }
+
+
+def test_contents_of_a_foreign_tarball_are_read_as_npm_would_install_them(archives: Archives, limits: Limits) -> None:
+    path = archives.tar(
+        Entry("some-repo-1234/package.json", b"{}", 0o664),
+        Entry("some-repo-1234/bin/run", b"run", 0o777),
+        Entry("some-repo-1234/link", kind=tarfile.SYMTYPE, target="/etc/passwd"),
+        Entry("some-repo-1234/hard", kind=tarfile.LNKTYPE, target="some-repo-1234/bin/run"),
+        Entry("some-repo-1234/folder", kind=tarfile.DIRTYPE),
+        Entry("top-level", b"dropped"),
+    )
+    assert read_contents(path, limits=limits) == {"package.json": entry(b"{}"), "bin/run": entry(b"run", 0o755)}
+
+
+def test_a_hostile_tarball_of_the_registry_is_refused(archives: Archives, limits: Limits) -> None:
+    bomb = archives.tar(*(Entry(f"package/{number}", bytes(1 << 20)) for number in range(5)))
+    with pytest.raises(ArchiveError, match=r"made\.tar\.gz: it unpacks to more than 4 MiB"):
+        read_contents(bomb, limits=limits)
+    cut = archives.raw(archives.tar(Entry("package/a", b"a" * 9000)).read_bytes()[:60])
+    with pytest.raises(ArchiveError, match="truncated"):
+        read_contents(cut, limits=limits)
+    many = archives.tar(*(Entry(f"package/{number}") for number in range(201)))
+    with pytest.raises(ArchiveError, match="more than 200 files"):
+        read_contents(many, limits=limits)
+
+
+def test_a_tarball_of_the_registry_writes_nothing(archives: Archives, limits: Limits, tmp_path: Path) -> None:
+    path = archives.tar(Entry("package/../../canary", b"x"), Entry("/etc/canary", b"x"))
+    before = sorted(tmp_path.rglob("*"))
+    read_contents(path, limits=limits)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_differences_are_told_in_plain_words_sorted_by_path() -> None:
+    ours = {"b": entry(b"12345"), "a": entry(b"1"), "run": entry(b"r", 0o755), "same": entry(b"s"), "z": entry(b"x")}
+    theirs = {"b": entry(b"123"), "run": entry(b"r"), "same": entry(b"s"), "z": entry(b"y"), "new\n": entry(b"")}
+    assert differences(ours, theirs) == (
+        "a: only here",
+        "b: 5 bytes here, 3 there",
+        "new\\n: only there",
+        "run: mode 755 here, 644 there",
+        "z: 1 bytes in both, but other content (sha256 2d711642b726… here, a1fce4363854… there)",
+    )
+    assert differences(ours, ours) == ()
+
+
+def test_packing_takes_the_same_memory_for_ten_times_the_bytes(tmp_path: Path) -> None:
+    small, large = (_peak(tmp_path, megabytes) for megabytes in (4, 40))
+    assert large < small + (6 << 10), (small, large)
+
+
+def _peak(tmp_path: Path, megabytes: int) -> int:
+    """The KiB that a process takes at its peak to pack and read back so many MB."""
+    path = tmp_path / f"package{megabytes}"
+    make_folder(path)
+    with (path / "bin/tool").open("wb") as file:
+        file.truncate(megabytes << 20)
+    script = (
+        "import sys, resource, pathlib; from flotilla.packing import *; from flotilla.family import Limits\n"
+        "folder = PackageFolder(path=pathlib.Path(sys.argv[1]), name='t', version='1.0.0',"
+        " modes={'package.json': 0o644, 'bin/tool': 0o755})\n"
+        "tarball = write_tarball(folder, folder.path)\n"
+        "assert read_contents(tarball.path, limits=Limits()) == tarball.contents\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)
+    return int(done.stdout)
