@@ -12,7 +12,7 @@ help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(READY) ## release the example family on this machine and install what a user would get
-	@$(BIN)/python -m flotilla rehearse --demo examples/chroma
+	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## every test; those with containers run where a Docker engine is there
 	$(BIN)/pytest -m 'not fuzz or fuzz'

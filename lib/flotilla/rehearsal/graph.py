@@ -1,0 +1,108 @@
+"""The release's job graph, each job a process with the environment that a container action gets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flotilla.rehearsal.world import Rehearsal
+
+MOST_PARALLEL = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRun:
+    """One job, ended.
+
+    Args:
+        title: the job, and its platform where it has one.
+        log: what it printed.
+        seconds: how long it took.
+    """
+
+    title: str
+    status: int
+    log: str
+    summary: str
+    outputs: Mapping[str, str]
+    seconds: float
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """The output `packages`, parsed."""
+        listed: list[dict[str, Any]] = json.loads(self.outputs.get("packages", "[]"))
+        return listed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """Runs the jobs of a release in the rehearsed world.
+
+    Args:
+        workspace: the checked-out repository.
+        inputs: of every job.
+        told: is given each job as it ends.
+    """
+
+    world: Rehearsal
+    workspace: Path
+    inputs: Mapping[str, str]
+    told: Callable[[JobRun], None]
+
+    def run(self, *, has_dev: bool) -> list[JobRun]:
+        """release, then the platforms two at a time beside dev, then meta; ends after the first step that failed."""
+        release = self.job("release")
+        if release.status:
+            return [release]
+        run_id = {"run-id": release.outputs["run-id"]}
+        platforms = [{**run_id, "platform": name} for name in json.loads(release.outputs["platforms"])]
+        with ThreadPoolExecutor(MOST_PARALLEL) as matrix, ThreadPoolExecutor(1) as beside:
+            dev = [beside.submit(self.job, "publish-dev", run_id)] if has_dev else []
+            middle = [*matrix.map(lambda inputs: self.job("publish-platform", inputs), platforms)]
+            middle += [job.result() for job in dev]
+        if any(job.status for job in middle):
+            return [release, *middle]
+        return [release, *middle, self.job("publish-meta")]
+
+    def job(self, name: str, inputs: Mapping[str, str] | None = None) -> JobRun:
+        """Run one job to its end."""
+        started = time.monotonic()
+        given = {**self.inputs, **(inputs or {})}
+        environment = self.world.environment(name, workspace=self.workspace, inputs=given)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "flotilla", name],
+            env=environment.variables,
+            cwd=self.workspace,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        run = JobRun(
+            title=f"{name} {given['platform']}" if "platform" in given else name,
+            status=done.returncode,
+            log=done.stdout,
+            summary=environment.summary,
+            outputs=environment.outputs(),
+            seconds=time.monotonic() - started,
+        )
+        self.told(run)
+        return run
+
+
+def errors(run: JobRun) -> Sequence[str]:
+    """The error annotations of a job, as a reader sees them."""
+    found = [
+        line.partition("::error ")[2].partition("::") for line in run.log.splitlines() if line.startswith("::error ")
+    ]
+    return [
+        f"{title.removeprefix('title=')}: {text}".replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+        for title, _, text in found
+    ]

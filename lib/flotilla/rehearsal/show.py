@@ -1,0 +1,86 @@
+"""The rehearsal on a terminal, as it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from rich.console import Console
+from rich.markup import escape
+
+from flotilla.family import Family
+from flotilla.jobs.markdown import size
+from flotilla.rehearsal.graph import JobRun
+from flotilla.rehearsal.users import Installed
+
+WIDTH = 110
+
+
+class Show:
+    """Prints each job and each installation when it ends; they may come from several threads.
+
+    Args:
+        console: where to; of a fixed width where it is no terminal.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, width=WIDTH)
+        self._lock = Lock()
+
+    def line(self, text: str) -> None:
+        """One plain line."""
+        self._say(escape(text))
+
+    def begin(self, family: Family, repository: str) -> None:
+        """What is released."""
+        self._say(
+            f"[bold]{escape(family.config.family)} {family.version}[/]: {len(family.packages)} packages for "
+            f"{len(family.config.platforms)} platforms, from {escape(repository)}",
+            "[dim]on this machine: a simulated GitHub, the real npm, a real registry, and no account[/]",
+            "",
+        )
+
+    def job(self, run: JobRun) -> None:
+        """A job of the release."""
+        mark = "[red]✗[/]" if run.status else "[green]✓[/]"
+        self._say(f" {mark} [bold]{escape(run.title):<32}[/] {run.seconds:5.1f} s  {_outcome(run)}", *_packages(run))
+
+    def users(self) -> None:
+        """What follows is what users get."""
+        self._say("", "[bold]what a user gets[/]")
+
+    def installed(self, one: Installed) -> None:
+        """One meta package on one machine."""
+        machine = " ".join(filter(None, (one.machine.os, one.machine.cpu, one.machine.libc)))
+        brought = ", ".join(name for name in one.packages if name != one.meta)
+        kinds = ", ".join(dict.fromkeys(what for _, what in one.binaries))
+        self._say(
+            f" [green]✓[/] [bold]{machine:<18}[/] npm install {escape(one.meta):<24} → {escape(brought)}",
+            f"   {'':<18} [dim]{len(one.binaries)} binaries: {escape(kinds)}[/]",
+        )
+
+    def tried(self, program: Path, printed: str) -> None:
+        """The user's program, on this machine."""
+        lines = [f"   {escape(line)}" for line in printed.splitlines()]
+        self._say("", f"[bold]{escape(program.name)}, on this machine[/]", *lines, "")
+
+    def _say(self, *lines: str) -> None:
+        with self._lock:
+            for line in lines:
+                self._console.print(line, overflow="ignore", crop=False, soft_wrap=True)
+
+
+def _outcome(run: JobRun) -> str:
+    if run.status:
+        return "[red]stopped[/]"
+    if run.title == "release":
+        return f"tag {escape(run.outputs['tag'])}, {escape(run.outputs['release-url'])}"
+    counted = len(run.packages)
+    return f"{counted} package{'' if counted == 1 else 's'}"
+
+
+def _packages(run: JobRun) -> list[str]:
+    return [
+        f"   [dim]{escape(one['name']):<40} {size(one['size']):>9}  {one['status']}  {one['integrity'][:25]}…[/]"
+        for one in run.packages
+    ]

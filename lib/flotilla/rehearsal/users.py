@@ -1,0 +1,138 @@
+"""What a user of the family gets: the meta packages, installed by npm for each platform."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from flotilla.errors import RegistryError
+from flotilla.family import Family, Package, Platform
+from flotilla.packing import identify
+from flotilla.rehearsal.node import npm
+
+MOST_PARALLEL = 2
+INSTALL_SECONDS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A user's machine, in npm's words; libc is empty where npm does not ask for it."""
+
+    os: str
+    cpu: str
+    libc: str
+
+    def takes(self, platform: Platform) -> bool:
+        """Whether npm installs that platform's packages here."""
+        return (
+            (not platform.os or self.os in platform.os)
+            and (not platform.cpu or self.cpu in platform.cpu)
+            and (not platform.libc or self.libc in platform.libc)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """One meta package on one machine.
+
+    Args:
+        folder: the user's project.
+        packages: names of the family's packages that npm installed, the meta package first.
+        binaries: the binaries among their files, by path, and what each is.
+    """
+
+    platform: Platform
+    machine: Machine
+    meta: str
+    folder: Path
+    packages: tuple[str, ...]
+    binaries: tuple[tuple[str, str], ...]
+
+
+def machines(platform: Platform) -> Iterator[Machine]:
+    """Every machine that a platform's packages are for."""
+    for system in platform.os or ("linux",):
+        for cpu in platform.cpu or ("x64",):
+            for libc in (platform.libc or ("glibc",)) if system == "linux" else ("",):
+                yield Machine(os=system, cpu=cpu, libc=libc)
+
+
+def install_everywhere(
+    family: Family, *, registry: str, folder: Path, path: str, told: Callable[[Installed], None]
+) -> list[Installed]:
+    """Each meta package, installed for each platform; exactly the packages that belong there.
+
+    Args:
+        folder: projects are made below it.
+        path: the PATH that npm gets.
+
+    Raises:
+        RegistryError: an installation failed, or brought other packages than the platform's.
+    """
+    wanted = [(p, machine, meta) for p in family.config.platforms for machine in machines(p) for meta in family.metas]
+
+    def one(number: int) -> Installed:
+        platform, machine, meta = wanted[number]
+        project = folder / str(number)
+        project.mkdir(parents=True)
+        install(project, [f"{meta.name}@{meta.version}"], machine, registry=registry, path=path)
+        installed = _installed(family, platform, machine, meta, project)
+        told(installed)
+        return installed
+
+    with ThreadPoolExecutor(MOST_PARALLEL) as pool:
+        return [*pool.map(one, range(len(wanted)))]
+
+
+def install(project: Path, specs: Sequence[str], machine: Machine | None, *, registry: str, path: str) -> None:
+    """`npm install` as a user types it, for a machine or for this one."""
+    target = [f"--os={machine.os}", f"--cpu={machine.cpu}"] if machine else []
+    target += [f"--libc={machine.libc}"] if machine and machine.libc else []
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--prefix", "."]
+    done = subprocess.run(
+        [*npm(), "install", *target, *quiet, f"--registry={registry}", f"--cache={project / 'cache'}", "--", *specs],
+        cwd=project,
+        env={"PATH": path, "HOME": str(project)},
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise RegistryError(f"npm install {' '.join([*target, *specs])} failed: {done.stderr.strip()[-2000:]}")
+
+
+def _installed(family: Family, platform: Platform, machine: Machine, meta: Package, project: Path) -> Installed:
+    modules = project / "node_modules"
+    ours = {package.name: package for package in family.packages}
+    found = [name for name in ours if (modules / name / "package.json").is_file()]
+    expected = [name for name in meta.depends_on if (its := ours[name].platform) is not None and machine.takes(its)]
+    if sorted(found) != sorted([meta.name, *expected]):
+        raise RegistryError(
+            f"{meta.name} on {platform.name}: npm installed {', '.join(sorted(found)) or 'nothing'}; "
+            f"{', '.join(sorted([meta.name, *expected]))} was expected",
+            advice="Look at os, cpu and libc of the platforms in flotilla.yml.",
+        )
+    for name in found:
+        version = json.loads((modules / name / "package.json").read_text(encoding="utf-8"))["version"]
+        if version != family.version:
+            raise RegistryError(f"{name}@{version} was installed for {meta.name}@{family.version}")
+    return Installed(
+        platform=platform,
+        machine=machine,
+        meta=meta.name,
+        folder=project,
+        packages=tuple(found),
+        binaries=tuple(_binaries(modules, expected)),
+    )
+
+
+def _binaries(modules: Path, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        for file in sorted(path for path in (modules / name).rglob("*") if path.is_file()):
+            if parts := identify(file):
+                yield file.relative_to(modules / name).as_posix(), str(parts[0])
