@@ -43,7 +43,7 @@ def nullable(rule: Any) -> Any:
     return check
 
 
-OpenApiValidator = extend(
+OpenApiValidator = extend(  # type: ignore[no-untyped-call] # jsonschema has no types here
     Draft4Validator,
     {name: nullable(rule) for name, rule in Draft4Validator.VALIDATORS.items() if name not in NOT_A_SCHEMA},
 )

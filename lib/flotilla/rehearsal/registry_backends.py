@@ -18,10 +18,10 @@ Json = dict[str, Any]
 JSON_TYPE = "application/json; charset=utf-8"
 INSTALL_TYPE = "application/vnd.npm.install-v1+json"
 OCTETS = "application/octet-stream; charset=utf-8"
-# What verdaccio keeps of a manifest in the abbreviated form.
+# What verdaccio keeps of a manifest in the abbreviated form (convertAbbreviatedManifest in its storage-utils.js).
 ABBREVIATED = (
-    "name version deprecated bin dist engines cpu os devDependencies optionalDependencies peerDependencies "
-    "peerDependenciesMeta dependencies bundleDependencies bundledDependencies directories funding acceptDependencies"
+    "name version description deprecated bin dist engines cpu os funding directories dependencies devDependencies "
+    "peerDependencies peerDependenciesMeta optionalDependencies bundleDependencies _hasShrinkwrap"
 )
 
 
@@ -147,7 +147,7 @@ def with_tarballs(document: Json, host: str) -> Json:
 
 
 def abbreviated(document: Json) -> Json:
-    """What an install needs of a packument (npm/registry, docs/responses/package-metadata.md)."""
+    """A packument's abbreviated form, as verdaccio gives it."""
     kept = ABBREVIATED.split()
     return {
         "name": document["name"],
@@ -160,6 +160,7 @@ def abbreviated(document: Json) -> Json:
             for version, manifest in document["versions"].items()
         },
         "modified": document["time"]["modified"],
+        "time": document["time"],
     }
 
 

@@ -35,7 +35,7 @@ async def read(state: RegistryState, backend: Backend, request: web.Request, *, 
     found = await backend.read(request.raw_path, accept=accept, host=request.host)
     if stale and plain:
         found = _previous(state, request.raw_path, accept, found)
-    found = attested(found, state.bundles, f"http://{request.host}")
+    found = as_public(found, state.bundles, f"http://{request.host}")
     if plain:
         state.cache[key] = Cached(status=found.status, body=found.body, content_type=found.content_type, stored=now)
     return found
@@ -53,11 +53,17 @@ def _previous(state: RegistryState, path: str, accept: str, found: Answer) -> An
     return answer(document)
 
 
-def attested(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
-    """The answer with dist.attestations for each version whose provenance was verified."""
-    if found.status != OK or "json" not in found.content_type or not bundles:
+def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
+    """The answer as the public registry gives it.
+
+    With dist.attestations for each version whose provenance was verified, and without `time` in the abbreviated form
+    (npm/registry, docs/responses/package-metadata.md).
+    """
+    if found.status != OK or "json" not in found.content_type:
         return found
     document = json.loads(found.body)
+    if INSTALL_TYPE in found.content_type:
+        document.pop("time", None)
     manifests = document.get("versions") or {document.get("version"): document}
     for version, manifest in manifests.items():
         spec = f"{document.get('name')}@{version}"

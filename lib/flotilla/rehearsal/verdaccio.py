@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,6 @@ class VerdaccioBackend:
     def __init__(self, modules: Path, storage: Path, serving: Serving) -> None:
         self._storage = storage
         self._process = NodeProcess("verdaccio.mjs", str(modules), str(storage))
-        self._authorization = f"Bearer {self._process.said['token']}"
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
 
@@ -54,13 +54,11 @@ class VerdaccioBackend:
     async def _ask(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        known = {
-            "Authorization": self._authorization,
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-        }
+        known = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         url = URL(f"{self._process.origin}{path}", encoded=True)
-        async with self._session.request(method, url, headers={**known, **(headers or {})}, data=body) as answer:
+        async with self._session.request(
+            method, url, headers={**known, **(headers or {})}, data=body and io.BytesIO(body)
+        ) as answer:
             return Answer(
                 status=answer.status, body=await answer.read(), content_type=answer.headers.get("Content-Type", "")
             )
