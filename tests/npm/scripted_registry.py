@@ -21,12 +21,13 @@ import trustme
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What to answer to one request: a status, or a cut connection; with or without the request taking effect."""
+    """What to answer to one request; with the effect that it would have had, or without."""
 
     status: int = 200
     body: object = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    short_by: int = 0
     effect: bool = False
 
 
@@ -58,6 +59,7 @@ class _Server:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self._script: dict[tuple[str, str], deque[Reply]] = defaultdict(deque)
+        self._stalled: dict[str, threading.Event] = {}
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,6 +103,10 @@ class _Server:
         """Answers the next requests of this method whose path starts so, one reply each."""
         self._script[(method, path)].extend(replies)
 
+    def stall(self, method: str, until: threading.Event) -> None:
+        """Lets the next request of this method wait."""
+        self._stalled[method] = until
+
     def requests(self, method: str, path: str = "/") -> list[Seen]:
         return [seen for seen in self.seen if seen.method == method and seen.path.startswith(path)]
 
@@ -117,6 +123,8 @@ class _Server:
             body=_body(handler),
         )
         self.seen.append(seen)
+        if seen.method in self._stalled:
+            self._stalled.pop(seen.method).wait(30)
         told = self._told(seen)
         if told is None or told.effect:
             own = self.answer(seen)
@@ -283,7 +291,9 @@ def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         return
     body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
     handler.send_response(reply.status)
-    for key, value in {"content-type": "application/json", **reply.headers, "content-length": str(len(body))}.items():
+    length = len(body) + reply.short_by
+    for key, value in {"content-type": "application/json", **reply.headers, "content-length": str(length)}.items():
         handler.send_header(key, value)
     handler.end_headers()
     handler.wfile.write(body)
+    handler.close_connection |= bool(reply.short_by)

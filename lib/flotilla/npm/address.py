@@ -50,14 +50,14 @@ def credential_key(registry: str) -> str:
 
 
 def escaped(name: str) -> str:
-    """A package's name as one part of a path: @acme%2ftool.
+    """A package's name as one part of a path: @acme%2Ftool.
 
     Raises:
         RegistryError: no package can have this name.
     """
     if not _NAME.fullmatch(name) or name in {".", ".."} or name.endswith(("/.", "/..")):
         raise RegistryError(f'"{name}" cannot be the name of a package.')
-    return quote(name, safe="@/").replace("/", "%2f")
+    return quote(name, safe="@")
 
 
 def scope_of(name: str) -> str | None:

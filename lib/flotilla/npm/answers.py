@@ -35,6 +35,11 @@ def id_token_may_pass(answer: NpmAnswer, _context: Context) -> bool:
     return cut or (bool(asked) and asked[-1].may_pass)
 
 
+def _untrusted(answer: NpmAnswer, _context: Context) -> bool:
+    last = answer.observed[-1].failed if answer.observed else ""
+    return any(re.match(r".*_CERT_|.*_CERT$|CERT_|UNABLE_TO_", code) for code in (answer.code, last))
+
+
 def _oidc_words(answer: NpmAnswer) -> str:
     lines = [line.removeprefix("oidc").strip() for line in answer.oidc]
     return "; ".join(lines) or "nothing about the exchange of the id-token"
@@ -60,8 +65,8 @@ _COMPARES = "npm compares: {claims}; each must be exactly what the package's tru
 _SET_UP = "Compare them with the package's settings, or set it up: {trust}"
 _NEW_VERSION = "Release under a new version number."
 _NETWORK = (
-    "ECONNRESET|ECONNREFUSED|ECONNABORTED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EAI_FAIL|EPIPE|ENETUNREACH|EHOSTUNREACH|ENETDOWN"
-    "|ERR_SOCKET_TIMEOUT|ERR_STREAM_PREMATURE_CLOSE|EIDLETIMEOUT|ECONNECTIONTIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT"
+    "ECONNRESET|ECONNREFUSED|ECONNABORTED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EAI_FAIL|EPIPE|ENETUNREACH|EHOSTUNREACH"
+    "|ENETDOWN|ERR_SOCKET_TIMEOUT|ERR_STREAM_PREMATURE_CLOSE|EIDLETIMEOUT|ECONNECTIONTIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT"
     "|ERR_SOCKET_CLOSED|ERR_SSL.*|EPROTO"
 )
 
@@ -69,6 +74,12 @@ _NETWORK = (
 # libnpmpublish/lib/publish.js, @sigstore/sign/dist; the registries' texts from public issue threads.
 TABLE: tuple[Row, ...] = (
     Row(code="KILLED", kind=Kind.READ_BACK, words="npm did not end in time and was killed"),
+    Row(
+        kind=Kind.REFUSE,
+        words="npm does not trust the certificate of the registry, of sigstore or of a proxy ({code})",
+        step="Give the proxy's authority by NODE_EXTRA_CA_CERTS.",
+        when=_untrusted,
+    ),
     # Signing, before anything reaches the registry.
     Row(
         code="TLOG_.*",
@@ -129,7 +140,7 @@ TABLE: tuple[Row, ...] = (
         code="ENEEDAUTH",
         kind=Kind.REFUSE,
         words="trusted publishing needs the permission id-token: write, and this job does not have it",
-        step="Add `permissions: id-token: write` to the job (and to one that calls a reusable workflow), or give npm-token.",
+        step="Add `permissions: id-token: write` to the job (and to one that calls it), or give npm-token.",
         when=_no_id_token,
     ),
     Row(
@@ -208,7 +219,7 @@ TABLE: tuple[Row, ...] = (
         text="OIDC permission denied",
         kind=Kind.REFUSE,
         words="the package's trusted publisher may only stage, not publish (403, OIDC permission denied)",
-        step="Give `staged: true` and approve the versions, or allow `npm publish` in the trusted publisher's settings.",
+        step="Give `staged: true` and approve the versions, or allow `npm publish` in the publisher's settings.",
     ),
     Row(
         code="E403",
@@ -340,12 +351,6 @@ TABLE: tuple[Row, ...] = (
         kind=Kind.REFUSE,
         words="npm has no room to work ({code})",
         step="Free space on the runner: npm unpacks the package into its temporary folder.",
-    ),
-    Row(
-        code=".*CERT.*|UNABLE_TO_.*",
-        kind=Kind.REFUSE,
-        words="npm does not trust the certificate of the registry, of sigstore or of a proxy ({code})",
-        step="Give the proxy's authority by NODE_EXTRA_CA_CERTS.",
     ),
     Row(code=r"E408|E5\d\d", kind=Kind.READ_BACK, words="the registry answered {code}"),
     Row(code=_NETWORK, kind=Kind.READ_BACK, words="the connection failed or was cut ({code})"),

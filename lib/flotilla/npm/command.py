@@ -14,6 +14,7 @@ _SURROUNDINGS = frozenset(
         *("PATH", "LANG", "LC_ALL", "TZ", "CI"),
         *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
         *("NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        "NODE_COMPILE_CACHE",
     }
 )
 _CONNECTION = frozenset({"proxy", "https_proxy", "http_proxy", "noproxy", "cafile", "ca", "strict_ssl"})

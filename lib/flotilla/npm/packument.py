@@ -35,11 +35,6 @@ class PublishedVersion:
     attestations: str | None = None
     manifest: Json = field(default_factory=lambda: MappingProxyType({}))
 
-    @property
-    def deprecated(self) -> str:
-        """The deprecation's text, empty where there is none."""
-        return _deprecation(self.manifest.get("deprecated"))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Packument:
@@ -149,10 +144,6 @@ def _burnt(time: object, what: str) -> frozenset[str]:
 
 def _sha512(integrity: str) -> frozenset[str]:
     return frozenset(part.partition("?")[0] for part in integrity.split() if part.startswith("sha512-"))
-
-
-def _deprecation(value: object) -> str:
-    return plain(value, longest=200) if isinstance(value, str) else ""
 
 
 def _as_text(value: object, *, what: str, part: str) -> str:

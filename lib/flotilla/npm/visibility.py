@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from flotilla.errors import ConflictError, DeadlineError
+from flotilla.errors import ConflictError, DeadlineError, Fault
 from flotilla.npm.packument import same_integrity
 from flotilla.npm.registry import Registry
 from flotilla.patience import Patience, as_utc
@@ -40,9 +40,15 @@ def await_visible(
     clock, started = patience.clock, patience.clock.now()
     deadline = min(patience.deadline, started + minutes * 60)
     pause, missing = FIRST_PAUSE, list(wanted)
-    while missing := _not_visible(registry, missing):
+    while True:
+        try:
+            missing = _not_visible(registry, missing)
+        except DeadlineError as late:
+            raise _too_late(missing, since=started, now=clock.now(), because=late.faults) from late
+        if not missing:
+            return
         if clock.now() + pause > deadline:
-            raise _too_late(missing, started=started, now=clock.now())
+            raise _too_late(missing, since=started, now=clock.now())
         told(f"{len(missing)} of {len(wanted)} not visible yet; looking again in {pause:.0f} s")
         clock.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 1.5)
@@ -71,9 +77,10 @@ def _not_visible(registry: Registry, wanted: Sequence[Awaited]) -> list[Awaited]
     return [each for each in wanted if not visible(registry, each)]
 
 
-def _too_late(missing: Sequence[Awaited], *, started: float, now: float) -> DeadlineError:
-    waited = f"awaited since {as_utc(started)} ({(now - started) / 60:.0f} min)"
+def _too_late(missing: Sequence[Awaited], *, since: float, now: float, because: Sequence[Fault] = ()) -> DeadlineError:
+    waited = f"awaited since {as_utc(since)} ({(now - since) / 60:.0f} min)"
+    lines = [f"{name}@{version} is not visible to npm install yet, {waited}." for name, version, _ in missing]
     return DeadlineError(
-        [f"{name}@{version} is not visible to npm install yet, {waited}." for name, version, _ in missing],
+        [*lines, *because],
         advice="The registry may be slow to show what it accepted. Re-run the job later: nothing is published twice.",
     )

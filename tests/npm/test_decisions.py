@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from flotilla.errors import ConflictError
+from flotilla.npm import (
+    AlreadyPublished,
+    AlreadyStaged,
+    Conflict,
+    Packument,
+    Publish,
+    PublishedVersion,
+    Staged,
+    Wanted,
+    decide,
+    decide_all,
+)
+
+WANTED = Wanted(name="@acme/tool", version="1.0.0", dist_tag="latest", integrity="sha512-OURS", shasum="00ff")
+
+
+def packument(integrity: str = "sha512-OURS", **tags: str) -> Packument:
+    version = PublishedVersion(name="@acme/tool", version="1.0.0", integrity=integrity, tarball="x")
+    return Packument(name="@acme/tool", dist_tags=tags or {"latest": "1.0.0"}, versions={"1.0.0": version})
+
+
+def never(_published: PublishedVersion) -> Sequence[str]:
+    raise AssertionError("asked for the files though the tarballs are the same")
+
+
+def same(_published: PublishedVersion) -> Sequence[str]:
+    return ()
+
+
+def other(_published: PublishedVersion) -> Sequence[str]:
+    return ("lib/libtool.so: 10 bytes here, 12 there",)
+
+
+@pytest.mark.parametrize("found", [None, Packument(name="@acme/tool", dist_tags={}, versions={})])
+def test_what_is_not_there_is_published(found: Packument | None) -> None:
+    assert decide(WANTED, found, differs=never) == Publish(wanted=WANTED)
+
+
+def test_the_same_tarball_is_already_published() -> None:
+    decision = decide(WANTED, packument(), differs=never)
+    assert isinstance(decision, AlreadyPublished)
+    assert (decision.repacked, decision.dist_tag_missing, decision.next_step) == (False, False, "")
+
+
+def test_another_tarball_with_the_same_files_is_already_published() -> None:
+    decision = decide(WANTED, packument("sha512-THEIRS"), differs=same)
+    assert isinstance(decision, AlreadyPublished)
+    assert decision.repacked
+
+
+def test_the_same_name_with_other_files_is_a_conflict_and_not_a_success() -> None:
+    decision = decide(WANTED, packument("sha512-THEIRS"), differs=other)
+    assert decision == Conflict(wanted=WANTED, differences=("lib/libtool.so: 10 bytes here, 12 there",))
+
+
+def test_a_dist_tag_elsewhere_is_reported_with_the_command_and_not_moved() -> None:
+    decision = decide(WANTED, packument(next="1.0.0", latest="2.0.0"), differs=never)
+    assert isinstance(decision, AlreadyPublished)
+    assert decision.dist_tag_missing
+    assert "npm dist-tag add @acme/tool@1.0.0 latest" in decision.next_step
+
+
+@pytest.mark.parametrize(("shasum", "kind"), [("00ff", AlreadyStaged), ("ee", Conflict)])
+def test_a_staged_version_is_compared_by_its_shasum(shasum: str, kind: type[Any]) -> None:
+    waiting = [Staged(id="other", version="0.9.0", shasum="00ff"), Staged(id="id-1", version="1.0.0", shasum=shasum)]
+    decision = decide(WANTED, None, differs=never, staged=waiting)
+    assert isinstance(decision, kind)
+    assert "id-1" in str(decision)
+
+
+def test_what_is_published_counts_before_what_is_staged() -> None:
+    waiting = [Staged(id="id-1", version="1.0.0", shasum="ee")]
+    assert isinstance(decide(WANTED, packument(), differs=never, staged=waiting), AlreadyPublished)
+
+
+def test_one_conflict_anywhere_stops_the_job_and_every_conflict_is_named() -> None:
+    conflicts = [Conflict(wanted=WANTED, differences=(f"file {number}",)) for number in (1, 2)]
+    with pytest.raises(ConflictError) as raised:
+        decide_all([Publish(wanted=WANTED), conflicts[0], conflicts[1]])
+    assert len(raised.value.faults) == 2
+    assert "file 2" in str(raised.value)
+    assert "Nothing was published" in str(raised.value)
+
+
+def test_without_conflict_the_decisions_stand_in_their_order() -> None:
+    decisions = [decide(WANTED, None, differs=never), decide(WANTED, packument(), differs=never)]
+    assert list(decide_all(decisions)) == decisions

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from tests.conftest import RecordedClock
+from tests.npm.conftest import GITHUB
+from tests.npm.scripted_registry import Reply, ScriptedRegistry, jwt
+
+from flotilla.errors import DeadlineError, GitHubError
+from flotilla.npm import Claims, IdTokens, claims_of_job
+from flotilla.npm.identity import claims_of_token
+from flotilla.patience import Patience
+
+JOB = claims_of_job(GITHUB)
+
+
+@pytest.fixture
+def tokens(registry: ScriptedRegistry, patience: Patience) -> IdTokens:
+    return IdTokens(registry.id_token_environment, patience=patience)
+
+
+def test_a_job_s_claims_name_the_calling_workflow_s_file() -> None:
+    assert Claims(repository="acme/ffmpeg", workflow="release.yml") == JOB
+    assert str(JOB) == "repository acme/ffmpeg, workflow file release.yml, environment unknown"
+
+
+def test_a_token_s_claims_tell_the_environment_too() -> None:
+    reference = "acme/ffmpeg/.github/workflows/caller.yml@refs/tags/v1"
+    token = jwt(repository="acme/ffmpeg", workflow_ref=reference, environment="npm", sub="repo:acme@1/ffmpeg@2")
+    claims = claims_of_token(token, JOB)
+    assert (claims.workflow, claims.environment, claims.subject) == ("caller.yml", "npm", "repo:acme@1/ffmpeg@2")
+    assert "environment none" in str(claims_of_token(jwt(repository="acme/ffmpeg"), JOB))
+
+
+@pytest.mark.parametrize("token", ["", "a.b", "a.b.c", "a.!!!.c", "a.W10.c", "a." + "W" * 9999 + ".c", "a.\u00e9.c"])
+def test_a_token_that_is_none_tells_nothing(token: str) -> None:
+    assert claims_of_token(token, JOB) == JOB
+
+
+def test_an_id_token_is_asked_for_its_audience_with_the_job_s_bearer(
+    registry: ScriptedRegistry, tokens: IdTokens
+) -> None:
+    assert tokens.get("sigstore").count(".") == 2
+    (seen,) = registry.seen
+    assert seen.query == {"api-version": ["2.0"], "audience": ["sigstore"]}
+    assert seen.bearer == registry.id_token_environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+
+
+def test_a_job_without_the_permission_is_told_how_to_get_it(patience: Patience) -> None:
+    tokens = IdTokens({}, patience=patience)
+    assert not tokens.available
+    with pytest.raises(GitHubError, match="id-token: write"):
+        tokens.get("sigstore")
+
+
+def test_a_failing_service_is_asked_again(
+    registry: ScriptedRegistry, tokens: IdTokens, recorded_clock: RecordedClock
+) -> None:
+    registry.script(
+        "GET", "/_id-token", Reply(status=503), Reply(cut=True), Reply(status=429, headers={"Retry-After": "9"})
+    )
+    assert tokens.get("sigstore")
+    assert recorded_clock.slept == [2.0, 4.0, 10.0]
+
+
+def test_a_service_that_does_not_come_back_ends_at_the_deadline(registry: ScriptedRegistry, tokens: IdTokens) -> None:
+    registry.script("GET", "/_id-token", *[Reply(status=503)] * 99)
+    with pytest.raises(DeadlineError, match="id-token for sigstore"):
+        tokens.get("sigstore")
+
+
+@pytest.mark.parametrize("reply", [Reply(status=403), Reply(body={}), Reply(body={"value": 7}), Reply(body=[])])
+def test_a_refusal_is_told_in_words(registry: ScriptedRegistry, tokens: IdTokens, reply: Reply) -> None:
+    registry.script("GET", "/_id-token", reply)
+    with pytest.raises(GitHubError, match="without one"):
+        tokens.get("sigstore")
+
+
+def test_the_bearer_does_not_follow_a_redirect(
+    registry: ScriptedRegistry, other: ScriptedRegistry, tokens: IdTokens
+) -> None:
+    registry.script("GET", "/_id-token", Reply(status=302, headers={"Location": other.url}))
+    with pytest.raises(GitHubError):
+        tokens.get("sigstore")
+    assert other.seen == []

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from tests.npm.conftest import GITHUB
+
+from flotilla.npm import Origin, check_bundle, possible
+
+DIGEST = hashlib.sha512(b"tarball").digest()
+INTEGRITY = "sha512-" + base64.b64encode(DIGEST).decode()
+EXPECTED = Origin(
+    repository="https://github.com/acme/ffmpeg", commit="01" * 20, run_id="77", workflow=".github/workflows/release.yml"
+)
+JOB = GITHUB | {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
+STATEMENT: dict[str, Any] = {
+    "predicateType": "https://slsa.dev/provenance/v1",
+    "subject": [{"name": "pkg:npm/%40acme/tool@1.0.0", "digest": {"sha512": DIGEST.hex()}}],
+    "predicate": {
+        "buildDefinition": {
+            "externalParameters": {
+                "workflow": {"repository": EXPECTED.repository, "path": EXPECTED.workflow, "ref": "refs/heads/main"}
+            },
+            "resolvedDependencies": [
+                {"uri": f"git+{EXPECTED.repository}@refs/heads/main", "digest": {"gitCommit": EXPECTED.commit}}
+            ],
+        },
+        "runDetails": {"metadata": {"invocationId": f"{EXPECTED.repository}/actions/runs/77/attempts/2"}},
+    },
+}
+
+
+def attested(statement: object) -> list[Any]:
+    payload = base64.b64encode(json.dumps(statement).encode()).decode()
+    envelope = {"payload": payload, "payloadType": "application/vnd.in-toto+json"}
+    publish = {"predicateType": "https://github.com/npm/attestation/tree/main/specs/publish/v0.1", "bundle": {}}
+    return [publish, {"predicateType": STATEMENT["predicateType"], "bundle": {"dsseEnvelope": envelope}}]
+
+
+def faults(attestations: list[Any] | None, expected: Origin = EXPECTED) -> list[str]:
+    return check_bundle(attestations, integrity=INTEGRITY, name="@acme/tool", version="1.0.0", expected=expected)
+
+
+def test_a_statement_about_this_tarball_and_this_run_has_no_fault() -> None:
+    assert faults(attested(STATEMENT)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("predicateType",), "x", "predicate"),
+        (("subject", 0, "name"), "pkg:npm/%40acme/other@1.0.0", "package"),
+        (("subject", 0, "digest", "sha512"), "00", "sha512"),
+        (
+            ("predicate", "buildDefinition", "externalParameters", "workflow", "repository"),
+            "https://evil",
+            "repository",
+        ),
+        (("predicate", "buildDefinition", "externalParameters", "workflow", "path"), "evil.yml", "workflow"),
+        (("predicate", "buildDefinition", "resolvedDependencies", 0, "uri"), "git+https://evil@x", "source"),
+        (("predicate", "buildDefinition", "resolvedDependencies", 0, "digest", "gitCommit"), "ff", "commit"),
+        (("predicate", "runDetails", "metadata", "invocationId"), f"{EXPECTED.repository}/actions/runs/777", "run"),
+    ],
+)
+def test_a_statement_about_something_else_is_told_by_what_differs(
+    path: tuple[Any, ...], value: str, named: str
+) -> None:
+    statement = copy.deepcopy(STATEMENT)
+    part: Any = statement
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    (fault,) = faults(attested(statement))
+    assert named in fault
+
+
+def test_an_earlier_run_may_have_published_it() -> None:
+    expected = Origin(repository=EXPECTED.repository, commit=EXPECTED.commit)
+    statement = copy.deepcopy(STATEMENT)
+    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = "another"
+    assert faults(attested(statement), expected) == []
+
+
+@pytest.mark.parametrize("attestations", [None, [], [{"predicateType": "another"}]])
+def test_no_provenance_is_a_fault(attestations: list[Any] | None) -> None:
+    assert faults(attestations) == ["@acme/tool@1.0.0 has no provenance on the registry."]
+
+
+@pytest.mark.parametrize(
+    "payload", ["!", "", base64.b64encode(b"[]").decode(), base64.b64encode(b"[" * 99999).decode(), 7]
+)
+def test_a_bundle_that_cannot_be_read_is_a_fault(payload: object) -> None:
+    broken = attested(STATEMENT)
+    broken[1]["bundle"]["dsseEnvelope"]["payload"] = payload
+    assert "cannot be read" in faults(broken)[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [{}, {"subject": []}, {"subject": 7}, {"subject": [7, 8]}, {"subject": [[]], "predicate": 7}],
+)
+def test_a_hostile_statement_is_a_fault_and_no_crash(statement: object) -> None:
+    assert faults(attested(statement))
+
+
+def test_a_second_statement_does_not_hide_behind_the_first() -> None:
+    assert faults(attested(STATEMENT) + attested(STATEMENT)[1:])
+
+
+def test_provenance_is_on_where_npm_can_make_it() -> None:
+    assert possible("auto", environment=JOB, private=False).on
+    assert possible("true", environment=JOB, private=None).on
+    assert not possible("false", environment=JOB, private=False).on
+
+
+@pytest.mark.parametrize(
+    ("environment", "private", "access", "why"),
+    [
+        ({}, False, "public", "not GitHub Actions"),
+        (GITHUB, False, "public", "id-token: write"),
+        (JOB | {"RUNNER_ENVIRONMENT": "self-hosted"}, False, "public", "self-hosted"),
+        (JOB, True, "public", "private"),
+        (JOB, False, "restricted", "restricted"),
+    ],
+)
+def test_where_it_cannot_be_made_auto_says_why_and_true_refuses(
+    environment: dict[str, str],
+    private: bool,  # noqa: FBT001
+    access: str,
+    why: str,
+) -> None:
+    auto = possible("auto", environment=environment, private=private, access=access)
+    true = possible("true", environment=environment, private=private, access=access)
+    assert (auto.on, auto.refused, true.on, true.refused) == (False, False, False, True)
+    assert why in auto.why
+    assert why in true.why

@@ -1,0 +1,296 @@
+"""The publisher over a scripted npm and a loopback registry, with recorded sleeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import RecordedClock
+from tests.npm.conftest import CANARY, Make
+from tests.npm.scripted_registry import Reply, ScriptedRegistry
+
+from flotilla.errors import ConflictError, DeadlineError, RegistryError
+from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token, TrustedPublishing
+from flotilla.patience import Patience
+
+OIDC_DENIED = "403 Forbidden - PUT http://r/@acme%2ftool - OIDC permission denied for this action"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How one run of npm goes: what it answers, and whether the registry took the package."""
+
+    code: str = ""
+    text: str = ""
+    ok: bool = False
+    lands: bool = False
+    killed: bool = False
+    after: str | None = None
+    stage_id: str = ""
+    oidc: str = ""
+
+
+@dataclass
+class ScriptedNpm:
+    """Stands in for running npm; `runs` are used up one by one."""
+
+    registry: ScriptedRegistry
+    runs: list[Run]
+    request: PublishRequest
+    timeouts: list[float] = field(default_factory=list)
+    environments: list[Mapping[str, str]] = field(default_factory=list)
+
+    def __call__(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        if "list" in argv:
+            return subprocess.CompletedProcess(argv, 0, json.dumps(list(self.registry.staged.values())), "")
+        run = self.runs.pop(0)
+        self.timeouts.append(timeout)
+        self.environments.append(env)
+        if run.lands:
+            store(self.registry, self.request)
+        if run.killed:
+            raise subprocess.TimeoutExpired(argv, timeout)
+        status = int(run.code[1:]) if run.code[1:].isdigit() else None
+        note = {"method": "PUT", "host": "h", "path": "/x", "status": status or 200, "after": run.after}
+        (cwd / "answers").write_text(json.dumps(note))
+        document = {"error": {"code": run.code, "summary": run.text}}
+        if run.ok:
+            document = {self.request.name: {"stageId": run.stage_id}}
+        return subprocess.CompletedProcess(argv, 0 if run.ok else 1, json.dumps(document), f"npm verbose {run.oidc}\n")
+
+
+def store(registry: ScriptedRegistry, request: PublishRequest, *, integrity: str = "") -> None:
+    if request.staged:
+        item = {"id": "id-1", "packageName": request.name, "version": request.version, "shasum": request.shasum}
+        registry.staged["id-1"] = item
+        return
+    dist = {"integrity": integrity or request.integrity, "tarball": "http://x/"}
+    versions = {request.version: {"dist": dist}}
+    registry.put({"name": request.name, "dist-tags": {}, "versions": versions})
+
+
+@dataclass
+class Stage:
+    """A publisher, its registry and what to publish."""
+
+    registry: ScriptedRegistry
+    reads: Registry
+    patience: Patience
+    environment: dict[str, str]
+    npm: ScriptedNpm
+    request: PublishRequest
+
+    def publish(self) -> Any:
+        npm = Npm(environment=self.environment, run=self.npm)
+        publisher = Publisher(npm=npm, registry=self.reads, patience=self.patience, environment=self.environment)
+        return publisher.publish(self.request)
+
+
+class Stages:
+    """Sets a stage for the runs of npm that a test plays."""
+
+    def __init__(self, registry: ScriptedRegistry, reads: Registry, patience: Patience, make: Make) -> None:
+        self._fixed = registry, reads, patience
+        self._make = make
+        self.environment: dict[str, str] = {}
+
+    def __call__(self, *runs: Run, **fields: Any) -> Stage:
+        registry, reads, patience = self._fixed
+        request = self._make(**fields)
+        npm = ScriptedNpm(registry, list(runs), request)
+        return Stage(registry, reads, patience, self.environment, npm, request)
+
+
+@pytest.fixture
+def stage(
+    registry: ScriptedRegistry, reads: Registry, patience: Patience, make: Make, environment: dict[str, str]
+) -> Stages:
+    stages = Stages(registry, reads, patience, make)
+    stages.environment = environment
+    return stages
+
+
+def test_a_publish_that_works_is_not_read_back(stage: Stages) -> None:
+    played = stage(Run(ok=True, lands=True))
+    assert played.publish().status == "published"
+    assert played.registry.seen == []
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run(code="ECONNRESET", lands=True),
+        Run(code="E503", lands=True),
+        Run(code="E409", text="Failed to save packument. A common cause is", lands=True),
+        Run(code="E403", text="You cannot publish over the previously published versions: 1.0.0.", lands=True),
+        Run(killed=True, lands=True),
+        Run(code="EWHATEVER", lands=True),
+        Run(text="Segmentation fault", lands=True),
+    ],
+)
+def test_a_lost_answer_is_not_an_error_where_the_registry_has_our_tarball(
+    stage: Stages, run: Run, recorded_clock: RecordedClock
+) -> None:
+    played = stage(run)
+    assert played.publish().status == "published"
+    assert played.npm.runs == []
+    assert recorded_clock.slept == []
+    assert all("write" in seen.query for seen in played.registry.seen)
+
+
+@pytest.mark.parametrize("code", ["ECONNRESET", "E502", "ETIMEDOUT", "E409"])
+def test_what_did_not_land_is_tried_again_after_a_growing_wait(
+    stage: Stages, code: str, recorded_clock: RecordedClock
+) -> None:
+    played = stage(Run(code=code), Run(code=code), Run(ok=True, lands=True))
+    assert played.publish().status == "published"
+    assert recorded_clock.slept == [2.0, 4.0]
+
+
+def test_what_lands_while_we_wait_is_not_published_twice(stage: Stages, registry: ScriptedRegistry) -> None:
+    played = stage(Run(code="E503"))
+    registry.script("GET", "/", Reply(status=404))
+    store(registry, played.request)
+    assert played.publish().status == "published"
+    assert registry.accepted == ["@acme/tool@1.0.0"]
+
+
+def test_a_rate_limit_waits_as_long_as_retry_after_says(stage: Stages, recorded_clock: RecordedClock) -> None:
+    played = stage(Run(code="E429", text="rate limited exceeded", after="600"), Run(ok=True, lands=True))
+    played.publish()
+    assert recorded_clock.slept == [601.0]
+
+
+def test_a_retry_after_given_as_a_date_counts_too(stage: Stages, recorded_clock: RecordedClock) -> None:
+    played = stage(Run(code="E429", after="Mon, 12 Jan 1970 13:48:40 GMT"), Run(ok=True, lands=True))
+    played.publish()
+    assert recorded_clock.slept == [121.0]
+
+
+def test_a_retry_after_beyond_the_deadline_ends_at_once_and_says_how_to_resume(
+    stage: Stages, recorded_clock: RecordedClock
+) -> None:
+    played = stage(Run(code="E429", after="1934"))
+    with pytest.raises(DeadlineError, match=r"publish @acme/tool@1\.0\.0: .*rate limit.*asks to wait 1934 s") as raised:
+        played.publish()
+    assert "Re-run the job later" in str(raised.value)
+    assert recorded_clock.slept == []
+
+
+def test_the_transparency_log_s_409_gets_a_fresh_signature(stage: Stages, registry: ScriptedRegistry) -> None:
+    played = stage(
+        Run(code="TLOG_CREATE_ENTRY_ERROR", text="error creating tlog entry - (409) an equal entry exists"),
+        Run(ok=True, lands=True),
+        provenance=True,
+    )
+    assert played.publish().status == "published"
+    assert len(registry.requests("GET", "/_id-token")) == 2
+    assert all(environment["SIGSTORE_ID_TOKEN"] for environment in played.npm.environments)
+
+
+def test_other_content_under_our_version_is_a_conflict_and_never_a_success(stage: Stages) -> None:
+    played = stage(Run(code="E409", text="this package is already present"))
+    store(played.registry, played.request, integrity="sha512-THEIRS")
+    with pytest.raises(ConflictError, match="sha512-THEIRS there"):
+        played.publish()
+
+
+def test_a_version_that_the_registry_shows_late_is_waited_for(
+    stage: Stages, registry: ScriptedRegistry, recorded_clock: RecordedClock
+) -> None:
+    played = stage(Run(code="E403", text="cannot publish over the previously published versions", lands=True))
+    registry.script("GET", "/", Reply(status=404), Reply(status=404))
+    assert played.publish().status == "published"
+    assert recorded_clock.slept == [2.0, 4.0]
+
+
+def test_a_number_that_is_taken_and_never_shown_is_explained(stage: Stages, recorded_clock: RecordedClock) -> None:
+    played = stage(Run(code="E403", text="cannot publish over the previously published versions"))
+    with pytest.raises(RegistryError, match="used before and unpublished"):
+        played.publish()
+    assert recorded_clock.slept == [2.0, 4.0, 8.0, 16.0, 30.0]
+
+
+@pytest.mark.parametrize("code", ["E401", "E402", "E404", "E413", "E422", "EOTP"])
+def test_a_refusal_is_told_at_once_with_the_next_step(stage: Stages, code: str, recorded_clock: RecordedClock) -> None:
+    with pytest.raises(RegistryError) as raised:
+        stage(Run(code=code, text="x")).publish()
+    assert raised.value.advice or "x" in str(raised.value)
+    assert "@acme/tool@1.0.0" in str(raised.value)
+    assert recorded_clock.slept == []
+
+
+def test_a_refused_id_token_shows_its_claims_and_never_itself(stage: Stages, registry: ScriptedRegistry) -> None:
+    registry.claims |= {
+        "environment": "npm",
+        "workflow_ref": "acme/ffmpeg/.github/workflows/caller.yml@refs/heads/main",
+    }
+    played = stage(Run(code="ENEEDAUTH", oidc="oidc Failed: package not found"), credential=TrustedPublishing())
+    with pytest.raises(RegistryError) as raised:
+        played.publish()
+    assert "repository acme/ffmpeg, workflow file caller.yml, environment npm" in str(raised.value)
+    assert "npm trust github @acme/tool --repo acme/ffmpeg --file caller.yml --allow-publish" in str(raised.value)
+    assert "eyJ" not in str(raised.value)
+    assert registry.seen[-1].query["audience"] == ["npm:127.0.0.1"]
+
+
+def test_the_claims_come_from_the_job_where_github_does_not_answer(stage: Stages, registry: ScriptedRegistry) -> None:
+    registry.script("GET", "/_id-token", Reply(status=403))
+    played = stage(Run(code="ENEEDAUTH"), credential=TrustedPublishing())
+    with pytest.raises(RegistryError, match=r"workflow file release\.yml, environment unknown"):
+        played.publish()
+
+
+def test_a_stage_only_publisher_is_offered_staging(stage: Stages) -> None:
+    with pytest.raises(RegistryError, match="staged: true"):
+        stage(Run(code="E403", text=OIDC_DENIED), credential=TrustedPublishing()).publish()
+
+
+def test_npm_gets_the_time_that_is_left_and_enough_to_end(stage: Stages, recorded_clock: RecordedClock) -> None:
+    played = stage(Run(ok=True))
+    recorded_clock.time += 1200
+    played.publish()
+    late = stage(Run(ok=True))
+    recorded_clock.time += 599
+    late.publish()
+    assert played.npm.timeouts + late.npm.timeouts == [600.0, 30.0]
+
+
+def test_a_staged_package_has_its_id(stage: Stages) -> None:
+    published = stage(Run(ok=True, stage_id="5f0e"), staged=True).publish()
+    assert (published.status, published.stage_id) == ("staged", "5f0e")
+
+
+def test_a_lost_answer_to_staging_is_looked_up_with_a_token(stage: Stages) -> None:
+    published = stage(Run(code="ECONNRESET", lands=True), staged=True, credential=Token(value=CANARY)).publish()
+    assert (published.status, published.stage_id) == ("staged", "id-1")
+
+
+def test_a_lost_answer_to_staging_is_explained_where_nobody_may_look(stage: Stages) -> None:
+    staged = 'Cannot publish over previously staged version "1.0.0"'
+    runs = Run(code="ECONNRESET", lands=True), Run(code="E409", text=staged)
+    published = stage(*runs, staged=True, credential=TrustedPublishing()).publish()
+    assert (published.status, published.stage_id) == ("staged", "")
+    assert "npm stage list @acme/tool" in published.note
+
+
+def test_other_content_staged_under_our_version_is_a_conflict(stage: Stages, registry: ScriptedRegistry) -> None:
+    played = stage(Run(code="E409", text="Cannot publish over previously staged version"), staged=True)
+    store(registry, played.request)
+    registry.staged["id-1"]["shasum"] = "ee"
+    with pytest.raises(ConflictError, match="staged as id-1 with another tarball"):
+        played.publish()
+
+
+def test_what_was_approved_meanwhile_is_already_published(stage: Stages, registry: ScriptedRegistry) -> None:
+    played = stage(Run(code="E409", text="Cannot publish over previously staged version"), staged=True)
+    versions = {"1.0.0": {"dist": {"integrity": played.request.integrity, "tarball": "x"}}}
+    registry.put({"name": "@acme/tool", "dist-tags": {}, "versions": versions})
+    assert played.publish().status == "already-published"

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flotilla.npm import Packument, PublishedVersion, Terms, Token, TrustedPublishing, Wanted, refusals, sign_in_faults
+from flotilla.npm.refusals import manifest_faults
+
+NAME = "@acme/tool"
+MANIFEST: dict[str, object] = {"name": NAME, "version": "1.0.0", "os": ["linux"], "license": "MIT"}
+TOKEN = Token(value="npm_canary")
+ID_TOKEN = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
+
+
+def wanted(manifest: dict[str, object] | None = None, **fields: Any) -> Wanted:
+    given: dict[str, Any] = {
+        "name": NAME,
+        "version": "1.0.0",
+        "dist_tag": "latest",
+        "manifest": MANIFEST | (manifest or {}),
+    }
+    return Wanted(**(given | fields))
+
+
+def terms(*, trusted: bool = True, staged: bool = False, below: bool = False) -> Terms:
+    return Terms(
+        trusted_publishing=trusted,
+        repository="acme/ffmpeg",
+        workflow="release.yml",
+        staged=staged,
+        below=lambda _latest: below,
+    )
+
+
+def packument(
+    latest: str = "0.9.0", *, burnt: tuple[str, ...] = (), there: Mapping[str, object] | None = None
+) -> Packument:
+    manifests: dict[str, Mapping[str, object]] = {"0.9.0": {}} | ({} if there is None else {"1.0.0": there})
+    published = {
+        number: PublishedVersion(name=NAME, version=number, integrity="sha512-x", tarball="x", manifest=manifest)
+        for number, manifest in manifests.items()
+    }
+    return Packument(name=NAME, dist_tags={"latest": latest}, versions=published, burnt=frozenset(burnt))
+
+
+def test_a_new_version_of_a_known_package_has_no_fault() -> None:
+    assert refusals(wanted(), packument(), terms()) == []
+
+
+def test_a_new_name_under_trusted_publishing_is_refused_with_the_command_that_sets_it_up() -> None:
+    (fault,) = refusals(wanted(), None, terms())
+    assert "npm trust github @acme/tool --repo acme/ffmpeg --file release.yml --allow-publish" in fault
+    assert refusals(wanted(), None, terms(trusted=False)) == []
+
+
+def test_the_command_for_staging_allows_staging() -> None:
+    assert "--allow-stage-publish" in refusals(wanted(), None, terms(staged=True))[0]
+
+
+def test_a_version_there_with_another_manifest_is_refused_by_its_fields() -> None:
+    theirs: dict[str, object] = {"os": ["darwin"], "license": "MIT", "optionalDependencies": {"@acme/a": "1.0.0"}}
+    (fault,) = refusals(wanted(), packument(there=theirs), terms())
+    assert "os is ['darwin'] there, ['linux'] here" in fault
+    assert "license" not in fault
+
+
+def test_dependencies_that_differ_are_named() -> None:
+    ours: dict[str, object] = {"optionalDependencies": {"@acme/a": "1.0.0", "@acme/b": "1.0.0"}}
+    theirs = MANIFEST | {"optionalDependencies": {"@acme/a": "1.0.0", "@acme/b": "0.9.0"}}
+    (fault,) = refusals(wanted(ours), packument(there=theirs), terms())
+    assert "optionalDependencies (@acme/b)" in fault
+
+
+def test_a_version_there_with_this_manifest_may_go_on_though_latest_is_higher() -> None:
+    theirs = MANIFEST | {"dependencies": {}, "_npmVersion": "11.17.0", "dist": {}}
+    assert refusals(wanted(), packument("2.0.0", there=theirs), terms(below=True)) == []
+
+
+def test_a_version_below_latest_needs_a_dist_tag_said_out_loud() -> None:
+    found = packument("2.0.0")
+    (fault,) = refusals(wanted(), found, terms(below=True))
+    assert "below the registry's latest, 2.0.0" in fault
+    assert refusals(wanted(dist_tag_given=True), found, terms(below=True)) == []
+    assert refusals(wanted(dist_tag="next"), found, terms(below=True)) == []
+
+
+def test_an_unpublished_number_is_burnt() -> None:
+    (fault,) = refusals(wanted(), packument(burnt=("1.0.0",)), terms())
+    assert "never takes a version number twice" in fault
+
+
+def test_a_wholly_unpublished_package_is_still_known_and_its_numbers_burnt() -> None:
+    gone = Packument(name=NAME, dist_tags={}, versions={}, burnt=frozenset({"1.0.0"}))
+    assert "never takes" in refusals(wanted(), gone, terms())[0]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"private": True},
+        {"tag": "evil"},
+        {"tag": ["latest"]},
+        {"publishConfig": {"//registry.example/:_authToken": "stolen"}},
+        {"publishConfig": {"@other:registry": "https://evil.example/"}},
+        {"publishConfig": {"_auth": "x"}},
+        {"publishConfig": {"https-proxy": "http://evil.example/"}},
+        {"publishConfig": {"strict-ssl": False}},
+        {"publishConfig": {"provenance-file": "bundle.json"}},
+    ],
+)
+def test_a_manifest_that_would_steer_npm_is_refused(manifest: dict[str, object]) -> None:
+    (fault,) = manifest_faults(wanted(manifest))
+    assert fault.endswith("Take it out.")
+
+
+def test_what_our_flags_override_may_stay_in_publish_config() -> None:
+    config = {
+        "access": "public",
+        "tag": "x",
+        "registry": "https://x/",
+        "provenance": True,
+        "@acme:registry": "https://x/",
+    }
+    assert manifest_faults(wanted({"publishConfig": config, "tag": "latest"})) == []
+    assert manifest_faults(wanted({"publishConfig": "nonsense"})) == []
+
+
+def test_all_faults_come_at_once() -> None:
+    assert len(refusals(wanted({"private": True, "tag": "x"}), None, terms())) == 3
+
+
+def test_a_missing_id_token_permission_is_said_before_anything_else() -> None:
+    (fault,) = sign_in_faults("https://r.example/", TrustedPublishing(), environment={})
+    assert "id-token: write" in fault
+    assert sign_in_faults("https://r.example/", TOKEN, environment={}) == []
+    assert sign_in_faults("https://r.example/", TrustedPublishing(), environment=ID_TOKEN) == []
+
+
+def test_trusted_publishing_below_a_path_or_on_a_self_hosted_runner_is_refused() -> None:
+    environment = ID_TOKEN | {"RUNNER_ENVIRONMENT": "self-hosted"}
+    faults = sign_in_faults("https://r.example/npm/", TrustedPublishing(), environment=environment)
+    assert ["self-hosted" in faults[0], "has a path" in faults[1]] == [True, True]
+    assert sign_in_faults("https://r.example/npm/", TOKEN, environment=environment) == []

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+from tests.conftest import RecordedClock
+from tests.npm.scripted_registry import Reply, ScriptedRegistry
+
+from flotilla.errors import DeadlineError, RegistryError
+from flotilla.npm import PublishedVersion, Registry
+from flotilla.npm import registry as reading
+from flotilla.patience import Patience
+
+TARBALL = b"the tarball" * 1000
+INTEGRITY = "sha512-" + base64.b64encode(hashlib.sha512(TARBALL).digest()).decode()
+NAME = "@acme/tool"
+
+
+@pytest.fixture
+def published(registry: ScriptedRegistry) -> PublishedVersion:
+    return PublishedVersion(name=NAME, version="1.0.0", integrity=INTEGRITY, tarball=f"{registry.url}tool.tgz")
+
+
+@pytest.fixture
+def with_token(registry: ScriptedRegistry, patience: Patience) -> Registry:
+    return Registry(registry.url, token="npm-canary", patience=patience)  # noqa: S106 - a canary
+
+
+def document(version: str = "1.0.0") -> dict[str, object]:
+    dist = {"integrity": INTEGRITY, "tarball": "http://x/tool.tgz"}
+    return {"name": NAME, "dist-tags": {"latest": version}, "versions": {version: {"dist": dist}}}
+
+
+def test_a_fresh_read_asks_past_the_caches_and_an_installable_one_as_npm_does(
+    registry: ScriptedRegistry, reads: Registry
+) -> None:
+    registry.packages[NAME] = document()
+    assert reads.fresh(NAME) == reads.installable(NAME)
+    fresh, plain = registry.seen
+    assert fresh.path == plain.path == "/@acme%2Ftool"
+    assert "write" in fresh.query
+    assert "write" not in plain.query
+    assert fresh.headers["cache-control"] == "no-cache"
+    assert plain.headers["accept"] == "application/vnd.npm.install-v1+json"
+
+
+def test_a_package_that_is_not_there_is_an_answer(reads: Registry) -> None:
+    assert reads.fresh(NAME) is None
+    assert reads.installable(NAME) is None
+    assert reads.is_public(NAME) is None
+
+
+def test_a_registry_below_a_path_is_read_below_that_path(registry: ScriptedRegistry, patience: Patience) -> None:
+    Registry(registry.url + "npm", token=None, patience=patience).fresh(NAME)
+    assert registry.seen[0].path == "/npm/@acme%2Ftool"
+
+
+def test_a_read_waits_as_long_as_retry_after_says(
+    registry: ScriptedRegistry, reads: Registry, recorded_clock: RecordedClock
+) -> None:
+    registry.packages[NAME] = document()
+    date = "Mon, 12 Jan 1970 13:48:40 GMT"  # the clock starts at 1 000 000 s and waits 31 s first
+    replies = [Reply(status=429, headers={"Retry-After": "30"}), Reply(status=503, headers={"Retry-After": date})]
+    registry.script("GET", "/", *replies)
+    assert reads.fresh(NAME) is not None
+    assert recorded_clock.slept == [31.0, 90.0]
+
+
+def test_a_cut_a_5xx_and_a_truncated_body_are_tried_again(
+    registry: ScriptedRegistry, reads: Registry, recorded_clock: RecordedClock
+) -> None:
+    registry.packages[NAME] = document()
+    registry.script("GET", "/", Reply(cut=True), Reply(status=502), Reply(body=b"{", short_by=100))
+    assert reads.fresh(NAME) is not None
+    assert recorded_clock.slept == [2.0, 4.0, 8.0]
+
+
+def test_a_read_that_never_succeeds_ends_at_the_deadline_in_words(registry: ScriptedRegistry, reads: Registry) -> None:
+    registry.script("GET", "/", Reply(status=429, headers={"Retry-After": "3600"}))
+    with pytest.raises(DeadlineError, match=r"read @acme/tool from .*answered 429 and asks to wait 3600 s"):
+        reads.fresh(NAME)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_read_names_the_credential(registry: ScriptedRegistry, reads: Registry, status: int) -> None:
+    registry.script("GET", "/", Reply(status=status))
+    with pytest.raises(RegistryError, match="does not let this credential read"):
+        reads.fresh(NAME)
+
+
+def test_a_page_in_place_of_the_registry_is_named(registry: ScriptedRegistry, reads: Registry) -> None:
+    registry.script("GET", "/", Reply(body=b"<html>sign in</html>"))
+    with pytest.raises(RegistryError, match="not JSON"):
+        reads.fresh(NAME)
+
+
+def test_an_endless_answer_is_not_read_to_its_end(
+    registry: ScriptedRegistry, reads: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "JSON_LIMIT", 1000)
+    bomb = gzip.compress(b" " * 100_000)
+    registry.script("GET", "/", Reply(body=bomb, headers={"content-encoding": "gzip"}))
+    with pytest.raises(RegistryError, match="longer than 1000 bytes"):
+        reads.fresh(NAME)
+
+
+def test_the_token_goes_to_the_registry(registry: ScriptedRegistry, with_token: Registry) -> None:
+    with_token.fresh(NAME)
+    assert registry.seen[0].bearer == "npm-canary"
+
+
+def test_the_token_does_not_follow_a_redirect_to_another_origin(
+    registry: ScriptedRegistry, other: ScriptedRegistry, with_token: Registry
+) -> None:
+    other.packages[NAME] = document()
+    registry.script("GET", "/", Reply(status=302, headers={"Location": f"{other.url}@acme%2Ftool"}))
+    assert with_token.fresh(NAME) is not None
+    assert "authorization" not in other.seen[0].headers
+
+
+def test_the_token_does_not_go_to_a_tarball_elsewhere(
+    registry: ScriptedRegistry, other: ScriptedRegistry, with_token: Registry, tmp_path: Path
+) -> None:
+    other.script("GET", "/tool.tgz", Reply(body=TARBALL))
+    elsewhere = PublishedVersion(name=NAME, version="1.0.0", integrity=INTEGRITY, tarball=f"{other.url}tool.tgz")
+    with_token.download(elsewhere, tmp_path / "tool.tgz")
+    assert "authorization" not in other.seen[0].headers
+    assert registry.seen == []
+
+
+def test_credentials_in_netrc_are_nobody_s_business(
+    registry: ScriptedRegistry, reads: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login eve password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    registry.script("GET", "/", Reply(status=302, headers={"Location": f"{registry.url}elsewhere"}))
+    reads.fresh(NAME)
+    assert [seen.headers.get("authorization") for seen in registry.seen] == [None, None]
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_a_redirect_out_of_http_is_refused(registry: ScriptedRegistry, reads: Registry, target: str) -> None:
+    registry.script("GET", "/", Reply(status=302, headers={"Location": target}))
+    with pytest.raises(RegistryError, match="no http"):
+        reads.fresh(NAME)
+
+
+def test_redirects_in_a_circle_end(registry: ScriptedRegistry, reads: Registry) -> None:
+    registry.script("GET", "/", *[Reply(status=302, headers={"Location": "/again"})] * 10)
+    with pytest.raises(RegistryError, match="in a circle"):
+        reads.fresh(NAME)
+
+
+def test_a_download_is_the_file_that_integrity_names(
+    registry: ScriptedRegistry, reads: Registry, published: PublishedVersion, tmp_path: Path
+) -> None:
+    registry.script("GET", "/tool.tgz", Reply(status=500), Reply(body=TARBALL))
+    reads.download(published, tmp_path / "tool.tgz")
+    assert (tmp_path / "tool.tgz").read_bytes() == TARBALL
+
+
+def test_a_tarball_swapped_on_the_way_is_refused_and_not_kept(
+    registry: ScriptedRegistry, reads: Registry, published: PublishedVersion, tmp_path: Path
+) -> None:
+    registry.script("GET", "/tool.tgz", Reply(body=TARBALL[:-1] + b"!"))
+    with pytest.raises(RegistryError, match="not the one that the registry's integrity names"):
+        reads.download(published, tmp_path / "tool.tgz")
+    assert not (tmp_path / "tool.tgz").exists()
+
+
+def test_a_tarball_without_end_is_refused_and_not_kept(
+    registry: ScriptedRegistry, reads: Registry, published: PublishedVersion, tmp_path: Path
+) -> None:
+    registry.script("GET", "/tool.tgz", Reply(body=TARBALL))
+    with pytest.raises(RegistryError, match="longer than 100 bytes"):
+        reads.download(published, tmp_path / "tool.tgz", limit=100)
+    assert not (tmp_path / "tool.tgz").exists()
+
+
+@pytest.mark.parametrize("integrity", ["", "md5-AAAA", "sha512-not base64!"])
+def test_a_tarball_that_nothing_vouches_for_is_refused(
+    registry: ScriptedRegistry, reads: Registry, tmp_path: Path, integrity: str
+) -> None:
+    registry.script("GET", "/tool.tgz", Reply(body=TARBALL))
+    version = PublishedVersion(name=NAME, version="1.0.0", integrity=integrity, tarball=f"{registry.url}tool.tgz")
+    with pytest.raises(RegistryError, match="integrity"):
+        reads.download(version, tmp_path / "tool.tgz")
+
+
+def test_attestations_are_read_from_the_registry_itself_whatever_url_it_names(
+    registry: ScriptedRegistry, reads: Registry
+) -> None:
+    version = PublishedVersion(
+        name=NAME, version="1.0.0", integrity=INTEGRITY, tarball="x", attestations="https://evil.example/"
+    )
+    registry.script("GET", "/-/npm/v1/attestations/@acme%2Ftool@1.0.0", Reply(body={"attestations": [{"bundle": {}}]}))
+    assert reads.attestations(version) == [{"bundle": {}}]
+    registry.script("GET", "/-/npm/v1/attestations/", Reply(status=404), Reply(body={"attestations": {}}))
+    assert reads.attestations(version) is None
+    with pytest.raises(RegistryError, match="attestations is not a list"):
+        reads.attestations(version)
+
+
+def test_visibility_is_public_only_when_the_registry_says_so(registry: ScriptedRegistry, reads: Registry) -> None:
+    registry.script("GET", "/-/package/", Reply(body={"public": True}), Reply(body={"public": "yes"}))
+    assert reads.is_public(NAME) is True
+    assert reads.is_public(NAME) is False
