@@ -35,10 +35,10 @@ def same_repository(manifest_repository: object, server_url: str, repository: st
     if not isinstance(url, str):
         return False
     server = server_url.rstrip("/")
-    return _normal(url.strip(), server) == f"{server}/{repository}"
+    return _normal(url.strip()) == f"{server}/{repository}"
 
 
-def _normal(url: str, server: str) -> str | None:
+def _normal(url: str) -> str | None:
     """The https form of a repository's URL, without git+ and .git; None for one that names something else.
 
     Source: hosted-git-info as @npmcli/package-json uses it (fixRepositoryField).
@@ -50,7 +50,7 @@ def _normal(url: str, server: str) -> str | None:
         parts = urlsplit(url.removeprefix("git+"))
     except ValueError:
         return None
-    if parts.fragment or parts.username is not None or parts.scheme != urlsplit(server).scheme:
+    if parts.fragment or parts.username is not None:
         return None
     host = parts.netloc.lower().removesuffix(":443")
     path = parts.path.strip("/").removesuffix(".git")

@@ -49,8 +49,7 @@ def version_fault(version: str) -> str | None:
 
 def parsed_version(version: str) -> Version | None:
     """A semantic version, None where it is not one."""
-    # Version.parse takes a trailing line break and any script's digits.
-    if not version.isascii() or not version.isprintable() or len(version) > LONGEST_VERSION:
+    if len(version) > LONGEST_VERSION:
         return None
     try:
         return Version.parse(version)
