@@ -28,6 +28,7 @@ def test_a_token_s_claims_tell_the_environment_too() -> None:
     token = jwt(repository="acme/ffmpeg", workflow_ref=reference, environment="npm", sub="repo:acme@1/ffmpeg@2")
     claims = claims_of_token(token, JOB)
     assert (claims.workflow, claims.environment, claims.subject) == ("caller.yml", "npm", "repo:acme@1/ffmpeg@2")
+    assert "npm/cli#9969" in str(claims)
     assert "environment none" in str(claims_of_token(jwt(repository="acme/ffmpeg"), JOB))
 
 

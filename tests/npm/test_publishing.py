@@ -289,6 +289,13 @@ def test_other_content_staged_under_our_version_is_a_conflict(stage: Stages, reg
         played.publish()
 
 
+def test_a_version_that_is_staged_is_not_published_past_its_approval(stage: Stages) -> None:
+    played = stage(Run(code="E409", text="Cannot publish over previously staged version"))
+    with pytest.raises(RegistryError, match="staged already, so it cannot be published") as raised:
+        played.publish()
+    assert "npm stage list @acme/tool" in raised.value.advice
+
+
 def test_what_was_approved_meanwhile_is_already_published(stage: Stages, registry: ScriptedRegistry) -> None:
     played = stage(Run(code="E409", text="Cannot publish over previously staged version"), staged=True)
     versions = {"1.0.0": {"dist": {"integrity": played.request.integrity, "tarball": "x"}}}

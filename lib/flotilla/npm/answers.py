@@ -18,6 +18,7 @@ def explain(answer: NpmAnswer, context: Context) -> Cause:
     row = next(row for row in TABLE if row.fits(answer, context))
     names = {
         "package": context.package,
+        "name": context.package.rpartition("@")[0],
         "registry": context.registry,
         "claims": context.claims,
         "trust": context.trust,
@@ -189,7 +190,7 @@ TABLE: tuple[Row, ...] = (
         text="previously staged",
         kind=Kind.STAGED,
         words="{package} is staged already",
-        step="Approve or reject it: npm stage list {package}",
+        step="Approve or reject it: npm stage list {name}",
     ),
     Row(
         code="(|E403|E409|E400|EPUBLISHCONFLICT)",

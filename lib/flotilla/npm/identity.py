@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ _ADVICE = (
     "Add `permissions: id-token: write` to the job (and, for a reusable workflow, to the job that calls it), "
     "or give npm-token."
 )
+# Repositories made or renamed since July 2026 have numbers in the id-token's subject: repo:OWNER@1/NAME@2:...
+_IMMUTABLE_SUBJECT = re.compile(r"repo:[^/]+@\d+/[^:]+@\d+")
+_IMMUTABLE = " (the subject has immutable ids, which the exchange was seen to refuse: npm/cli#9969)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,8 @@ class Claims:
     def __str__(self) -> str:
         """The claims in words, for an error."""
         environment = {None: "unknown", "": "none"}.get(self.environment, self.environment)
-        return f"repository {self.repository}, workflow file {self.workflow}, environment {environment}"
+        words = f"repository {self.repository}, workflow file {self.workflow}, environment {environment}"
+        return words + (_IMMUTABLE if _IMMUTABLE_SUBJECT.match(self.subject) else "")
 
 
 def claims_of_job(environment: Mapping[str, str]) -> Claims:

@@ -102,7 +102,7 @@ class Publisher:
             case Kind.THERE:
                 return self._landed_at_last(request, cause)
             case Kind.STAGED:
-                return self._landed(request) or _staged_before(request)
+                return self._landed(request) or _staged_before(request, cause)
             case Kind.REFUSE:
                 return self._landed(request) or self._refuse(request, answer)
             case _:
@@ -195,7 +195,9 @@ def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: s
     )
 
 
-def _staged_before(request: PublishRequest) -> Published:
+def _staged_before(request: PublishRequest, cause: Cause) -> Published:
+    if not request.staged:
+        raise RegistryError(f"{request}: {cause.words}, so it cannot be published besides.", advice=cause.step)
     return Published(
         name=request.name,
         version=request.version,
