@@ -8,7 +8,6 @@ Each artifact is a folder <out>/chroma-<build>-<variant>/ with the archive and i
 same compiler make the same bytes.
 """
 
-# ruff: noqa: INP001 - a script that stands alone
 from __future__ import annotations
 
 import argparse
