@@ -216,7 +216,13 @@ def test_a_saved_state_comes_back_whole(api: Client, github: GitHubServer, state
 def test_pygithub_reads_and_writes_through_it(github: GitHubServer, state: GitHubState) -> None:
     run = state.add_run()
     state.add_artifact(run, "tool-linux-x64", {"a.txt": b"a"})
-    client = Github(base_url=github.origins.api, auth=Auth.Token(state.token), retry=None, seconds_between_writes=0)
+    client = Github(
+        base_url=github.origins.api,
+        auth=Auth.Token(state.token),
+        retry=None,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+    )
     repository = client.get_repo("acme/tool")
     (found,) = repository.get_workflow("ci.yml").get_runs(head_sha=COMMIT)
     assert [artifact.name for artifact in found.get_artifacts()] == ["tool-linux-x64"]

@@ -229,6 +229,13 @@ def test_a_bucket_takes_a_burst_and_then_asks_to_wait(registry_of: Maker) -> Non
         answers = [put(client, NAME, f"1.0.{n}") for n in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert 118 <= int(answers[2].headers["retry-after"]) <= 120
+    assert Bucket(burst=2, seconds=120).floor(3) == 120
+
+
+def test_a_bucket_fills_up_again_with_time() -> None:
+    bucket = Bucket(burst=2, seconds=10)
+    waits = [bucket.take(now) for now in (0, 0, 0, 5, 10, 100, 100, 100)]
+    assert waits == [0, 0, 10, 5, 0, 0, 0, 10]
 
 
 def test_a_cached_packument_is_late_404s_included_and_a_fresh_read_is_not(registry_of: Maker) -> None:

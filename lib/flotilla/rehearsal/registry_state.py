@@ -100,6 +100,10 @@ class Bucket:
             return 0.0
         return (1 - self.level) * self.seconds
 
+    def floor(self, publishes: int) -> float:
+        """Seconds that so many publishes take at the least, from a full bucket."""
+        return max(0, publishes - self.burst) * self.seconds
+
 
 @dataclass(kw_only=True)
 class Cached:

@@ -1,6 +1,7 @@
 """The rehearsal for another process: starts it, says where it is, and serves until standard input ends.
 
-Prints one line of JSON: `variables` (a job's environment, but for its files), `github` and `registry` (URLs), `tokens`.
+Prints one line of JSON: `variables` (a job's environment, but for its files), `github` and `registry` (URLs), `tokens`,
+`sigstore_ca` (PEM, for a container that does not see the file of NODE_EXTRA_CA_CERTS).
 Then answers each line of standard input with one line of JSON: `snapshot` (tags, releases, packages) or `requests`.
 """
 
@@ -97,6 +98,7 @@ def description(world: Rehearsal) -> dict[str, Any]:
         "variables": _without(environment.variables, private, str(environment.folder)),
         "github": asdict(world.github.origins),
         "registry": world.registry.url,
+        "sigstore_ca": world.sigstore.ca_file.read_text(encoding="ascii") if world.sigstore else None,
         "tokens": {"github": world.github.state.token, "npm": next(iter(world.registry.state.tokens))},
     }
 
