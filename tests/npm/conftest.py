@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,15 @@ def make(tmp_path: Path, registry: ScriptedRegistry) -> Make:
         return PublishRequest(**(given | fields))
 
     return made
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within half a second; a kill takes its moment."""
+    for _ in range(50):
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _tarball(manifest: Mapping[str, object], path: Path) -> Path:

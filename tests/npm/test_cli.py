@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from tests.npm.conftest import Make
+from tests.npm.conftest import Make, soon
 
 from flotilla.errors import RegistryError
 from flotilla.npm import Npm
@@ -81,7 +81,8 @@ time.sleep(60)
 """
     with pytest.raises(subprocess.TimeoutExpired):
         run_group([sys.executable, "-c", script], env={}, cwd=tmp_path, timeout=0.7)
-    assert not _runs((tmp_path / "pid").read_text())
+    pid = (tmp_path / "pid").read_text()
+    assert soon(lambda: not _runs(pid))
 
 
 def _runs(pid: str) -> bool:

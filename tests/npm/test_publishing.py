@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,11 @@ class Stage:
     npm: ScriptedNpm
     request: PublishRequest
 
-    def publish(self) -> Any:
+    def publish(self, failed: Callable[[str], None] = lambda _log: None) -> Any:
         npm = Npm(environment=self.environment, run=self.npm)
-        publisher = Publisher(npm=npm, registry=self.reads, patience=self.patience, environment=self.environment)
+        publisher = Publisher(
+            npm=npm, registry=self.reads, patience=self.patience, environment=self.environment, failed=failed
+        )
         return publisher.publish(self.request)
 
 
@@ -152,6 +154,12 @@ def test_what_did_not_land_is_tried_again_after_a_growing_wait(
     played = stage(Run(code=code), Run(code=code), Run(ok=True, lands=True))
     assert played.publish().status == "published"
     assert recorded_clock.slept == [2.0, 4.0]
+
+
+def test_npm_s_log_of_a_failed_try_is_handed_on(stage: Stages) -> None:
+    logs: list[str] = []
+    stage(Run(code="E503", oidc="oidc busy"), Run(ok=True, lands=True, oidc="oidc fine")).publish(logs.append)
+    assert logs == ["npm verbose oidc busy\n"]
 
 
 def test_what_lands_while_we_wait_is_not_published_twice(stage: Stages, registry: ScriptedRegistry) -> None:

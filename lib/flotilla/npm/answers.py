@@ -360,6 +360,6 @@ TABLE: tuple[Row, ...] = (
     Row(
         kind=Kind.REFUSE,
         words="npm refused with {code}: {said}",
-        step="npm's own log is above; once it is corrected, re-run the job.",
+        step="Correct what npm names, and re-run the job.",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, assert_never
 
@@ -56,9 +56,19 @@ class Publisher:
         registry: the same registry, for reading back.
         patience: the job's deadline and manners.
         environment: the job's, for the id-token and the claims that npm compares.
+        failed: is given npm's log of each try that failed, without secrets.
     """
 
-    def __init__(self, *, npm: Npm, registry: Registry, patience: Patience, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        npm: Npm,
+        registry: Registry,
+        patience: Patience,
+        environment: Mapping[str, str],
+        failed: Callable[[str], None] = lambda _log: None,
+    ) -> None:
+        self._failed = failed
         self._npm = npm
         self._registry = registry
         self._patience = patience
@@ -91,6 +101,7 @@ class Publisher:
         answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
         if answer.ok:
             return _done(request, "staged" if request.staged else "published", stage_id=answer.stage_id, log=answer.log)
+        self._failed(answer.log)
         cause = explain(answer, self._context(request))
         match cause.kind:
             case Kind.RETRY:
