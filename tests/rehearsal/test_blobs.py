@@ -11,8 +11,9 @@ from tests.rehearsal.client import Client
 
 from flotilla.rehearsal.content import sha256
 from flotilla.rehearsal.faults import FaultPlan
+from flotilla.rehearsal.github_records import StoredArtifact
 from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState, StoredArtifact
+from flotilla.rehearsal.github_state import GitHubState
 from flotilla.rehearsal.serving import Serving
 
 

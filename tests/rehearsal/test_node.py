@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,26 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_node_is_a_program_and_not_a_wrapper() -> None:
     assert node().read_bytes()[:2] != b"#!"
+
+
+@pytest.mark.npm
+def test_a_server_ends_when_who_started_it_is_killed(modules: Path) -> None:
+    started = "from flotilla.rehearsal.node import NodeProcess; import sys, time"
+    script = (
+        f"{started}; p = NodeProcess('sigstore.mjs', sys.argv[1]); print(p.said['port'], flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(modules)], stdout=subprocess.PIPE, text=True)
+    with parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        assert listens(port)
+        parent.kill()
+    ends = time.monotonic() + 5
+    while listens(port):
+        assert time.monotonic() < ends, "the server outlived its parent"
+        time.sleep(0.01)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

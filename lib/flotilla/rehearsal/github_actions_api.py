@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from flotilla.rehearsal.github_state import Run, StoredArtifact
+from flotilla.rehearsal.github_records import Run, StoredArtifact
 from flotilla.rehearsal.github_surroundings import number
 from flotilla.rehearsal.hub import Call, Refusal, Route, not_found, reply
 

@@ -7,8 +7,9 @@ import unicodedata
 
 from aiohttp import web
 
+from flotilla.rehearsal.github_records import StoredAsset, StoredRelease
 from flotilla.rehearsal.github_releases_api import RELEASES, find
-from flotilla.rehearsal.github_state import StoredAsset, StoredRelease, now
+from flotilla.rehearsal.github_state import now
 from flotilla.rehearsal.hub import Call, Refusal, Route, invalid, not_found, reply
 from flotilla.rehearsal.injection import STARTER
 

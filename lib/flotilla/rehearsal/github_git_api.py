@@ -8,7 +8,8 @@ import re
 from aiohttp import web
 
 from flotilla.rehearsal.github_actions_api import REPOSITORY
-from flotilla.rehearsal.github_state import GitHubState, GitObject, TagObject
+from flotilla.rehearsal.github_records import GitObject, TagObject
+from flotilla.rehearsal.github_state import GitHubState
 from flotilla.rehearsal.hub import Call, Refusal, Route, not_found, reply
 
 SHORTEST_SHA = 7

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from flotilla.rehearsal.github_actions_api import REPOSITORY
 from flotilla.rehearsal.github_git_api import required, resolve
-from flotilla.rehearsal.github_state import GitObject, StoredRelease, now
+from flotilla.rehearsal.github_records import GitObject, StoredRelease
+from flotilla.rehearsal.github_state import now
 from flotilla.rehearsal.github_surroundings import Json
 from flotilla.rehearsal.hub import Call, Refusal, Route, invalid, not_found, reply
 

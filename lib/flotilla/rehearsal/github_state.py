@@ -7,114 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from flotilla.rehearsal.content import raw_bytes, sha256, zipped
+from flotilla.rehearsal.github_records import GitObject, ReleaseRun, Run, StoredArtifact, StoredRelease, TagObject
 
 CI_WORKFLOW = ".github/workflows/ci.yml"
 FIRST_ID = 1001
-
-
-@dataclass(kw_only=True)
-class Run:
-    """A workflow run; shown as in progress for so many reads before it has its status."""
-
-    id: int
-    workflow: str
-    commit: str
-    event: str
-    status: str
-    conclusion: str | None
-    branch: str
-    head_repository: str | None
-    attempt: int
-    created_at: str
-    reads_until_done: int = 0
-
-
-@dataclass(kw_only=True)
-class StoredArtifact:
-    """An artifact, and the bytes that its download serves."""
-
-    id: int
-    run_id: int
-    name: str
-    content: bytes
-    raw: bool
-    digest: str | None
-    expired: bool
-    created_at: str
-
-    @property
-    def size(self) -> int:
-        """Bytes served."""
-        return len(self.content)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GitObject:
-    """What a ref points at."""
-
-    sha: str
-    type: Literal["commit", "tag"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TagObject:
-    """An annotated tag."""
-
-    sha: str
-    tag: str
-    message: str
-    target: GitObject
-
-
-@dataclass(kw_only=True)
-class StoredAsset:
-    """A release's asset; `starter` where its upload never ended."""
-
-    id: int
-    name: str
-    label: str
-    content_type: str
-    content: bytes
-    state: Literal["uploaded", "starter"]
-    created_at: str
-
-    @property
-    def digest(self) -> str | None:
-        """sha256:…, None for what never arrived."""
-        return sha256(self.content) if self.state == "uploaded" else None
-
-
-@dataclass(kw_only=True)
-class StoredRelease:
-    """A release or a draft of one."""
-
-    id: int
-    tag: str
-    target: str
-    name: str | None
-    body: str | None
-    draft: bool
-    prerelease: bool
-    immutable: bool
-    created_at: str
-    published_at: str | None
-    assets: list[StoredAsset] = field(default_factory=list)
-
-
-@dataclass(kw_only=True)
-class ReleaseRun:
-    """The workflow run that releases: what its id-tokens claim."""
-
-    id: int = 77
-    attempt: int = 1
-    workflow: str = "release.yml"
-    ref: str = "refs/heads/main"
-    event: str = "push"
-    environment: str | None = None
-    runner_environment: str = "github-hosted"
 
 
 @dataclass(kw_only=True)

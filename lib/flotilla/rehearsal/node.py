@@ -19,6 +19,7 @@ from flotilla.errors import RegistryError
 HERE = Path(__file__).parent
 LOCKS = ("package.json", "package-lock.json")
 INSTALL_SECONDS = 300
+END_SECONDS = 10
 
 
 def node() -> Path:
@@ -142,7 +143,7 @@ class NodeProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={"PATH": os.defpath, "NODE_ENV": "production"},
+                env={"PATH": os.defpath, "NODE_ENV": "production", "NODE_NO_WARNINGS": "1"},
             )
         self.said = self._first_line(script)
 
@@ -162,7 +163,11 @@ class NodeProcess:
 
     def close(self) -> None:
         """End it, and wait until it has ended."""
-        self._process.communicate()
+        try:
+            self._process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
     def __enter__(self) -> Self:
         return self

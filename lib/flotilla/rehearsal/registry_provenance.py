@@ -19,21 +19,20 @@ RUNNER, SOURCE, VISIBILITY = (f"1.3.6.1.4.1.57264.1.{last}" for last in (11, 12,
 Json = dict[str, Any]
 
 
-def check_provenance(publication: Publication) -> str | None:
-    """The bundle's subject digest, None where there is no bundle.
+def check_provenance(publication: Publication) -> None:
+    """Whether the registry takes the bundle, where there is one.
 
     Raises:
         Refused: 422 in npm's words, as the public registry answers.
     """
     if publication.bundle is None:
-        return None
+        return
     subject = statement(publication.bundle)["subject"][0]
     if subject["name"] != purl(publication.name, publication.version):
         raise _unverified(f"Failed to validate subject: {subject['name']} is not {publication.spec}")
     if subject["digest"]["sha512"] != hashlib.sha512(publication.tarball).hexdigest():
         raise _unverified("Failed to validate subject: the digest is not the tarball's")
     _check_build(publication, certificate_claims(publication.bundle))
-    return str(subject["digest"]["sha512"])
 
 
 def _check_build(publication: Publication, claims: dict[str, str]) -> None:
@@ -76,6 +75,11 @@ def statement(bundle: Json) -> Json:
     if document.get("predicateType") != SLSA:
         raise _unverified(f"Unsupported predicate type {document.get('predicateType')}")
     return dict(document)
+
+
+def subject_digest(bundle: Json) -> str:
+    """The sha512 of what the bundle speaks of."""
+    return str(statement(bundle)["subject"][0]["digest"]["sha512"])
 
 
 def certificate_claims(bundle: Json) -> dict[str, str]:
