@@ -73,11 +73,14 @@ def test_node_is_a_program_and_not_a_wrapper() -> None:
 
 @pytest.mark.npm
 def test_a_server_ends_when_who_started_it_is_killed(modules: Path) -> None:
-    started = "from flotilla.rehearsal.node import NodeProcess; import sys, time"
-    script = (
-        f"{started}; p = NodeProcess('sigstore.mjs', sys.argv[1]); print(p.said['port'], flush=True); time.sleep(60)"
+    lines = (
+        "import sys, time",
+        "from flotilla.rehearsal.node import NodeProcess",
+        "process = NodeProcess('sigstore.mjs', sys.argv[1])",
+        "print(process.said['port'], flush=True)",
+        "time.sleep(60)",
     )
-    parent = subprocess.Popen([sys.executable, "-c", script, str(modules)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", "\n".join(lines), str(modules)], stdout=subprocess.PIPE, text=True)
     with parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline())
