@@ -60,7 +60,7 @@ def test_the_registry_gets_exactly_the_tarball_that_was_checked_and_no_path_of_t
     assert base64.b64decode(attachment["data"]) == request.tarball.read_bytes()
     manifest = document["versions"]["1.0.0"]
     assert manifest["dist"]["integrity"] == request.integrity
-    assert manifest["_resolved"] == "/proc/self/cwd/tool.tgz"
+    assert manifest["_resolved"] == "/proc/self/cwd/package.tgz"
     assert str(tmp_path) not in json.dumps(manifest)
 
 

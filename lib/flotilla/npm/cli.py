@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import signal
 import subprocess
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flotilla.errors import InputError, RegistryError
@@ -18,13 +12,13 @@ from flotilla.npm.address import registry_url
 from flotilla.npm.command import (
     ID_TOKEN_BEARER,
     configured_environment,
-    npmrc,
     private_environment,
     publish_arguments,
     publish_environment,
     stage_list_arguments,
 )
 from flotilla.npm.decisions import Staged
+from flotilla.npm.process import compile_cache, place, private_folder, run_group, write_credential
 from flotilla.npm.redaction import plain, redact
 from flotilla.npm.reply import NpmAnswer, parse_answer, parse_staged
 from flotilla.npm.request import PublishRequest, Token
@@ -50,7 +44,7 @@ class Npm:
         self, *, executable: tuple[str, ...] = ("npm",), environment: Mapping[str, str], run: Run | None = None
     ) -> None:
         self._executable = executable
-        self._environment = {"NODE_COMPILE_CACHE": _compile_cache(self)} | dict(environment)
+        self._environment = {"NODE_COMPILE_CACHE": compile_cache(self)} | dict(environment)
         self._run = run or run_group
 
     def version(self) -> str:
@@ -59,7 +53,7 @@ class Npm:
         Raises:
             RegistryError: npm is missing, broken or older than 11.17.
         """
-        with _private_folder() as folder:
+        with private_folder() as folder:
             environment = private_environment(self._environment, folder=folder)
             said = self._small(["--version"], environment=environment, folder=folder)
         found = re.match(r"(\d+)\.(\d+)\.(\d+)", said)
@@ -93,11 +87,11 @@ class Npm:
             timeout: seconds after which npm and all that it started is killed.
             sigstore_token: the job's id-token for sigstore, where a token publishes with provenance.
         """
-        with _private_folder() as folder:
+        with private_folder() as folder:
             environment = publish_environment(self._environment, request, folder=folder, sigstore_token=sigstore_token)
-            _write_credential(folder, request)
+            write_credential(folder, request)
             arguments = publish_arguments(
-                request, tarball=_place(request.tarball, folder), timeout=min(REQUEST_TIMEOUT, timeout)
+                request, tarball=place(request.tarball, folder), timeout=min(REQUEST_TIMEOUT, timeout)
             )
             status, stdout, stderr = self._outcome(arguments, environment, folder, timeout)
             observed = folder / "answers"
@@ -113,9 +107,9 @@ class Npm:
         """What is staged of this package; nothing where the credential may not look (an id-token never may)."""
         if not isinstance(request.credential, Token):
             return ()
-        with _private_folder() as folder:
+        with private_folder() as folder:
             environment = private_environment(self._environment, folder=folder)
-            _write_credential(folder, request)
+            write_credential(folder, request)
             arguments = stage_list_arguments(request.name, registry=request.registry)
             status, stdout, _ = self._outcome(arguments, environment, folder, SMALL_CALL)
         return tuple(
@@ -148,66 +142,6 @@ class Npm:
     def _secrets(self, request: PublishRequest, sigstore_token: str) -> tuple[str, ...]:
         given = request.credential.value if isinstance(request.credential, Token) else ""
         return given, sigstore_token, self._environment.get(ID_TOKEN_BEARER, "")
-
-
-def run_group(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
-
-    `subprocess.run` would kill npm alone, and where npm is a wrapper the node below it would go on publishing.
-    """
-    with subprocess.Popen(
-        argv,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
-
-
-def _compile_cache(npm: Npm) -> str:
-    """A folder for node's compiled code, gone with npm; it takes two thirds off each publish after the first.
-
-    npm would keep it below TMPDIR, which is new for each publish.
-    """
-    folder = tempfile.mkdtemp(prefix="flotilla-node-")
-    weakref.finalize(npm, shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="flotilla-npm-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder).resolve()
-
-
-def _write_credential(folder: Path, request: PublishRequest) -> None:
-    if isinstance(request.credential, Token):
-        handle = os.open(folder / "npmrc", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(npmrc(request.registry, request.credential.value))
-
-
-def _place(tarball: Path, folder: Path) -> str:
-    """Links the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
-
-    npm writes the tarball's absolute path into the public manifest (`_resolved`). By /proc/self/cwd it is the same
-    everywhere; a system without /proc shows the name of a temporary folder.
-    """
-    (folder / tarball.name).symlink_to(tarball.resolve())
-    return f"/proc/self/cwd/{tarball.name}" if Path("/proc/self/cwd").exists() else f"./{tarball.name}"
 
 
 def _missing(error: OSError) -> RegistryError:
