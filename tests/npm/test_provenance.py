@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.npm.conftest import GITHUB
 
-from flotilla.npm import Origin, check_bundle, possible
+from flotilla.npm import Origin, check_bundle, possible, sha512_of, stated
 
 DIGEST = hashlib.sha512(b"tarball").digest()
 INTEGRITY = "sha512-" + base64.b64encode(DIGEST).decode()
@@ -138,3 +138,33 @@ def test_where_it_cannot_be_made_auto_says_why_and_true_refuses(
     assert (auto.on, auto.refused, true.on, true.refused) == (False, False, False, True)
     assert why in auto.why
     assert why in true.why
+
+
+@pytest.mark.parametrize("integrity", ["sha1-AAAA", "", "sha512-%%%", "sha256-AAAA sha1-AAAA"])
+def test_an_integrity_without_sha512_is_vouched_for_by_no_statement(integrity: str) -> None:
+    found = check_bundle(
+        attested(STATEMENT), integrity=integrity, name="@acme/tool", version="1.0.0", expected=EXPECTED
+    )
+    assert any("is about a tarball with sha512" in fault for fault in found)
+
+
+def test_what_a_statement_says_is_read() -> None:
+    found = stated(attested(STATEMENT))
+    assert found is not None
+    assert (found.subject, found.sha512) == ("pkg:npm/%40acme/tool@1.0.0", sha512_of(INTEGRITY))
+    assert (found.repository, found.commit, found.workflow) == (
+        EXPECTED.repository,
+        EXPECTED.commit,
+        EXPECTED.workflow,
+    )
+    assert found.run == f"{EXPECTED.repository}/actions/runs/77"
+
+
+@pytest.mark.parametrize("statement", [None, [], {}, {"subject": 1, "predicate": []}])
+def test_a_statement_that_says_nothing_is_empty_or_none(statement: object) -> None:
+    found = stated(attested(statement))
+    assert found is None or not (found.subject or found.sha512 or found.run)
+
+
+def test_two_statements_say_nothing() -> None:
+    assert stated([*attested(STATEMENT), *attested(STATEMENT)]) is None

@@ -22,6 +22,7 @@ from flotilla.npm.refusals import Terms, refusals, sign_in_faults, trust_command
 from flotilla.npm.registry import Registry
 from flotilla.npm.reply import NpmAnswer
 from flotilla.npm.request import Credential, PublishRequest, Token, TrustedPublishing
+from flotilla.npm.statement import Statement, sha512_of, stated
 from flotilla.npm.visibility import Awaited, await_visible, visible
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Registry",
     "Settled",
     "Staged",
+    "Statement",
     "Terms",
     "Token",
     "TrustedPublishing",
@@ -59,7 +61,9 @@ __all__ = [
     "refusals",
     "registry_url",
     "same_integrity",
+    "sha512_of",
     "sign_in_faults",
+    "stated",
     "trust_command",
     "visible",
 ]

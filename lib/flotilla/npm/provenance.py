@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +9,7 @@ from typing import Literal
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json
 from flotilla.npm.redaction import plain
-
-PREDICATE = "https://slsa.dev/provenance/v1"
-PAYLOAD = "application/vnd.in-toto+json"
+from flotilla.npm.statement import PREDICATE, dig, documents, run_of, sha512_of, source_of
 
 Asked = Literal["auto", "true", "false"]
 
@@ -39,13 +34,13 @@ class Origin:
 
     Args:
         repository: URL, https://github.com/OWNER/NAME.
-        commit: what GITHUB_SHA was.
+        commit: what GITHUB_SHA was; None where an earlier run, perhaps of another commit, may have published it.
         run_id: of the workflow run; None where an earlier run may have published the version.
         workflow: path of the workflow file, .github/workflows/release.yml; None for any.
     """
 
     repository: str
-    commit: str
+    commit: str | None = None
     run_id: str | None = None
     workflow: str | None = None
 
@@ -80,13 +75,13 @@ def check_bundle(
 
     Args:
         attestations: as the registry gave them; None where it has none.
-        integrity: of our tarball.
+        integrity: of the tarball; it must hold a sha512.
         name: the package.
         version: its version.
         expected: the repository, commit and run to be named.
     """
     package = f"{name}@{version}"
-    statements = [_statement(each) for each in attestations or () if each.get("predicateType") == PREDICATE]
+    statements = documents(attestations)
     if not statements:
         return [f"{package} has no provenance on the registry."]
     if len(statements) > 1 or statements[0] is None:
@@ -112,61 +107,34 @@ def _obstacles(environment: Mapping[str, str], *, private: bool | None, access: 
     return [words for words, holds in checks.items() if holds]
 
 
-def _statement(attestation: Json) -> Json | None:
-    envelope = _dig(attestation, "bundle", "dsseEnvelope")
-    payload = _dig(envelope, "payload")
-    if not isinstance(payload, str) or _dig(envelope, "payloadType") != PAYLOAD:
-        return None
-    try:
-        statement = json.loads(base64.b64decode(payload, validate=True))
-    except (ValueError, RecursionError, binascii.Error):
-        return None
-    return statement if isinstance(statement, dict) else None
-
-
 def _subject_faults(statement: Json, integrity: str, name: str, version: str) -> list[str]:
     subjects = statement.get("subject")
     if not isinstance(subjects, list) or len(subjects) != 1:
         return ["has not exactly one subject."]
     purl = f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
-    digest = base64.b64decode(integrity.removeprefix("sha512-")).hex()
     return [
-        *_unlike("is about the package", _dig(subjects[0], "name"), purl),
-        *_unlike("is about a tarball with sha512", _dig(subjects[0], "digest", "sha512"), digest),
+        *_unlike("is about the package", dig(subjects[0], "name"), purl),
+        *_unlike("is about a tarball with sha512", dig(subjects[0], "digest", "sha512"), sha512_of(integrity)),
     ]
 
 
 def _origin_faults(statement: Json, expected: Origin) -> list[str]:
     predicate = statement.get("predicate")
-    workflow = _dig(predicate, "buildDefinition", "externalParameters", "workflow")
-    sources = _dig(predicate, "buildDefinition", "resolvedDependencies")
-    source = sources[0] if isinstance(sources, list) and sources else None
-    uri = _dig(source, "uri")
-    invocation = _dig(predicate, "runDetails", "metadata", "invocationId")
+    workflow = dig(predicate, "buildDefinition", "externalParameters", "workflow")
+    source = source_of(predicate)
+    uri = dig(source, "uri")
     run = f"{expected.repository}/actions/runs/{expected.run_id}"
     return [
         *_unlike("has the predicate", statement.get("predicateType"), PREDICATE),
-        *_unlike("names the repository", _dig(workflow, "repository"), expected.repository),
+        *_unlike("names the repository", dig(workflow, "repository"), expected.repository),
         *_unlike(
             "names the source", uri.partition("@")[0] if isinstance(uri, str) else uri, f"git+{expected.repository}"
         ),
-        *_unlike("names the commit", _dig(source, "digest", "gitCommit"), expected.commit),
-        *(_unlike("names the workflow", _dig(workflow, "path"), expected.workflow) if expected.workflow else ()),
-        *(_unlike("names the run", _run_of(invocation), run) if expected.run_id else ()),
+        *(_unlike("names the commit", dig(source, "digest", "gitCommit"), expected.commit) if expected.commit else ()),
+        *(_unlike("names the workflow", dig(workflow, "path"), expected.workflow) if expected.workflow else ()),
+        *(_unlike("names the run", run_of(predicate), run) if expected.run_id else ()),
     ]
 
 
 def _unlike(what: str, found: object, expected: str) -> list[str]:
     return [] if found == expected else [f"{what} {plain(str(found), longest=200)}, not {expected}."]
-
-
-def _run_of(invocation: object) -> object:
-    return invocation.partition("/attempts/")[0] if isinstance(invocation, str) else invocation
-
-
-def _dig(value: object, *path: str) -> object:
-    for key in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
