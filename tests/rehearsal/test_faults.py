@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from urllib.parse import urlsplit
+
 import pytest
 import requests
 from tests.rehearsal.client import Client
@@ -134,6 +138,21 @@ def test_a_502_on_an_upload_leaves_a_starter_that_blocks_its_name(
     (asset,) = api.get(f"/releases/{release['id']}/assets").json()
     assert (asset["state"], asset["size"], asset["digest"]) == ("starter", 0, None)
     assert api.send("DELETE", f"/releases/assets/{asset['id']}").status_code == 204
+
+
+def test_an_upload_cut_by_the_client_leaves_a_starter(
+    api: Client, github: GitHubServer, state: GitHubState, plan: FaultPlan
+) -> None:
+    release = api.post("/releases", body={"tag_name": "v1", "draft": True}).json()
+    ended = threading.Event()
+    plan.on_request = lambda _request, phase: ended.set() if phase == "after" else None
+    address = urlsplit(github.origins.uploads)
+    path = urlsplit(release["upload_url"]).path.split("{")[0]
+    head = f"POST {path}?name=a.tar.gz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {state.token}\r\n"
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\nonly a part".encode())
+    assert ended.wait(5)
+    assert [(asset.name, asset.state) for asset in state.releases[0].assets] == [("a.tar.gz", "starter")]
 
 
 def test_each_request_is_told_before_and_after(api: Client, plan: FaultPlan) -> None:

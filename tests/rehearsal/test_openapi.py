@@ -55,6 +55,7 @@ def test_actions_replies_are_as_github_describes_them(checked: Checked, state: G
     state.private = True
     checked("GET", "", 200)
     checked("GET", "/actions/oidc/customization/sub", 200)
+    checked("GET", "/actions/workflows", 200)
     checked("GET", "/actions/workflows/ci.yml", 200)
     checked("GET", "/actions/workflows/ci.yml/runs", 200, head_sha=COMMIT, event="push", per_page="100")
     checked("GET", "/actions/runs", 200, head_sha=COMMIT)

@@ -132,8 +132,8 @@ class FaultPlan:
     Args:
         faults: what is to go wrong.
         stall_seconds: how long a stalled answer is kept from the client before the connection is cut.
-        on_request: told of each request before it is handled and after; runs in the servers' thread.
-        kill: ends the job, for the two kinds that kill it.
+        on_request: told of each request before it is handled and after.
+        kill: ends the job, for the two kinds that kill it. Both run in the servers' thread and must not wait for it.
     """
 
     faults: tuple[PlannedFault, ...] = ()

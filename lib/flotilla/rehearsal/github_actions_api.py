@@ -25,6 +25,11 @@ async def get_subject_customization(call: Call) -> web.Response:
     return reply({"use_default": True, "use_immutable_subject": call.state.immutable_subject})
 
 
+async def list_workflows(call: Call) -> web.Response:
+    """actions/list-repo-workflows."""
+    return call.page([call.replies.workflow(path) for path in call.state.workflows], key="workflows")
+
+
 async def get_workflow(call: Call) -> web.Response:
     """actions/get-workflow."""
     return reply(call.replies.workflow(_workflow(call)))
@@ -126,6 +131,7 @@ ACTIONS = f"{REPOSITORY}/actions"
 ROUTES: tuple[Route, ...] = (
     ("GET", REPOSITORY, get_repository),
     ("GET", f"{ACTIONS}/oidc/customization/sub", get_subject_customization),
+    ("GET", f"{ACTIONS}/workflows", list_workflows),
     ("GET", f"{ACTIONS}/workflows/{{workflow:.+}}/runs", list_workflow_runs),
     ("GET", f"{ACTIONS}/workflows/{{workflow:.+}}", get_workflow),
     ("GET", f"{ACTIONS}/runs", list_repository_runs),

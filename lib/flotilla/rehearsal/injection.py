@@ -31,7 +31,11 @@ def fault_middleware(server: Server, plan: FaultPlan, label: Labeller) -> Callab
             label=f"{server} {request.method} {label(request)}",
         )
         plan.on_request(record, "before")
-        answer = await _meet(request, handler, plan, record)
+        try:
+            answer = await _meet(request, handler, plan, record)
+        except ConnectionError:
+            # The client went away in the middle of its request: nobody reads this answer.
+            answer = web.Response(status=500)
         record.status = answer.status if not _is_cut(request) else None
         plan.on_request(record, "after")
         return answer

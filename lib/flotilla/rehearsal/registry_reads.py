@@ -36,7 +36,7 @@ async def read(state: RegistryState, backend: Backend, request: web.Request, *, 
     if stale and plain:
         found = _previous(state, request.raw_path, accept, found)
     found = as_public(found, state.bundles, f"http://{request.host}")
-    if plain:
+    if plain and (state.cache_reads or state.cache_seconds):
         state.cache[key] = Cached(status=found.status, body=found.body, content_type=found.content_type, stored=now)
     return found
 
