@@ -9,7 +9,7 @@ from flotilla.errors import RefusedError
 from flotilla.family import dist_tag_fault
 from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.materials import Built
+from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     Packument,
     Publish,

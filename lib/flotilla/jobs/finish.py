@@ -13,9 +13,10 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import LEDGER, write_ledger
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.materials import Built, build, gather
+from flotilla.jobs.materials import build, gather
 from flotilla.jobs.record import Record
 from flotilla.jobs.release import wanted_assets
+from flotilla.jobs.workshop import Built
 from flotilla.npm import AlreadyPublished, Settled
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from flotilla.github import WantedAsset
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.materials import Built, Material
 from flotilla.jobs.record import Record
+from flotilla.jobs.workshop import Built, Material
 
 SCHEMA = 1
 OUTPUT_FOLDER = "flotilla-output"

@@ -10,8 +10,8 @@ from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import write_ledger
 from flotilla.jobs.markdown import block, code, size, table
-from flotilla.jobs.materials import Built
 from flotilla.jobs.record import Record, packages_output
+from flotilla.jobs.workshop import Built
 
 
 @dataclass(kw_only=True)

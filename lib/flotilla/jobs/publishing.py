@@ -11,11 +11,12 @@ from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.materials import Built, build, gather
+from flotilla.jobs.materials import build, gather
 from flotilla.jobs.publish_report import Report, hand_over
 from flotilla.jobs.sending import Sending, rehearsed
 from flotilla.jobs.wait_for_ci import checked_run
 from flotilla.jobs.watching import see_packages
+from flotilla.jobs.workshop import Built
 from flotilla.npm import Credential, Provenance, Token, TrustedPublishing, possible, sign_in_faults
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from flotilla.jobs.materials import Built
+from flotilla.jobs.workshop import Built
 
 Status = Literal["published", "already-published", "staged", "dry-run"]
 

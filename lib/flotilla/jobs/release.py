@@ -15,8 +15,9 @@ from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import OUTPUT_FOLDER
-from flotilla.jobs.materials import Built, Material, build, gather
+from flotilla.jobs.materials import build, gather
 from flotilla.jobs.prepare import Prepared
+from flotilla.jobs.workshop import Built, Material
 
 CHECKSUMS = "SHA256SUMS"
 

@@ -9,8 +9,8 @@ from typing import assert_never
 from flotilla.jobs.decisions import chosen_dist_tag
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.materials import Built
 from flotilla.jobs.record import Record, Status
+from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,
@@ -40,7 +40,13 @@ class Sending:
     def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
         """Each package's record as soon as it is done; a pause lies between two publishes."""
         job = self.job
-        publisher = Publisher(npm=job.npm, registry=job.registry, patience=job.patience, environment=job.environment)
+        publisher = Publisher(
+            npm=job.npm,
+            registry=job.registry,
+            patience=job.patience,
+            environment=job.environment,
+            failed=lambda log: _show_log(job, "a try that failed", log),
+        )
         sent = False
         for one, decision in zip(built, decisions, strict=True):
             match decision:
@@ -77,11 +83,15 @@ class Sending:
         request, runner = self.request(built), self.job.runner
         runner.line(f"publishing {request} ({built.tarball.size} bytes) as {request.dist_tag}")
         published = publisher.publish(request)
-        if published.log:
-            with runner.group(f"npm's log of {request}"):
-                runner.line(published.log)
+        _show_log(self.job, str(request), published.log)
         runner.line(f"{request} {published.status}")
         return record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
+
+
+def _show_log(job: Job[PublishInputs], of: str, log: str) -> None:
+    if log:
+        with job.runner.group(f"npm's log of {of}"):
+            job.runner.line(log)
 
 
 def rehearsed(job: Job[PublishInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> list[Record]:

@@ -1,0 +1,137 @@
+"""From artifacts on disk to tarballs; writes nothing but in its scratch folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wcmatch import glob
+
+from flotilla.errors import ArtifactError, Fault, PackageError
+from flotilla.family import Family, Package
+from flotilla.github import Artifact
+from flotilla.jobs.manifests import Manifest
+from flotilla.packing import Tarball, build_folder, extract, sidecar_faults, write_tarball
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """One CI artifact, unpacked.
+
+    Args:
+        digest: "sha256:…" of the artifact's bytes, as they were served.
+        files: folder of what the artifact itself holds; release assets come from here.
+        content: folder that packages take their files from: the archive's, or the artifact's own.
+    """
+
+    artifact: Artifact
+    digest: str
+    files: Path
+    content: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A package, ready to publish."""
+
+    package: Package
+    manifest: Manifest
+    tarball: Tarball
+    material: Material | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where a family's packages are made.
+
+    Args:
+        root: folder of flotilla.yml; templates are found from there.
+        scratch: a private folder; the caller removes it.
+    """
+
+    family: Family
+    root: Path
+    scratch: Path
+
+    def unpack(self, artifact: Artifact, digest: str, files: Path) -> Material:
+        """An artifact's files, checked against their .sha256 files, and the archive among them unpacked.
+
+        Args:
+            digest: "sha256:…" of the artifact's bytes.
+            files: folder of what it holds.
+
+        Raises:
+            ArtifactError: a file is not what its .sha256 says, or there is not exactly one archive.
+            ArchiveError: the archive is hostile or damaged.
+        """
+        ci = self.family.config.ci
+        if faults := sidecar_faults(files):
+            raise ArtifactError(faults)
+        content = files
+        if ci.archive is not None:
+            content = self.scratch / "contents" / str(artifact.id)
+            archive = _only(files, ci.archive)
+            extract(archive, content, strip_components=ci.strip_components, limits=self.family.config.limits)
+        return Material(artifact=artifact, digest=digest, files=files, content=content)
+
+    def build(
+        self, packages: Iterable[Package], manifests: Mapping[str, Manifest], materials: Mapping[str, Material]
+    ) -> tuple[Built, ...]:
+        """The tarball of each package, in the packages' order.
+
+        Args:
+            manifests: by package name.
+            materials: by artifact name.
+
+        Raises:
+            PackageError: with what is wrong with each of them.
+        """
+        built: list[Built] = []
+        faults: list[Fault] = []
+        (self.scratch / "tarballs").mkdir(parents=True, exist_ok=True)
+        for package in packages:
+            material = materials[package.artifact] if package.artifact else None
+            try:
+                tarball = self._tarball(package, manifests[package.name], material)
+            except PackageError as failure:
+                faults += [Fault(text=f"{package.name}: {fault.text}", place=fault.place) for fault in failure.faults]
+            else:
+                built.append(
+                    Built(package=package, manifest=manifests[package.name], tarball=tarball, material=material)
+                )
+        if faults:
+            raise PackageError(
+                faults, advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then run again."
+            )
+        return tuple(built)
+
+    def _tarball(self, package: Package, manifest: Manifest, material: Material | None) -> Tarball:
+        place = self.scratch / "packages" / package.name.replace("/", "+")
+        folder = build_folder(
+            package,
+            manifest,
+            template=self.root / package.template if package.template else None,
+            content=material.content if material else None,
+            into=place,
+        )
+        tarball = write_tarball(folder, self.scratch / "tarballs")
+        shutil.rmtree(place)
+        budget = self.family.config.publish.package_size
+        if tarball.size > budget:
+            raise PackageError(
+                f"is {tarball.size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
+                "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
+            )
+        return tarball
+
+
+def _only(files: Path, pattern: str) -> Path:
+    found = sorted(glob.glob(pattern, root_dir=files, flags=glob.GLOBSTAR | glob.NODIR))
+    if len(found) != 1:
+        holds = ", ".join(sorted(path.relative_to(files).as_posix() for path in files.rglob("*"))) or "nothing"
+        raise ArtifactError(
+            f"{pattern} (ci.archive) matches {len(found)} files in it, and must match one; it holds {holds}"
+        )
+    return files / found[0]
