@@ -75,6 +75,14 @@ class Archives:
                 archive.writestr(info, entry.data)
         return path
 
+    def sparse(self, name: str, real_size: int, sparse_map: bytes) -> Path:
+        """A tar.gz of one sparse file that claims so many bytes."""
+        info = tarfile.TarInfo(name)
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(real_size)}
+        info.size = 512
+        data = info.tobuf(tarfile.PAX_FORMAT) + sparse_map.ljust(512, b"\0") + bytes(1024)
+        return self.raw(COMPRESS["tar.gz"](data))
+
     def raw(self, data: bytes, name: str = "made.tar.gz") -> Path:
         path = self.folder / name
         path.write_bytes(data)

@@ -6,6 +6,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,23 +208,15 @@ def test_extract_rejects_folder_links_that_double_and_double(archives: Archives,
     refused(archives.tar(Entry("d0/f", b"f"), *layers), "more than 200 files")
 
 
-def _sparse(archives: Archives, real_size: int, sparse_map: bytes) -> Path:
-    info = tarfile.TarInfo("disk")
-    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(real_size)}
-    info.size = 512
-    data = info.tobuf(tarfile.PAX_FORMAT) + sparse_map.ljust(512, b"\0") + bytes(1024)
-    return archives.raw(COMPRESS["tar.gz"](data))
-
-
 def test_extract_rejects_a_sparse_file_that_fills_the_disk(archives: Archives, refused: Attack) -> None:
-    refused(_sparse(archives, 1 << 50, b"0\n"), "unpacks to more than 4 MiB")
+    refused(archives.sparse("disk", 1 << 50, b"0\n"), "unpacks to more than 4 MiB")
 
 
 @pytest.mark.parametrize(
     "sparse_map", [b"2\n100\n5\n0\n5\n", b"1\n0\n900\n", b"1\n5\n-3\n", b"9999999\n1\n1\n", b"x\n"]
 )
 def test_extract_rejects_a_wild_sparse_map(archives: Archives, refused: Attack, sparse_map: bytes) -> None:
-    refused(_sparse(archives, 200, sparse_map), "impossible map|damaged|truncated|no tar archive")
+    refused(archives.sparse("disk", 200, sparse_map), "impossible map|damaged|truncated|no tar archive")
 
 
 def test_extract_rejects_headers_that_fill_the_memory(archives: Archives, refused: Attack) -> None:
@@ -267,7 +260,13 @@ def test_extract_rejects_a_second_archive_behind_the_first(archives: Archives, r
 
 def test_extract_rejects_a_window_that_fills_the_memory(archives: Archives, refused: Attack) -> None:
     frame = bytes.fromhex("28b52ffd") + bytes([0x00, 0xA8]) + b"\x01\x00\x00"  # a window of 2 GiB, an empty last block
-    refused(archives.raw(frame), "damaged")
+    refused(archives.raw(frame), "too much memory")
+    stream = bytearray(COMPRESS["tar.xz"](archives.tar_bytes([Entry("a", b"a")])))
+    block = 12  # where the stream's header ends
+    size = (stream[block] + 1) * 4
+    stream[stream.index(b"\x21\x01", block) + 2] = 40  # a dictionary of 4 GiB
+    struct.pack_into("<I", stream, block + size - 4, zlib.crc32(stream[block : block + size - 4]))
+    refused(archives.raw(bytes(stream)), "Memory usage limit exceeded")
 
 
 def test_extract_rejects_what_is_no_archive(archives: Archives, refused: Attack) -> None:

@@ -42,7 +42,7 @@ def universal(*parts: tuple[int, bytes]) -> bytes:
     return head + body
 
 
-ARM64, X64 = 0x0100000C, 0x01000007
+ARM64, X64, IA32 = 0x0100000C, 0x01000007, 7
 
 
 @pytest.mark.parametrize("platform", sorted(TARGETS))
@@ -145,6 +145,9 @@ def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_p
     assert binary_faults(both, PLATFORMS["darwin-arm64"]) == []
     one = put(tmp_path / "one", acme__node=universal((ARM64, arm64)))
     assert binary_faults(one, UNIVERSAL) == ["there is no binary for x64 in it"]
+    lacking = put(tmp_path / "lacking", acme__node=universal((ARM64, arm64), (IA32, x64[:4] + b"\7\0\0\0" + x64[8:])))
+    (fault,) = binary_faults(lacking, UNIVERSAL)
+    assert fault == "acme.node is Mach-O for darwin arm64+ia32, and the package is for darwin arm64+x64"
     apart = put(tmp_path / "apart", arm64__node=arm64, x64__node=x64)
     assert binary_faults(apart, UNIVERSAL) == []
 
@@ -257,6 +260,18 @@ def test_headers_that_lie_or_loop_become_a_fault(tmp_path: Path, data: bytes) ->
     root = put(tmp_path / "package", libacme__so=data)
     (fault,) = binary_faults(root, PLATFORMS["darwin-arm64"])
     assert fault.startswith("libacme.so ")
+
+
+def test_headers_that_are_read_again_and_again_end_in_a_fault(tmp_path: Path) -> None:
+    sections = 50_000  # each claims to be all of the 4 MB that describe them: 200 GB to read, and to keep
+    size = 72 + 80 * sections
+    head = struct.pack("<IIIIIIII", 0xFEEDFACF, ARM64, 0, 6, 1, size, 0, 0)
+    segment = struct.pack("<II16sQQQQIIII", 0x19, size, b"", 0, 0, 0, 0, 7, 7, sections, 0)
+    section = struct.pack("<16s16sQQIIIIIIII", b"", b"", 0, size, 0, 0, 0, 0, 0, 0, 0, 0)
+    root = put(tmp_path / "package", acme__node=head + segment + section * sections)
+    assert binary_faults(root, PLATFORMS["darwin-arm64"]) == [
+        "acme.node cannot be read as Mach-O: its headers lead the reader in circles"
+    ]
 
 
 def test_a_file_name_cannot_forge_a_line(tmp_path: Path) -> None:

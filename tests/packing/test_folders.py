@@ -108,6 +108,11 @@ def test_what_is_plainly_executable_is_0755_and_all_else_0644(
     assert {path: mode(folder.path / path) for path in folder.modes} == folder.modes
 
 
+def test_a_pattern_of_countless_patterns_is_refused(build: Build) -> None:
+    with pytest.raises(PackageError, match="stands for more than 1000 patterns"):
+        build(files=("lib/{1..9999}",))
+
+
 def test_a_shared_library_is_not_executable_for_being_elf(build: Build) -> None:
     assert build().modes["lib/libacme.so"] == 0o644
 

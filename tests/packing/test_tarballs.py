@@ -131,6 +131,11 @@ def test_a_hostile_tarball_of_the_registry_is_refused(archives: Archives, limits
     cut = archives.raw(archives.tar(Entry("package/a", b"a" * 9000)).read_bytes()[:60])
     with pytest.raises(ArchiveError, match="truncated"):
         read_contents(cut, limits=limits)
+    with pytest.raises(ArchiveError, match="unpacks to more than 4 MiB"):
+        read_contents(archives.sparse("package/disk", 1 << 50, b"0\n"), limits=limits)
+    fifo = archives.tar(Entry("package/pipe", kind=tarfile.FIFOTYPE))
+    with pytest.raises(ArchiveError, match='member "package/pipe" is a fifo'):
+        read_contents(fifo, limits=limits)
     many = archives.tar(*(Entry(f"package/{number}") for number in range(201)))
     with pytest.raises(ArchiveError, match="more than 200 files"):
         read_contents(many, limits=limits)
@@ -162,7 +167,7 @@ def test_packing_takes_the_same_memory_for_ten_times_the_bytes(tmp_path: Path) -
 
 
 def _peak(tmp_path: Path, megabytes: int) -> int:
-    """The KiB that a process takes at its peak to pack and read back so many MB."""
+    """The KiB that a process takes at its peak to pack so many MB, read them back and unpack them."""
     path = tmp_path / f"package{megabytes}"
     make_folder(path)
     with (path / "bin/tool").open("wb") as file:
@@ -173,6 +178,7 @@ def _peak(tmp_path: Path, megabytes: int) -> int:
         " modes={'package.json': 0o644, 'bin/tool': 0o755})\n"
         "tarball = write_tarball(folder, folder.path)\n"
         "assert read_contents(tarball.path, limits=Limits()) == tarball.contents\n"
+        "extract(tarball.path, folder.path / 'again', limits=Limits())\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)

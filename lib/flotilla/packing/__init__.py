@@ -2,13 +2,13 @@
 
 from flotilla.packing.binary import Binary
 from flotilla.packing.check import binary_faults
-from flotilla.packing.contents import Contents, FileEntry, differences
+from flotilla.packing.contents import Contents, FileEntry, differences, read_contents
 from flotilla.packing.extraction import extract
 from flotilla.packing.folder import PackageFolder
 from flotilla.packing.folders import build_folder
 from flotilla.packing.identify import identify
 from flotilla.packing.sidecars import sidecar_faults
-from flotilla.packing.tarballs import Tarball, read_contents, tarball_name, write_tarball
+from flotilla.packing.tarballs import Tarball, tarball_name, write_tarball
 from flotilla.packing.window import UnreadableError
 
 __all__ = [

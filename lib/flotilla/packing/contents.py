@@ -1,10 +1,17 @@
-"""What a package holds, file by file, and how two packages differ."""
+"""What a package holds, file by file: read from any tarball, and compared."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
+from flotilla.errors import ArchiveError
+from flotilla.family import Limits
+from flotilla.packing.budget import Budget
+from flotilla.packing.extraction import EXECUTABLE, PLAIN, open_members
 from flotilla.packing.names import printable
 
 
@@ -55,3 +62,36 @@ def _difference(here: FileEntry, there: FileEntry) -> str | None:
     if here.mode != there.mode:
         return f"mode {here.mode:o} here, {there.mode:o} there"
     return None
+
+
+def read_contents(tarball: Path, *, limits: Limits) -> Contents:
+    """What an npm tarball holds, as npm would install it: links dropped, the first folder of each path too.
+
+    Args:
+        tarball: the file; anybody may have made it.
+        limits: bytes, files and ratio at the most.
+
+    Raises:
+        ArchiveError: it is damaged, too large, or no tarball.
+    """
+    try:
+        with tarball.open("rb") as source:
+            return dict(_entries(source, Budget(tarball.stat().st_size, limits)))
+    except ArchiveError as error:
+        raise ArchiveError(
+            [f"{printable(tarball.name)}: {fault}" for fault in error.faults], advice=error.advice
+        ) from error
+
+
+def _entries(source: BinaryIO, budget: Budget) -> Iterator[tuple[str, FileEntry]]:
+    for member in open_members(source, budget, into=None):
+        budget.enter()
+        _, _, path = member.name.removeprefix("./").partition("/")
+        if member.kind != "file" or not path:
+            continue
+        digest, size = hashlib.sha256(), 0
+        for part in member.content():
+            budget.write(len(part))
+            digest.update(part)
+            size += len(part)
+        yield path, FileEntry(mode=EXECUTABLE if member.executable else PLAIN, size=size, sha256=digest.hexdigest())

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from wcmatch import glob
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, missing_files
@@ -19,9 +16,7 @@ from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.listing import files_below
 from flotilla.packing.names import collision_key, name_fault, printable
 from flotilla.packing.npm_files import left_out, refusal
-
-GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX | glob.CASE
-PATTERNS = 1000  # that braces may make of one
+from flotilla.packing.selection import bins, matching
 
 ADVICE = "Mend the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
 
@@ -48,7 +43,7 @@ def build_folder(
         faults.append(f"{MANIFEST} holds text that is no Unicode")
     if faults or written is None:
         raise PackageError([f"{package.name}: {fault}" for fault in faults], advice=ADVICE)
-    modes = {path: _mode(path, package, manifest, plan) for path in plan.files} | {MANIFEST: PLAIN}
+    modes = _modes(package, manifest, plan) | {MANIFEST: PLAIN}
     _write(plan.files, modes, written, into)
     return PackageFolder(path=into, name=package.name, version=package.version, modes=dict(sorted(modes.items())))
 
@@ -89,20 +84,13 @@ def _chosen(files: Mapping[str, Path], patterns: tuple[str, ...]) -> tuple[dict[
     """The files that any pattern matches, and a fault for each pattern that matches none; no pattern takes all."""
     if not patterns:
         return dict(files), []
-    matched = {pattern: _matching(files, pattern) for pattern in patterns}
+    matched = {pattern: matching(files, pattern) for pattern in patterns}
     faults = [
         f'`files` names "{pattern}", which nothing in the artifact matches'
         for pattern in patterns
         if not matched[pattern]
     ]
     return {path: files[path] for path in sorted(set().union(*matched.values()))}, faults
-
-
-def _matching(paths: Mapping[str, Path], pattern: str) -> set[str]:
-    """The paths that a pattern matches; one that names a folder means all below it, as in a manifest's `files`."""
-    bare = pattern.removeprefix("./").rstrip("/")
-    matcher = glob.compile([bare, f"{bare}/**"], flags=GLOB, limit=PATTERNS)
-    return {path for path in paths if matcher.match(path)}
 
 
 def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> Iterator[str]:
@@ -127,31 +115,17 @@ def _collisions(paths: list[str]) -> Iterator[str]:
             yield f"{printable(other)} and {printable(path)} are one and the same on macOS and Windows"
 
 
-def _mode(path: str, package: Package, manifest: Mapping[str, object], plan: _Plan) -> int:
-    """0755 for what its source could run, for a program, for a bin of the manifest, and for what the config names."""
-    runnable = (
-        bool(plan.files[path].stat().st_mode & 0o100)
-        or plan.inspected[path].executable
-        or any(_is_bin(path, bin_) for bin_ in _bins(manifest))
-        or any(path in _matching({path: plan.files[path]}, pattern) for pattern in package.executables)
-    )
-    return EXECUTABLE if runnable else PLAIN
+def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
+    """0755 for what its source could run, for programs, for the manifest's bins, and for what the config names."""
+    named = bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
+    return {
+        path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
+        for path, file in plan.files.items()
+    }
 
 
-def _bins(manifest: Mapping[str, object]) -> Iterator[str]:
-    """The paths that bin names, and with a closing slash the folder that directories.bin names."""
-    match manifest.get("bin"):
-        case str() as path:
-            yield posixpath.normpath(path)
-        case Mapping() as paths:
-            yield from (posixpath.normpath(path) for path in paths.values() if isinstance(path, str))
-    match manifest.get("directories"):
-        case {"bin": str() as folder}:
-            yield f"{posixpath.normpath(folder)}/"
-
-
-def _is_bin(path: str, bin_: str) -> bool:
-    return path == bin_ or (bin_.endswith("/") and path.startswith(bin_))
+def _own_bit(file: Path) -> bool:
+    return bool(file.stat().st_mode & 0o100)
 
 
 def _as_json(manifest: Mapping[str, object]) -> bytes | None:

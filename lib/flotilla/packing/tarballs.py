@@ -6,7 +6,7 @@ import base64
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,14 +16,9 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import tarfile
 
-from flotilla.errors import ArchiveError
-from flotilla.family import Limits
-from flotilla.packing.budget import Budget
 from flotilla.packing.contents import Contents, FileEntry
-from flotilla.packing.extraction import EXECUTABLE, PLAIN, open_members
 from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.inflation import CHUNK
-from flotilla.packing.names import printable
 
 MTIME = 499_162_500  # 1985-10-26T08:15:00Z, the moment that npm pack gives every file
 LEVEL = 6  # 9 takes twice the time and saves 0.2 %
@@ -88,39 +83,6 @@ def tarball_name(name: str, version: str) -> str:
 def package_order(paths: Iterable[str]) -> list[str]:
     """The manifest first, so that a reader finds it at once, then by path."""
     return sorted(paths, key=lambda path: (path != MANIFEST, path))
-
-
-def read_contents(tarball: Path, *, limits: Limits) -> Contents:
-    """What an npm tarball holds, as npm would install it: links dropped, the first folder of each path too.
-
-    Args:
-        tarball: the file; anybody may have made it.
-        limits: bytes, files and ratio at the most.
-
-    Raises:
-        ArchiveError: it is damaged, too large, or no tarball.
-    """
-    try:
-        with tarball.open("rb") as source:
-            return dict(_entries(source, Budget(tarball.stat().st_size, limits)))
-    except ArchiveError as error:
-        raise ArchiveError(
-            [f"{printable(tarball.name)}: {fault}" for fault in error.faults], advice=error.advice
-        ) from error
-
-
-def _entries(source: BinaryIO, budget: Budget) -> Iterator[tuple[str, FileEntry]]:
-    for member in open_members(source, budget, into=None):
-        budget.enter()
-        _, _, path = member.name.removeprefix("./").partition("/")
-        if member.kind != "file" or not path:
-            continue
-        digest, size = hashlib.sha256(), 0
-        for part in member.content():
-            budget.write(len(part))
-            digest.update(part)
-            size += len(part)
-        yield path, FileEntry(mode=EXECUTABLE if member.executable else PLAIN, size=size, sha256=digest.hexdigest())
 
 
 class _Gzip:
