@@ -62,7 +62,6 @@ def _tools(root: Path, out: Path) -> dict[str, list[str]]:
             npm,
             "pack",
             "--silent",
-            "--loglevel=silent",
             "--ignore-scripts",
             "--pack-destination",
             str(out),
@@ -92,8 +91,10 @@ def _measure(argv: list[str], root: Path, out: Path) -> tuple[float, float, floa
 
 def _run(argv: list[str], root: Path, out: Path) -> tuple[float, float, float]:
     out.mkdir()
+    environment = {**os.environ, "npm_config_cache": str(root.parent / "cache")}
+    quiet = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)  # npm pack names the tarball on its standard output
     started = time.perf_counter()
-    process = os.posix_spawn(argv[0], argv, {**os.environ, "npm_config_cache": str(root.parent / "cache")})
+    process = os.posix_spawn(argv[0], argv, environment, file_actions=[quiet])
     _, status, usage = os.wait4(process, 0)
     took = time.perf_counter() - started
     if status:
