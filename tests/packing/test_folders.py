@@ -176,6 +176,11 @@ def test_a_name_that_npm_cannot_carry_is_refused(build: Build, tmp_path: Path, t
     assert len(refusals(build, tmp_path)) == 1
 
 
+def test_a_template_that_is_not_there_is_refused(tmp_path: Path, content: Path) -> None:
+    with pytest.raises(PackageError, match="the template's folder missing is not there"):
+        build_folder(package(), MANIFEST, template=tmp_path / "missing", content=content, into=tmp_path / "built")
+
+
 def test_a_template_that_is_a_link_is_refused(build: Build, tmp_path: Path, template: Path) -> None:
     (template / "NOTICE").symlink_to("/etc/passwd")
     assert refusals(build, tmp_path) == ["the template's NOTICE is a link, and npm drops links"]

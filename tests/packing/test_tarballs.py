@@ -40,7 +40,7 @@ def make_folder(path: Path, extra: dict[str, bytes] | None = None) -> PackageFol
 
 
 def test_the_tarball_is_what_npm_pack_would_call_it(folder: PackageFolder, tmp_path: Path) -> None:
-    assert write_tarball(folder, tmp_path).path == tmp_path / "acme-tool-1.0.0.tgz"
+    assert write_tarball(folder, tmp_path / "new").path == tmp_path / "new/acme-tool-1.0.0.tgz"
     assert tarball_name("tool", "1.0.0-rc.1") == "tool-1.0.0-rc.1.tgz"
 
 

@@ -76,6 +76,8 @@ class _Plan:
 def _listed(root: Path | None, whose: str) -> tuple[dict[str, Path], list[str]]:
     if root is None:
         return {}, []
+    if not root.is_dir():
+        return {}, [f"{whose}folder {printable(root.name)} is not there"]
     files, faults = files_below(root)
     return {path: file for path, file in files.items() if not left_out(path)}, [f"{whose}{fault}" for fault in faults]
 

@@ -57,6 +57,7 @@ def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
         folder: what build_folder made.
         into: the folder that the tarball goes to, under the name that npm pack would give it.
     """
+    into.mkdir(parents=True, exist_ok=True)
     path = into / tarball_name(folder.name, folder.version)
     with path.open("wb") as file:
         sink = _Gzip(file)
