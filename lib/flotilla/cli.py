@@ -1,13 +1,24 @@
-"""The desk commands, and the four jobs' inputs as options."""
+"""The command line: desk commands, and the four jobs' inputs as options."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from flotilla.desk.check import check
+from flotilla.desk.init import init
+from flotilla.desk.plan import plan, plan_json
+from flotilla.errors import InputError
+from flotilla.family import Family, repository_url
 from flotilla.jobs.inputs import Inputs, variable
+from flotilla.jobs.job import read_config
 from flotilla.runner import Runner
+
+JOBS = "release, publish-platform, publish-dev, publish-meta"
+PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 
 
 def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -24,5 +35,99 @@ def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapp
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
-    """Run a desk command."""
-    raise NotImplementedError
+    """Run a desk command; its exit status.
+
+    Raises:
+        FlotillaError: whatever a release would refuse.
+    """
+    options = _parser().parse_args(arguments)
+    match options.command:
+        case "init":
+            written = init(Path.cwd(), family=options.family, platforms=options.platforms, flotilla=options.flotilla)
+            runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
+            return 0
+        case "verify":
+            return _verify(options, environment, runner)
+    family, root = _family(options)
+    repository = _repository(options, environment, family)
+    url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
+    match options.command:
+        case "plan":
+            runner.line((plan_json if options.json else plan)(family, root=root, repository_url=url))
+        case "check":
+            runner.line(check(family, root=root, repository_url=url, artifacts=options.artifacts))
+        case "rehearse":
+            return _rehearse(options, family, root, repository)
+    return 0
+
+
+def _rehearse(options: argparse.Namespace, family: Family, root: Path, repository: str) -> int:
+    try:
+        from flotilla.rehearsal.rehearse import Plan, rehearse  # noqa: PLC0415 - an optional install
+        from flotilla.rehearsal.show import Show  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"the rehearsal is not installed ({missing.name} is missing)",
+            advice="Install it: pip install 'flotilla[rehearsal]'",
+        ) from missing
+    show = Show()
+    config = Path(options.config).name
+    made = Plan(
+        root=root,
+        config=config,
+        family=family,
+        artifacts=options.artifacts,
+        repository=repository,
+        program=options.program,
+    )
+    with tempfile.TemporaryDirectory(prefix="flotilla-rehearsal-") as folder:
+        done = rehearse(made, Path(folder), show)
+    tried = f", {options.program.name} ran" if done.program_ran else ""
+    show.line(f"rehearsal: {done.packages} packages released, {done.platforms} platforms installed{tried}")
+    return 0
+
+
+def _family(options: argparse.Namespace) -> tuple[Family, Path]:
+    file = Path(options.config)
+    return Family(read_config(file.parent, file.name), options.version), file.parent
+
+
+def _repository(options: argparse.Namespace, environment: Mapping[str, str], family: Family) -> str:
+    """OWNER/REPO: as told, else as the runner tells, else what the family's name suggests."""
+    told = options.repository or environment.get("GITHUB_REPOSITORY", "")
+    scope, _, name = family.config.family.removeprefix("@").rpartition("/")
+    return told or f"{scope or name}/{name}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flotilla",
+        description="Releases families of npm packages that carry prebuilt native binaries.",
+        epilog=f"The jobs of a release run here too, with their inputs as options: {JOBS}.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    planned = _command(commands, "plan", "show every package, artifact and name that flotilla.yml means")
+    planned.add_argument("--json", action="store_true", help="for a machine, with whole manifests")
+    checked = _command(commands, "check", "check flotilla.yml, the templates and, with artifacts, the packages")
+    checked.add_argument("--artifacts", type=Path, help="folder with CI's artifacts, each a folder or zip of its name")
+    rehearsed = _command(commands, "rehearse", "release on this machine: simulated GitHub, real npm, real registry")
+    rehearsed.add_argument("--artifacts", type=Path, required=True, help="as for check")
+    rehearsed.add_argument("--program", type=Path, help="Python program to run where the packages are installed")
+    begun = commands.add_parser("init", help="write a flotilla.yml and a release workflow to begin with")
+    begun.add_argument("--family", required=True, help="the npm name that users will install, such as @acme/tool")
+    begun.add_argument("--platforms", nargs="+", default=PLATFORMS, help=f"default: {' '.join(PLATFORMS)}")
+    begun.add_argument("--flotilla", default="OWNER/flotilla", help="repository that holds flotilla's actions")
+    verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
+    verified.add_argument("ledger", type=Path, help="the ledger, as a job or a release's asset has it")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=text, allow_abbrev=False)
+    made.add_argument("--config", default="flotilla.yml", help="default: flotilla.yml")
+    made.add_argument("--version", default="1.0.0", help="the version to think of; default: 1.0.0")
+    made.add_argument("--repository", default="", help="OWNER/REPO; default: GITHUB_REPOSITORY, else the family's name")
+    return made

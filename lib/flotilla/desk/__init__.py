@@ -1,0 +1,1 @@
+"""The desk commands: the same library, with a person in front of it."""

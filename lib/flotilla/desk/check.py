@@ -1,0 +1,78 @@
+"""flotilla check: flotilla.yml, the templates, and with artifacts at hand the packages themselves."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tabulate import tabulate
+
+from flotilla.errors import ArtifactError, Fault, FlotillaError
+from flotilla.family import Family
+from flotilla.github import Artifact
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.markdown import size
+from flotilla.jobs.workshop import Built, Material, Workshop
+from flotilla.packing import extract
+
+
+def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None) -> str:
+    """What was checked, in words.
+
+    Args:
+        artifacts: a folder with CI's artifacts, each a sub-folder or a zip of its name; None checks the templates only.
+
+    Raises:
+        FlotillaError: whatever the release would refuse.
+    """
+    manifests = render_all(family.packages, root=root, repository=repository_url)
+    said = f"flotilla.yml and the templates are right: {len(manifests)} packages."
+    if artifacts is None:
+        return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
+    with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
+        workshop = Workshop(family=family, root=root, scratch=Path(scratch))
+        built = workshop.build(family.packages, manifests, _materials(workshop, artifacts))
+        return f"{said}\n\n{_table(built)}"
+
+
+def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
+    materials: dict[str, Material] = {}
+    faults: list[Fault] = []
+    for number, need in enumerate(workshop.family.artifacts, start=1):
+        try:
+            materials[need.artifact] = _material(workshop, artifacts, need.artifact, number)
+        except FlotillaError as failure:
+            faults += [Fault(text=f"artifact {need.artifact}: {fault.text}") for fault in failure.faults]
+    if faults:
+        raise ArtifactError(faults, advice=f"Each artifact is a folder or a zip in {artifacts}, named as CI names it.")
+    return materials
+
+
+def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Material:
+    """An artifact as CI would have uploaded it, from a folder, a zip or a raw file of its name."""
+    folder, archive, raw = artifacts / name, artifacts / f"{name}.zip", artifacts / name
+    files = workshop.scratch / "artifacts" / str(number)
+    if folder.is_dir():
+        shutil.copytree(folder, files)
+    elif archive.is_file():
+        extract(archive, files, limits=workshop.family.config.limits)
+    elif raw.is_file():
+        files.mkdir(parents=True)
+        shutil.copyfile(raw, files / name)
+    else:
+        raise ArtifactError("is not there")
+    artifact = Artifact(
+        id=number, name=name, size=0, expired=False, digest=None, run_id=0, created_at=datetime.now(UTC)
+    )
+    return workshop.unpack(artifact, "", files)
+
+
+def _table(built: tuple[Built, ...]) -> str:
+    rows = [
+        (one.package.name, len(one.tarball.contents), size(one.tarball.size), one.tarball.integrity[:25] + "…")
+        for one in built
+    ]
+    return tabulate(rows, ("package", "files", "packed", "integrity"), disable_numparse=True)

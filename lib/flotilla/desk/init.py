@@ -1,0 +1,44 @@
+"""flotilla init: a flotilla.yml and a release workflow to begin with."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from flotilla.errors import InputError
+from flotilla.family import parse_config
+
+CONFIG = "flotilla.yml"
+WORKFLOW = ".github/workflows/release.yml"
+OWNER = "OWNER/flotilla/"
+
+
+def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> list[str]:
+    """Write the two files; the names of what was written.
+
+    Args:
+        family: the npm name that users will install, "@acme/tool".
+        platforms: in npm's words.
+        flotilla: the repository that holds flotilla's actions, "owner/flotilla".
+
+    Raises:
+        InputError: one of the files is there; nothing is overwritten.
+        ConfigError: the family or a platform is not what npm understands.
+    """
+    names = (CONFIG, WORKFLOW)
+    if there := [name for name in names if (folder / name).exists()]:
+        raise InputError([f"{name} is there already" for name in there], advice="flotilla init overwrites nothing.")
+    config = (
+        _template(CONFIG).replace("@acme/tool", family).replace("tool-{build}", family.rpartition("/")[2] + "-{build}")
+    )
+    listed = "".join(f"  - {platform}\n" for platform in platforms)
+    config = config.replace("  - linux-x64\n", listed)
+    parse_config(config, file=CONFIG)
+    (folder / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(config, encoding="utf-8")
+    (folder / WORKFLOW).write_text(_template("release.yml").replace(OWNER, f"{flotilla}/"), encoding="utf-8")
+    return list(names)
+
+
+def _template(name: str) -> str:
+    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")

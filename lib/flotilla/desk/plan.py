@@ -1,0 +1,54 @@
+"""flotilla plan: what would be released, by flotilla.yml alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tabulate import tabulate
+
+from flotilla.family import Family, Package
+from flotilla.jobs.manifests import Manifest, render_all
+
+
+def plan(family: Family, *, root: Path, repository_url: str) -> str:
+    """The family's packages as a table, and where their files come from.
+
+    Raises:
+        ConfigError: a template is wrong.
+    """
+    render_all(family.packages, root=root, repository=repository_url)
+    platforms, variants = len(family.config.platforms), len(family.config.variants)
+    counted = f"{platforms} platforms, {variants} variant{'' if variants == 1 else 's'}"
+    headers = ("package", "kind", "os", "cpu", "libc", "artifact")
+    lines = [
+        f"{family.config.family} {family.version}: {len(family.packages)} packages ({counted})",
+        f"tag {family.tag}, dist-tag {family.config.publish.dist_tag or family.default_dist_tag}",
+        "",
+        tabulate([_row(package) for package in family.packages], headers, disable_numparse=True),
+    ]
+    return "\n".join(lines)
+
+
+def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
+    """The same for a machine: names, artifacts and whole manifests."""
+    manifests = render_all(family.packages, root=root, repository=repository_url)
+    document = {
+        "family": family.config.family,
+        "version": family.version,
+        "tag": family.tag,
+        "dist-tag": family.config.publish.dist_tag or family.default_dist_tag,
+        "platforms": [platform.name for platform in family.config.platforms],
+        "packages": [_entry(package, manifests[package.name]) for package in family.packages],
+    }
+    return json.dumps(document, indent=2)
+
+
+def _row(package: Package) -> tuple[str, ...]:
+    platform = package.platform if package.kind == "platform" else None
+    words = (platform.os, platform.cpu, platform.libc) if platform else ((), (), ())
+    return (package.name, package.kind, *(" ".join(word) for word in words), package.artifact or "")
+
+
+def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
+    return {"name": package.name, "kind": package.kind, "artifact": package.artifact, "manifest": manifest}
