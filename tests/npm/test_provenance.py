@@ -81,8 +81,18 @@ def test_a_statement_about_something_else_is_told_by_what_differs(
 def test_an_earlier_run_may_have_published_it() -> None:
     expected = Origin(repository=EXPECTED.repository, commit=EXPECTED.commit)
     statement = copy.deepcopy(STATEMENT)
-    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = "another"
+    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = (
+        f"{EXPECTED.repository}/actions/runs/5/attempts/1"
+    )
     assert faults(attested(statement), expected) == []
+
+
+@pytest.mark.parametrize("invocation", [None, "", "another", "https://github.com/evil/ffmpeg/actions/runs/5"])
+def test_an_earlier_run_must_still_be_one_of_this_repository(invocation: object) -> None:
+    statement = copy.deepcopy(STATEMENT)
+    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = invocation
+    (fault,) = faults(attested(statement), Origin(repository=EXPECTED.repository))
+    assert "names the run" in fault
 
 
 @pytest.mark.parametrize("attestations", [None, [], [{"predicateType": "another"}]])

@@ -6,18 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flotilla.errors import ConflictError, RefusedError
+from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
 from flotilla.jobs.decisions import chosen_dist_tag, decide_packages
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import LEDGER, write_ledger
+from flotilla.jobs.ledger import LEDGER, Known, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.record import Record
 from flotilla.jobs.release import wanted_assets
+from flotilla.jobs.watching import ESTRANGED, published_provenance
 from flotilla.jobs.workshop import Built
-from flotilla.npm import AlreadyPublished, Settled
+from flotilla.npm import AlreadyPublished, Origin, Settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
             f"{release.url} lacks assets, or has broken ones",
             advice="Re-run action-release with the phase release and draft: true; it completes them.",
         )
-    ledger = write_ledger(job, built=built, records=records, assets=assets)
+    known = Known(commit=run.commit, ci_run=run, built=built, records=records, assets=assets, release=found)
+    ledger = write_ledger(job, known, asset=True)
     if found.draft and not job.inputs.dry_run:
         _add_ledger(job, found, ledger)
         release = job.github.publish_release(found, latest=chosen_dist_tag(job)[0] == "latest")
@@ -62,26 +64,32 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
 
 
 def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:
-    dist_tag, _ = chosen_dist_tag(job)
-    records, missing = [], []
-    for one, decision in zip(built, decisions, strict=True):
-        if isinstance(decision, AlreadyPublished):
-            published = decision.published
-            records.append(
-                Record(
-                    built=one,
-                    status="already-published",
-                    dist_tag=dist_tag,
-                    integrity=published.integrity,
-                    provenance=published.attestations is not None,
-                    note=decision.next_step,
-                )
-            )
-        else:
-            missing.append(f"{one.package.name}@{one.package.version} is not on the registry")
+    pairs = list(zip(built, decisions, strict=True))
+    missing = [one.package for one, decision in pairs if not isinstance(decision, AlreadyPublished)]
     if missing:
-        raise RefusedError(missing, advice="Run the publishing jobs first; the release stays a draft.")
-    return tuple(records)
+        raise RefusedError(
+            [f"{package.name}@{package.version} is not on the registry" for package in missing],
+            advice="Run the publishing jobs first; the release stays a draft.",
+        )
+    looked = [_record(job, one, decision) for one, decision in pairs if isinstance(decision, AlreadyPublished)]
+    if faults := [fault for _, faults in looked for fault in faults]:
+        raise RegistryError(faults, advice=ESTRANGED)
+    return tuple(record for record, _ in looked)
+
+
+def _record(job: Job[ReleaseInputs], built: Built, decision: AlreadyPublished) -> tuple[Record, list[str]]:
+    published = decision.published
+    by = Origin(repository=f"{job.facts.server_url}/{job.facts.repository}")
+    statement, faults = published_provenance(job, published, by=by)
+    record = Record(
+        built=built,
+        status="already-published",
+        dist_tag=chosen_dist_tag(job)[0],
+        integrity=published.integrity,
+        provenance=statement,
+        note=decision.next_step,
+    )
+    return record, faults
 
 
 def _add_ledger(job: Job[ReleaseInputs], draft: Release, ledger: str) -> None:

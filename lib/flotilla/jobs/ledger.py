@@ -1,15 +1,19 @@
-"""The ledger: from artifact to asset to tarball to registry, in a form that a machine can check again."""
+"""The ledger: from artifact to asset to tarball to registry to provenance, in a form that a machine can check again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from flotilla.github import WantedAsset
+from flotilla.errors import InputError
+from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.record import Record
 from flotilla.jobs.workshop import Built, Material
+from flotilla.npm import Statement
 
 SCHEMA = 1
 OUTPUT_FOLDER = "flotilla-output"
@@ -18,42 +22,80 @@ LEDGER = "flotilla-ledger.json"
 Entry = Mapping[str, object]
 
 
-def write_ledger(
-    job: Job[Inputs],
-    *,
-    built: Sequence[Built],
-    records: Iterable[Record] = (),
-    assets: Iterable[WantedAsset] = (),
-) -> str:
-    """Write what this job knows.
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a job knows of a release.
 
     Args:
+        commit: what is released; None where the job ended before it was settled.
+        ci_run: where the artifacts come from; None for a job that takes none.
         built: every package of the job.
         records: what became of them, as far as they were published.
         assets: of the GitHub release.
+    """
+
+    commit: str | None = None
+    ci_run: WorkflowRun | None = None
+    built: Sequence[Built] = ()
+    records: Sequence[Record] = ()
+    assets: Sequence[WantedAsset] = ()
+    release: Release | None = None
+
+
+def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
+    """Write what this job knows.
+
+    Args:
+        asset: it is to be an asset of the release, and says the same whichever run of the job writes it.
 
     Returns:
         the file's path, relative to the workspace.
     """
-    done = {record.built.package.name: record for record in records}
-    materials = {one.material.artifact.id: one.material for one in built if one.material}
+    materials = {one.material.artifact.id: one.material for one in known.built if one.material}
+    done = {record.built.package.name: record for record in known.records}
     document = {
         "schema": SCHEMA,
         "family": job.family.config.family,
         "version": job.family.version,
         "tag": job.family.tag,
         "repository": job.facts.repository,
-        "run": job.facts.run_url,
+        "commit": known.commit,
         "registry": job.registry.url,
-        "artifacts": [_artifact(material) for material in materials.values()],
-        "assets": [{"name": asset.name, "size": asset.size, "digest": asset.digest} for asset in assets],
-        "packages": [_package(one, done.get(one.package.name)) for one in built],
+        "written-by": None if asset else _this_run(job),
+        "ci-run": _ci_run(known.ci_run) if known.ci_run else None,
+        "release": known.release.id if known.release else None,
+        "artifacts": [_artifact(material) for _, material in sorted(materials.items())],
+        "assets": [_asset(one, materials.values()) for one in known.assets],
+        "packages": [_package(one, done.get(one.package.name), _this_run(job)) for one in known.built],
     }
-    name = f"{OUTPUT_FOLDER}/{LEDGER}"
-    file = job.facts.workspace / name
-    file.parent.mkdir(exist_ok=True)
+    file = output_file(job.facts.workspace, LEDGER)
     file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return name
+    return f"{OUTPUT_FOLDER}/{LEDGER}"
+
+
+def output_file(workspace: Path, name: str) -> Path:
+    """Where a file for later steps goes: in a folder of ours in the workspace, which is made.
+
+    Raises:
+        InputError: the repository put a link or something else in its place, so that we would write elsewhere.
+    """
+    folder = workspace / OUTPUT_FOLDER
+    file = folder / name
+    if folder.is_symlink() or file.is_symlink() or (file.exists() and not file.is_file()):
+        raise InputError(
+            f"{OUTPUT_FOLDER}/{name} is there already, and is no plain file",
+            advice=f"Take {OUTPUT_FOLDER} out of the repository: flotilla writes its files there.",
+        )
+    folder.mkdir(exist_ok=True)
+    return file
+
+
+def _this_run(job: Job[Inputs]) -> str | None:
+    return job.facts.run_url if job.facts.run_id else None
+
+
+def _ci_run(run: WorkflowRun) -> Entry:
+    return {"id": run.id, "url": run.url, "workflow": run.path, "event": run.event, "commit": run.commit}
 
 
 def _artifact(material: Material) -> Entry:
@@ -68,8 +110,15 @@ def _artifact(material: Material) -> Entry:
     }
 
 
-def _package(built: Built, record: Record | None) -> Entry:
+def _asset(asset: WantedAsset, materials: Collection[Material]) -> Entry:
+    origin = next((m.artifact.id for m in materials if asset.path.is_relative_to(m.files)), None)
+    return {"name": asset.name, "size": asset.size, "digest": asset.digest, "artifact": origin}
+
+
+def _package(built: Built, record: Record | None, this_run: str | None) -> Entry:
     on_registry = record is not None and record.status in {"published", "already-published"}
+    statement = record.provenance if record else None
+    published_by = this_run if record and record.status in {"published", "staged"} else None
     return {
         "name": built.tarball.name,
         "version": built.tarball.version,
@@ -80,6 +129,19 @@ def _package(built: Built, record: Record | None) -> Entry:
         "status": record.status if record else "built",
         "dist-tag": record.dist_tag if record else None,
         "registry-integrity": record.integrity if record and on_registry else None,
-        "provenance": record.provenance if record else False,
+        "published-by": statement.run if statement else published_by,
+        "provenance": _provenance(statement) if statement else None,
         "stage-id": record.stage_id or None if record else None,
+    }
+
+
+def _provenance(statement: Statement) -> Entry:
+    return {
+        "predicate-type": statement.predicate,
+        "subject": statement.subject,
+        "sha512": statement.sha512,
+        "repository": statement.repository,
+        "commit": statement.commit,
+        "workflow": statement.workflow,
+        "run": statement.run,
     }

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flotilla.github import WorkflowRun
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import write_ledger
+from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import block, code, size, table
 from flotilla.jobs.record import Record, packages_output
 from flotilla.jobs.workshop import Built
@@ -21,11 +22,15 @@ class Report:
     Args:
         title: what they are.
         started: when the job started, seconds since the epoch.
+        commit: what is released; None as long as it is not settled.
+        ci_run: where the files come from, None for packages that take none.
         failure: what stopped the job; empty for nothing.
     """
 
     title: str
     started: float
+    commit: str | None = None
+    ci_run: WorkflowRun | None = None
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     failure: str = ""
@@ -40,7 +45,8 @@ class Report:
 def hand_over(job: Job[PublishInputs], report: Report) -> None:
     """Set the outputs, write the ledger, and tell the story in the job summary."""
     job.runner.output("packages", packages_output(report.records))
-    job.runner.output("ledger", write_ledger(job, built=report.planned, records=report.records))
+    known = Known(commit=report.commit, ci_run=report.ci_run, built=report.planned, records=report.records)
+    job.runner.output("ledger", write_ledger(job, known))
     seconds = job.patience.clock.now() - report.started
     job.runner.summary(publish_summary(report, registry=job.registry.url, seconds=seconds))
 

@@ -54,7 +54,7 @@ def _publish(
     credential = _credential(job)
     provenance = _provenance(job)
     before()
-    built = _build(job, packages, run_id)
+    built = _build(job, packages, run_id, report)
     sending = Sending(job=job, credential=credential, provenance=provenance.on)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
     decisions = decide_packages(job, built, packuments, sending.staged(built))
@@ -67,13 +67,17 @@ def _publish(
     report.records = see_packages(job, report.records, provenance=provenance.on)
 
 
-def _build(job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None) -> tuple[Built, ...]:
+def _build(
+    job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None, report: Report
+) -> tuple[Built, ...]:
     manifests = render_all(packages, root=job.root, repository=job.facts.repository_url)
-    commit = tagged_commit(job)
+    report.commit = tagged_commit(job)
+    if run_id is None:
+        return build(job, packages, manifests, {})
+    report.ci_run = checked_run(job, run_id, report.commit)
     wanted = {package.artifact for package in packages}
     needs = [need for need in job.family.artifacts if need.artifact in wanted]
-    materials = gather(job, checked_run(job, run_id, commit), needs) if run_id is not None else {}
-    return build(job, packages, manifests, materials)
+    return build(job, packages, manifests, gather(job, report.ci_run, needs))
 
 
 def _credential(job: Job[PublishInputs]) -> Credential:

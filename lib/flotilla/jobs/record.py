@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flotilla.jobs.workshop import Built
+from flotilla.npm import Statement
 
 Status = Literal["published", "already-published", "staged", "dry-run"]
 
@@ -18,7 +19,7 @@ class Record:
 
     Args:
         integrity: of the tarball that the registry has; ours, where it has none yet.
-        provenance: whether the registry has a provenance statement about it that was checked.
+        provenance: what the registry's provenance statement about it says, checked; None for none.
         stage_id: what approves a staged package; empty where it is not known.
         note: something to tell about it; empty for nothing.
     """
@@ -27,7 +28,7 @@ class Record:
     status: Status
     dist_tag: str
     integrity: str
-    provenance: bool = False
+    provenance: Statement | None = None
     stage_id: str = ""
     note: str = ""
 

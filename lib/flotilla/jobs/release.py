@@ -14,7 +14,7 @@ from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import OUTPUT_FOLDER
+from flotilla.jobs.ledger import OUTPUT_FOLDER, output_file
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.workshop import Built, Material
@@ -28,10 +28,14 @@ class Released:
 
     Args:
         release: None in a dry run.
+        commit: what is released.
+        ci_run: where the artifacts come from.
         checksums: path of the SHA256SUMS file, relative to the workspace.
     """
 
     release: Release | None
+    commit: str
+    ci_run: WorkflowRun
     assets: tuple[WantedAsset, ...]
     checksums: str
     built: tuple[Built, ...]
@@ -58,7 +62,14 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
         job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
     else:
         done = _write(job, prepared, found, assets, notes)
-    return Released(release=done, assets=assets, checksums=f"{OUTPUT_FOLDER}/{CHECKSUMS}", built=built)
+    return Released(
+        release=done,
+        commit=prepared.commit,
+        ci_run=run,
+        assets=assets,
+        checksums=f"{OUTPUT_FOLDER}/{CHECKSUMS}",
+        built=built,
+    )
 
 
 def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) -> tuple[WantedAsset, ...]:
@@ -76,8 +87,7 @@ def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) ->
         )
     files = sorted({file for found in matched.values() for file in found}, key=lambda file: file.name)
     assets = [_asset(file) for file in files]
-    sums = job.facts.workspace / OUTPUT_FOLDER / CHECKSUMS
-    sums.parent.mkdir(exist_ok=True)
+    sums = output_file(job.facts.workspace, CHECKSUMS)
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
     sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
     return (*assets, _asset(sums)) if assets else ()

@@ -8,7 +8,7 @@ from flotilla.github import Artifact, Release, WorkflowRun
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import write_ledger
+from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, size, table
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.release import Released
@@ -50,7 +50,8 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
     """The release is made, or would be."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
-    job.runner.output("ledger", write_ledger(job, built=done.built, assets=done.assets))
+    known = Known(commit=done.commit, ci_run=done.ci_run, built=done.built, assets=done.assets, release=done.release)
+    job.runner.output("ledger", write_ledger(job, known))
     rows = [(code(asset.name), size(asset.size), code(asset.digest)) for asset in done.assets]
     packed = sum(built.tarball.size for built in done.built)
     job.runner.summary(

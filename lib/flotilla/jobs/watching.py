@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flotilla.errors import DeadlineError, RegistryError
-from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.record import Record
-from flotilla.npm import Origin, await_visible, check_bundle
-from flotilla.npm.packument import Json
+from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated
 
 VISIBLE_MINUTES = 15.0
 PROVENANCE_PAUSE = 5.0
 PROVENANCE_LIMIT = 60.0
+ESTRANGED = "Do not announce this release: find out who published it, and from where."
 
 
 def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
@@ -28,10 +28,25 @@ def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenan
     _await(job, [record for record in records if record.status != "staged"])
     if not provenance:
         return list(records)
-    looked = [_look_at_provenance(job, one) if one.status == "published" else (one, []) for one in records]
+    looked = [(one, []) if one.status == "staged" else _look_at_provenance(job, one) for one in records]
     if faults := [fault for _, faults in looked for fault in faults]:
-        raise RegistryError(faults, advice="Do not announce this release: find out who published it, and from where.")
+        raise RegistryError(faults, advice=ESTRANGED)
     return [record for record, _ in looked]
+
+
+def published_provenance(
+    job: Job[Inputs], found: PublishedVersion, *, by: Origin
+) -> tuple[Statement | None, list[str]]:
+    """What the registry's provenance of a version says, and what is wrong with it, a line each; None for none.
+
+    Args:
+        by: what the statement must name.
+    """
+    attestations = job.registry.attestations(found) if found.attestations else None
+    if attestations is None:
+        return None, []
+    faults = check_bundle(attestations, integrity=found.integrity, name=found.name, version=found.version, expected=by)
+    return (None if faults else stated(attestations)), faults
 
 
 def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
@@ -43,22 +58,29 @@ def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
 
 
 def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
+    """What this job published names this run; what was there before names this repository, if it names anything."""
     package, facts = record.built.package, job.facts
-    found = job.patience.wait_until(lambda: _attestations(job, record), every=PROVENANCE_PAUSE, limit=PROVENANCE_LIMIT)
-    if found is None:
-        note = f"{package.name}@{package.version} shows no provenance yet"
-        job.runner.warning(f"{note}; it was sent with the package. Look again later: npm audit signatures")
-        return replace(record, note=note), []
-    expected = Origin(
-        repository=f"{facts.server_url}/{facts.repository}", commit=facts.commit, run_id=facts.run_id or None
+    ours = record.status == "published"
+    source = f"{facts.server_url}/{facts.repository}"
+    by = (
+        Origin(repository=source, commit=facts.commit, run_id=facts.run_id or None)
+        if ours
+        else Origin(repository=source)
     )
-    faults = check_bundle(
-        found, integrity=record.integrity, name=package.name, version=package.version, expected=expected
-    )
-    return replace(record, provenance=not faults), faults
+    limit = PROVENANCE_LIMIT if ours else 0.0
+    found = job.patience.wait_until(lambda: _attested(job, record), every=PROVENANCE_PAUSE, limit=limit)
+    if found is not None:
+        statement, faults = published_provenance(job, found, by=by)
+        return replace(record, provenance=statement), faults
+    if not ours:
+        return record, []
+    note = f"{package.name}@{package.version} shows no provenance yet"
+    job.runner.warning(f"{note}; it was sent with the package. Look again later: npm audit signatures")
+    return replace(record, note=note), []
 
 
-def _attestations(job: Job[PublishInputs], record: Record) -> list[Json] | None:
+def _attested(job: Job[PublishInputs], record: Record) -> PublishedVersion | None:
+    """The version, once the registry has it with attestations."""
     packument = job.registry.fresh(record.built.package.name)
     published = packument.versions.get(record.built.package.version) if packument else None
-    return job.registry.attestations(published) if published and published.attestations else None
+    return published if published and published.attestations else None

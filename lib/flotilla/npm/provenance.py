@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,9 @@ from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json
 from flotilla.npm.redaction import plain
 from flotilla.npm.statement import PREDICATE, dig, documents, run_of, sha512_of, source_of
+
+_COMMIT = "[0-9a-f]{40}"
+_WORKFLOW = r"\.github/workflows/[^/\s]+\.ya?ml"
 
 Asked = Literal["auto", "true", "false"]
 
@@ -123,17 +127,28 @@ def _origin_faults(statement: Json, expected: Origin) -> list[str]:
     workflow = dig(predicate, "buildDefinition", "externalParameters", "workflow")
     source = source_of(predicate)
     uri = dig(source, "uri")
-    run = f"{expected.repository}/actions/runs/{expected.run_id}"
+    commit, run, path = dig(source, "digest", "gitCommit"), run_of(predicate), dig(workflow, "path")
+    runs = f"{expected.repository}/actions/runs/"
     return [
         *_unlike("has the predicate", statement.get("predicateType"), PREDICATE),
         *_unlike("names the repository", dig(workflow, "repository"), expected.repository),
         *_unlike(
             "names the source", uri.partition("@")[0] if isinstance(uri, str) else uri, f"git+{expected.repository}"
         ),
-        *(_unlike("names the commit", dig(source, "digest", "gitCommit"), expected.commit) if expected.commit else ()),
-        *(_unlike("names the workflow", dig(workflow, "path"), expected.workflow) if expected.workflow else ()),
-        *(_unlike("names the run", run_of(predicate), run) if expected.run_id else ()),
+        *_unlike_or_no("names the commit", commit, expected.commit, _COMMIT),
+        *_unlike_or_no("names the workflow", path, expected.workflow, _WORKFLOW),
+        *_unlike_or_no(
+            "names the run", run, f"{runs}{expected.run_id}" if expected.run_id else None, re.escape(runs) + "[0-9]+"
+        ),
     ]
+
+
+def _unlike_or_no(what: str, found: object, expected: str | None, shape: str) -> list[str]:
+    """Another value than the one expected; where any is fine, none of that shape."""
+    if expected:
+        return _unlike(what, found, expected)
+    fits = isinstance(found, str) and re.fullmatch(shape, found)
+    return [] if fits else [f"{what} {plain(str(found), longest=200)}, which is none."]
 
 
 def _unlike(what: str, found: object, expected: str) -> list[str]:
