@@ -1,25 +1,45 @@
-"""`make demo`: the example family built, released on this machine, and installed as a user would."""
+"""`make demo`: the example family built, released on this machine, and installed as a user would.
+
+With --svg FILE, what it showed goes to that file, too.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+
 from flotilla.errors import FlotillaError
 from flotilla.family import Family
 from flotilla.jobs.job import read_config
 from flotilla.rehearsal.rehearse import Plan, rehearse
-from flotilla.rehearsal.show import Show
+from flotilla.rehearsal.show import WIDTH, Show
 
 EXAMPLE = Path(__file__).parent / "chroma"
 
 
 def main() -> int:
     """Run the demo; its exit status."""
-    show = Show()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--svg", type=Path)
+    svg = parser.parse_args().svg
+    console = Console(highlight=False, width=WIDTH, record=svg is not None)
+    status = demo(Show(console))
+    if svg is not None:
+        # The fonts are an address elsewhere; a page's own monospace does as well.
+        drawn = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="make demo"), flags=re.DOTALL)
+        svg.write_text(drawn, encoding="utf-8")
+    return status
+
+
+def demo(show: Show) -> int:
+    """Build, release, install; the exit status."""
     with tempfile.TemporaryDirectory(prefix="flotilla-demo-") as folder:
         artifacts = Path(folder) / "artifacts"
         show.line("Building the example's binaries for every platform with zig")
