@@ -15,7 +15,7 @@ demo: $(READY) ## release the example family on this machine and install what a 
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## every test; those with containers run where a Docker engine is there
-	$(BIN)/pytest -m 'not fuzz or fuzz'
+	$(BIN)/pytest
 
 lint: $(READY) ## the static checks
 	$(BIN)/ruff check
@@ -23,15 +23,16 @@ lint: $(READY) ## the static checks
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --no-progress .github action-*/ examples
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/actionlint
 
 e2e: $(READY) ## the example's workflow, in containers, against a simulated GitHub and a real registry
 	$(BIN)/pytest -m e2e tests/e2e
 
 faults: $(READY) ## break every request of a release, in every way that applies
-	$(BIN)/python -m tests.faults
+	$(BIN)/python tests/faults
 
 fuzz: $(READY) ## the fuzz tests, for long
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m fuzz
+	FLOTILLA_FUZZ_EXAMPLES=2000 $(BIN)/pytest -m fuzz --timeout 3600
 
 bench: $(READY) ## speed and memory beside named alternatives
 	$(BIN)/python benchmarks/packing.py
