@@ -77,7 +77,13 @@ def run_release(
         "--action-cache-path": str(scratch / "actions"),
         "--container-daemon-socket": "-",
     }
-    command = [str(Path(sys.executable).with_name("act")), "workflow_dispatch", "--pull=false", "--no-cache-server"]
+    command = [
+        str(Path(sys.executable).with_name("act")),
+        "workflow_dispatch",
+        "--pull=false",
+        "--rm",
+        "--no-cache-server",
+    ]
     command += [word for option in options.items() for word in option]
     for option, values in (("--env", environment), ("--secret", secrets), ("--input", inputs)):
         command += [word for name, value in values.items() for word in (option, f"{name}={value}")]
