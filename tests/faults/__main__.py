@@ -1,0 +1,78 @@
+"""Breaks every request of a whole release in every way that applies, and holds what is left against a clean release.
+
+    python -m tests.faults                                    # all of it; make faults
+    python -m tests.faults --sample 100 --seed 7              # some of it
+    python -m tests.faults --index 43 --kind reset-after -v   # one case again
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Sequence
+
+from tests.faults.cases import Case, all_cases, sample
+from tests.faults.clean import Checkpoint
+from tests.faults.report import Report, say
+from tests.faults.workers import Task, outcomes
+
+from flotilla.rehearsal.faults import Kind
+
+TO_THE_END = 40
+
+
+def main() -> int:
+    """Try what the command line names; 1 if anything differs."""
+    options = parser().parse_args()
+    report = Report()
+
+    def choose(release: Sequence[Checkpoint]) -> list[Task]:
+        cases = all_cases(release)
+        say(f"{sum(len(one.requests) for one in release)} requests, {len(cases)} faults that apply")
+        chosen = [case for case in cases if wanted(case, options)]
+        if options.sample:
+            chosen = sample(chosen, size=options.sample, seed=options.seed)
+        report.planned = len(chosen)
+        say(f"trying {len(chosen)}, {options.jobs} at a time")
+        return tasks(chosen, to_the_end=options.to_the_end, seed=options.seed)
+
+    for outcome in outcomes(choose, workers=options.jobs):
+        report.add(outcome)
+        if options.verbose:
+            say(f"{outcome.case}: failed {outcome.failed} times\n{outcome.log}")
+    sys.stdout.write("\n".join(report.lines()) + "\n")
+    return 1 if report.differing else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").split("\n", 1)[0])
+    made.add_argument("--sample", type=int, metavar="N", help="try N cases, every kind and every job among them")
+    made.add_argument("--seed", type=int, default=1, help="of the sample (default: 1)")
+    made.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at a time")
+    made.add_argument("--kind", action="append", type=Kind, choices=list(Kind), help="this kind of fault alone")
+    made.add_argument("--index", action="append", type=int, metavar="I", help="this request alone, from 1")
+    made.add_argument("--job", action="append", type=int, metavar="J", help="this job alone, from 1")
+    made.add_argument(
+        "--to-the-end", type=int, default=TO_THE_END, metavar="N", help="so many run the rest of the release too"
+    )
+    made.add_argument("-v", "--verbose", action="store_true", help="show what each job printed")
+    return made
+
+
+def wanted(case: Case, options: argparse.Namespace) -> bool:
+    """Whether the command line means this case."""
+    named = ((options.kind, case.kind), (options.index, case.index), (options.job, case.job + 1))
+    return all(not values or value in values for values, value in named)
+
+
+def tasks(chosen: Sequence[Case], *, to_the_end: int, seed: int) -> list[Task]:
+    """The cases; some of them, drawn by the seed, to the end of the release."""
+    drawn = set(random.Random(seed).sample(range(len(chosen)), min(to_the_end, len(chosen))))
+    return [Task(case=case, to_the_end=n in drawn) for n, case in enumerate(chosen)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Every way in which a release is broken: each request of it, by each kind of fault that it could meet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.faults.clean import Checkpoint
+
+from flotilla.rehearsal.faults import Kind, PlannedFault, applicable
+
+RETRY_AFTER = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One fault for one request.
+
+    Args:
+        index: the request's number in the whole release, from 1. Requests of one job are numbered by label: those
+            that go out side by side arrive in another order each time.
+        job: the job's number, from 0.
+        label: what the request is.
+        occurrence: which one of that label, within the job.
+    """
+
+    index: int
+    job: int
+    label: str
+    occurrence: int
+    kind: Kind
+
+    @property
+    def fault(self) -> PlannedFault:
+        """It, for the plan."""
+        return PlannedFault(kind=self.kind, label=self.label, occurrence=self.occurrence, retry_after=RETRY_AFTER)
+
+    def __str__(self) -> str:
+        """For a reader."""
+        return f"{self.kind} at request {self.index} ({self.label} #{self.occurrence} of job {self.job + 1})"
+
+
+def all_cases(release: Sequence[Checkpoint]) -> list[Case]:
+    """Every case of a release, always in the same order."""
+    keyed = [
+        (job, request.label, request.occurrence, request)
+        for job, checkpoint in enumerate(release)
+        for request in checkpoint.requests
+    ]
+    return [
+        Case(index=index, job=job, label=label, occurrence=occurrence, kind=kind)
+        for index, (job, label, occurrence, request) in enumerate(sorted(keyed, key=lambda entry: entry[:3]), start=1)
+        for kind in applicable(request)
+    ]
+
+
+def sample(cases: Sequence[Case], *, size: int, seed: int) -> list[Case]:
+    """So many cases, the same for a seed: every kind once and every job once at the least, then at random."""
+    drawn = random.Random(seed).sample(cases, len(cases))
+    needed = list({case.kind: case for case in reversed(drawn)}.values())
+    needed += [case for job, case in {case.job: case for case in reversed(drawn)}.items() if job not in _jobs(needed)]
+    rest = [case for case in drawn if case not in needed]
+    return [*needed, *rest[: max(0, size - len(needed))]]
+
+
+def _jobs(cases: Iterable[Case]) -> set[int]:
+    return {case.job for case in cases}

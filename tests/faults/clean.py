@@ -1,0 +1,63 @@
+"""A release in which nothing goes wrong: what every other one is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults.scene import Ended, Scene, Step
+
+from flotilla.rehearsal.faults import Request
+from flotilla.rehearsal.world import Saved
+
+
+class BrokenError(Exception):
+    """A release without a fault failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One job of a clean release.
+
+    Args:
+        before: the world that it began in.
+        after: what it left.
+        handed_over: its outputs.
+        requests: what it asked.
+    """
+
+    step: Step
+    before: Saved
+    after: dict[str, Any]
+    handed_over: dict[str, Any]
+    requests: tuple[Request, ...]
+
+
+def clean_release(scene: Scene, steps: Sequence[Step] | None = None) -> tuple[Checkpoint, ...]:
+    """Release the family, job after job.
+
+    Raises:
+        BrokenError: a job failed; with what it printed.
+    """
+    return tuple(_checkpoint(scene, step) for step in steps or tuple(scene.steps()))
+
+
+def _checkpoint(scene: Scene, step: Step) -> Checkpoint:
+    before = scene.world.saved()
+    scene.plan.start()
+    ended = succeeded(scene.run(step), step)
+    return Checkpoint(
+        step=step,
+        before=before,
+        after=scene.world.snapshot(),
+        handed_over=ended.handed_over,
+        requests=tuple(scene.plan.requests),
+    )
+
+
+def succeeded(ended: Ended, step: Step) -> Ended:
+    """The job's end, which must be a good one."""
+    if ended.status != 0:
+        raise BrokenError(f"{step} failed with {ended.status}:\n{ended.log}")
+    return ended

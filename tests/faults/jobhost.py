@@ -1,0 +1,104 @@
+"""Where jobs run: one at a time, each a process that can be killed with all that it started."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.faults.processes import kill_below
+
+ROOT = Path(__file__).parents[2]
+HANGS = 180.0
+
+
+class HangingError(Exception):
+    """A job did not end; with leaping waits, only a real one can take so long."""
+
+
+class JobHost(AbstractContextManager["JobHost"]):
+    """One machine that runs jobs; see forkserver.
+
+    Args:
+        clock: the file of the jobs' clock.
+    """
+
+    def __init__(self, clock: Path) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.forkserver", str(clock)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            encoding="utf-8",
+        )
+        self._answer()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        timeout: int | None = None,
+    ) -> int:
+        """A job's exit status, -9 where it was killed.
+
+        Args:
+            argv: what flotilla is given.
+            environment: the job's whole environment.
+            folder: where it starts.
+            log: gets what it prints.
+            timeout: seconds that it waits for an answer at the most; flotilla's own limits by default.
+
+        Raises:
+            HangingError: it does not end.
+        """
+        order = {
+            "argv": list(argv),
+            "environment": dict(environment),
+            "folder": str(folder),
+            "log": str(log),
+            "timeout": timeout,
+        }
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        late = threading.Event()
+        watch = threading.Timer(HANGS, lambda: (late.set(), self.kill()))
+        watch.start()
+        try:
+            status = self._answer()["status"]
+        finally:
+            watch.cancel()
+        if late.is_set():
+            raise HangingError(f"{' '.join(argv)} did not end in {HANGS:.0f} s")
+        return status
+
+    def kill(self) -> None:
+        """kill -9 the job, and everything that it started: what becomes of a container."""
+        kill_below(self._server.pid)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.kill()
+        self._server.kill()
+        self._server.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _answer(self) -> dict[str, int]:
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the fork server ended: {self._server.wait()}")
+        answer: dict[str, int] = json.loads(line)
+        return answer

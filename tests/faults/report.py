@@ -1,0 +1,71 @@
+"""What a sweep says: progress, each case that differs with the command that repeats it, and the last line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.faults.trial import Outcome
+
+EVERY = 50
+
+
+@dataclass(kw_only=True)
+class Report:
+    """Counts outcomes, and tells them."""
+
+    planned: int = 0
+    started: float = field(default_factory=time.monotonic)
+    tried: int = 0
+    resumed: Counter[str] = field(default_factory=Counter)
+    unmet: list[Outcome] = field(default_factory=list)
+    differing: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """One more case is known."""
+        self.tried += 1
+        if not outcome.met:
+            self.unmet.append(outcome)
+        if outcome.failed:
+            self.resumed[outcome.case.kind] += 1
+        if outcome.differs:
+            self.differing.append(outcome)
+            say(described(outcome))
+        if self.tried % EVERY == 0:
+            say(f"{self.tried} of {self.planned} tried, {self.seconds:.0f} s")
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.started
+
+    def lines(self) -> list[str]:
+        """What the whole came to; the line that is looked for last."""
+        kinds = ", ".join(f"{count} by {kind}" for kind, count in sorted(self.resumed.items()))
+        return [
+            *(f"not met: {outcome.case}" for outcome in self.unmet),
+            *([f"failed and resumed: {kinds}"] if kinds else []),
+            f"faults: {self.tried} tried, {self.resumed.total()} failed and resumed, {len(self.differing)} differ, "
+            f"{self.seconds:.0f} s",
+        ]
+
+
+def described(outcome: Outcome) -> str:
+    """A case that differs: what, how, what the job said, and the command that repeats it."""
+    case = outcome.case
+    return "\n".join(
+        [
+            f"DIFFERS: {case}",
+            *(f"  {line}" for line in outcome.differs),
+            *(f"  | {line}" for line in outcome.log.splitlines()),
+            f"  repeat: python -m tests.faults --index {case.index} --kind {case.kind}",
+        ]
+    )
+
+
+def say(line: str) -> None:
+    """Tell it at once, beside the result."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

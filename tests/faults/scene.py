@@ -1,0 +1,203 @@
+"""A world with a family to release into it: the jobs of its release, each run as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from tests.faults.clock import LeapingClock
+from tests.faults.jobhost import ROOT, JobHost
+from tests.rehearsal.publishing import TARBALL, document
+
+from flotilla.family import Family, parse_config
+from flotilla.rehearsal.faults import FaultPlan
+from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.node import node, node_modules, npm_script
+from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.serve import add_artifact
+from flotilla.rehearsal.world import Rehearsal
+
+VERSION = "1.2.3"
+EARLIER = "0.9.0"
+REPOSITORY = "acme/chroma"
+# What later jobs of the workflow take from earlier ones, and a reader may rely on.
+KEPT = ("version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "checksums")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One job of the release, by the action that it runs."""
+
+    action: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The action, and the platform where it is of one."""
+        return " ".join(filter(None, (self.action, self.inputs.get("platform", ""))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a job ended.
+
+    Args:
+        status: its exit status, -9 for killed.
+        outputs: what it handed over.
+        log: what it printed.
+    """
+
+    status: int
+    outputs: Mapping[str, str]
+    log: str
+
+    @property
+    def handed_over(self) -> dict[str, Any]:
+        """The outputs that must be the same whatever went wrong; how a package came there may differ."""
+        packages = json.loads(self.outputs.get("packages", "[]"))
+        kept: dict[str, Any] = {name: self.outputs[name] for name in KEPT if name in self.outputs}
+        return kept | {"packages": [{**package, "status": ""} for package in packages]}
+
+
+class Scene(AbstractContextManager["Scene"]):
+    """A family's repository, its CI artifacts, a registry, and the jobs that release it.
+
+    Args:
+        source: the folder with flotilla.yml.
+        artifacts: a folder with a folder for each artifact.
+        provenance: whether the packages are signed; a slower world.
+        token: whether a token publishes instead of the trusted publisher.
+        registry: the registry's rules, other than that trust.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        artifacts: Path,
+        *,
+        provenance: bool = False,
+        token: bool = False,
+        registry: RegistryState | None = None,
+    ) -> None:
+        self.source = source
+        self.folder = Path(tempfile.mkdtemp(prefix="flotilla-faults-"))
+        self.clock = LeapingClock(self.folder / "clock")
+        self.plan = FaultPlan(stall_seconds=3.0)
+        self.family = Family(parse_config((source / "flotilla.yml").read_text(encoding="utf-8")), VERSION)
+        self._provenance = provenance
+        self._token = token
+        self._attempts = 0
+        github = GitHubState(repository=REPOSITORY)
+        self.run_id = _add_run(github, artifacts)
+        rules = registry or RegistryState()
+        rules.trusts_all = TrustedPublisher(repository=REPOSITORY, workflow="release.yml")
+        self.world = Rehearsal(
+            self.folder / "world",
+            github=github,
+            registry=rules,
+            plan=self.plan,
+            modules=_modules() if provenance else None,
+            sigstore=provenance,
+            count_sigstore=provenance,
+            clock=self.clock.now,
+        )
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            stack.enter_context(self.world)
+            self.host = stack.enter_context(JobHost(self.folder / "clock"))
+            self.plan.kill = self.host.kill
+            self._npm = _warm_npm(self.folder / "bin", self.folder / "compiled")
+            if not self._token:
+                self._publish_earlier()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._stack.close()
+
+    def steps(self) -> Iterator[Step]:
+        """The jobs of the example's workflow, in order."""
+        yield Step(action="release")
+        run = {"run-id": str(self.run_id)}
+        for platform in self.family.config.platforms:
+            yield Step(action="publish-platform", inputs={"platform": platform.name, **run})
+        if self.family.dev:
+            yield Step(action="publish-dev", inputs=run)
+        yield Step(action="publish-meta")
+
+    def run(self, step: Step, *, host: JobHost | None = None, timeout: int | None = None) -> Ended:
+        """Run one job in a fresh checkout.
+
+        Args:
+            host: where; this scene's own by default.
+            timeout: see JobHost.run.
+        """
+        self._attempts += 1
+        folder = self.folder / f"job-{self._attempts}"
+        workspace, log = folder / "workspace", folder / "log"
+        shutil.copytree(self.source, workspace)
+        given = self.world.environment(step.action, workspace=workspace, inputs=self._inputs(step))
+        try:
+            (folder / "tmp").mkdir()
+            environment = given.variables | {
+                "TMPDIR": str(folder / "tmp"),
+                "PATH": f"{self._npm}:{given.variables['PATH']}",
+            }
+            status = (host or self.host).run(
+                [step.action], environment=environment, folder=workspace, log=log, timeout=timeout
+            )
+            return Ended(status=status, outputs=given.outputs(), log=log.read_text("utf-8", "replace"))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(given.folder, ignore_errors=True)
+
+    def _inputs(self, step: Step) -> dict[str, str]:
+        publishing = {"provenance": "true" if self._provenance else "false"} if step.action != "release" else {}
+        token = {"npm-token": next(iter(self.world.registry.state.tokens))} if self._token else {}
+        return {"version": VERSION, "registry": self.world.registry.url, **publishing, **token, **step.inputs}
+
+    def _publish_earlier(self) -> None:
+        """An earlier version of each package: a trusted publisher can publish no new name."""
+        token = next(iter(self.world.registry.state.tokens))
+        for package in self.family.packages:
+            body = document(package.name, EARLIER, tag="latest", access="public", content=TARBALL)
+            answer = requests.put(
+                f"{self.world.registry.url}{package.name.replace('/', '%2f')}",
+                json=body,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=10,
+            )
+            answer.raise_for_status()
+
+
+def _add_run(github: GitHubState, artifacts: Path) -> int:
+    run = github.add_run(workflow="ci.yml")
+    for path in sorted(artifacts.iterdir()):
+        add_artifact(github, run, path)
+    return run.id
+
+
+def _modules() -> Path:
+    return node_modules(Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")), environment=os.environ)
+
+
+def _warm_npm(folder: Path, compiled: Path) -> Path:
+    """A folder with an `npm` that keeps its compiled code between two runs: the real one, started faster."""
+    folder.mkdir()
+    program = folder / "npm"
+    program.write_text(f'#!/bin/sh\nNODE_COMPILE_CACHE="{compiled}" exec "{node()}" "{npm_script()}" "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return folder

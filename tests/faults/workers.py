@@ -1,0 +1,104 @@
+"""Cases tried side by side: processes, each with a world of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.faults.artifacts import EXAMPLE, example_artifacts
+from tests.faults.cases import Case
+from tests.faults.clean import Checkpoint, clean_release
+from tests.faults.scene import Scene
+from tests.faults.trial import Outcome, tried
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A case, and whether the jobs after it run too."""
+
+    case: Case
+    to_the_end: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A worker's own clean release, without the worlds in it."""
+
+    release: tuple[Checkpoint, ...]
+
+
+Message = Ready | Outcome | str
+
+
+def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, workers: int) -> Iterator[Outcome]:
+    """Each task's outcome as soon as it is known.
+
+    Args:
+        choose: given a clean release, says what is to be tried.
+        workers: how many at a time.
+
+    Raises:
+        RuntimeError: a worker broke, or two of them released something else.
+    """
+    context = multiprocessing.get_context("spawn")
+    tasks: Queue[Task | None] = context.Queue()
+    told: Queue[Message] = context.Queue()
+    processes = [context.Process(target=work, args=(tasks, told, example_artifacts())) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    try:
+        chosen = choose(_agreed([_ready(told.get()) for _ in processes]))
+        for task in chosen:
+            tasks.put(task)
+        for _ in chosen:
+            yield _outcome(told.get())
+    finally:
+        for _ in processes:
+            tasks.put(None)
+        for process in processes:
+            process.join()
+
+
+def work(tasks: Queue[Task | None], told: Queue[Message], artifacts: Path) -> None:
+    """A worker's life: a clean release, then one task after another."""
+    try:
+        with Scene(EXAMPLE, artifacts, provenance=True) as scene:
+            release = clean_release(scene)
+            told.put(Ready(release=release))
+            while (task := tasks.get()) is not None:
+                told.put(tried(scene, release, task.case, to_the_end=task.to_the_end))
+    except BaseException:  # noqa: BLE001 - whatever it is, the one who waits must hear of it
+        told.put(traceback.format_exc())
+
+
+def _ready(message: Message) -> tuple[Checkpoint, ...]:
+    if not isinstance(message, Ready):
+        raise TypeError(f"a worker broke: {message}")
+    return message.release
+
+
+def _outcome(message: Message) -> Outcome:
+    if not isinstance(message, Outcome):
+        raise TypeError(f"a worker broke: {message}")
+    return message
+
+
+def _agreed(releases: Sequence[tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
+    """The first; all of them did the same, or a comparison would mean nothing."""
+    if len({repr(_shape(release)) for release in releases}) != 1:
+        raise RuntimeError("two clean releases did not do the same")
+    return releases[0]
+
+
+def _shape(release: Sequence[Checkpoint]) -> list[Any]:
+    return [
+        (checkpoint.after, checkpoint.handed_over, sorted((r.label, r.occurrence) for r in checkpoint.requests))
+        for checkpoint in release
+    ]
