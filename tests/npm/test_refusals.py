@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flotilla.npm import Packument, PublishedVersion, Terms, Token, TrustedPublishing, Wanted, refusals, sign_in_faults
-from flotilla.npm.refusals import manifest_faults
+from flotilla.npm.refusals import manifest_faults, new_names_fault
 
 NAME = "@acme/tool"
 MANIFEST: dict[str, object] = {"name": NAME, "version": "1.0.0", "os": ["linux"], "license": "MIT"}
@@ -50,13 +50,20 @@ def test_a_new_version_of_a_known_package_has_no_fault() -> None:
 
 
 def test_a_new_name_under_trusted_publishing_is_refused_with_the_command_that_sets_it_up() -> None:
-    (fault,) = refusals(wanted(), None, terms())
-    assert "npm trust github @acme/tool --repo acme/ffmpeg --file release.yml --allow-publish" in fault
-    assert refusals(wanted(), None, terms(trusted=False)) == []
+    fault = new_names_fault([NAME], terms())
+    assert fault.endswith("npm trust github @acme/tool --repo acme/ffmpeg --file release.yml --allow-publish")
+    assert new_names_fault([NAME], terms(trusted=False)) == ""
+    assert refusals(wanted(), None, terms()) == []
+
+
+def test_many_new_names_are_refused_with_one_command() -> None:
+    fault = new_names_fault([NAME, "@acme/other"], terms())
+    assert fault.count("npm trust github") == 1
+    assert "for each: npm trust github <package> --repo" in fault
 
 
 def test_the_command_for_staging_allows_staging() -> None:
-    assert "--allow-stage-publish" in refusals(wanted(), None, terms(staged=True))[0]
+    assert "--allow-stage-publish" in new_names_fault([NAME], terms(staged=True))
 
 
 def test_a_version_there_with_another_manifest_is_refused_by_its_fields() -> None:
@@ -128,7 +135,7 @@ def test_what_our_flags_override_may_stay_in_publish_config() -> None:
 
 
 def test_all_faults_come_at_once() -> None:
-    assert len(refusals(wanted({"private": True, "tag": "x"}), None, terms())) == 3
+    assert len(refusals(wanted({"private": True, "tag": "x"}), packument("2.0.0"), terms(below=True))) == 3
 
 
 def test_a_missing_id_token_permission_is_said_before_anything_else() -> None:

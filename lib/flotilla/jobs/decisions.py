@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from flotilla.errors import RefusedError
@@ -20,11 +21,25 @@ from flotilla.npm import (
     Wanted,
     decide,
     decide_all,
+    is_new,
+    new_names_fault,
     refusals,
 )
 from flotilla.packing import differences, read_contents
 
 DIFFERENCES_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One reason not to begin: of what, and in plain words why and what to do."""
+
+    of: str
+    why: str
+
+    def __str__(self) -> str:
+        """Both, neither of them twice."""
+        return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
 
 
 def chosen_dist_tag(job: Job[Inputs]) -> tuple[str, bool]:
@@ -81,15 +96,29 @@ def decide_packages(
             for one in built
         ]
     )
-    faults = [
-        fault
-        for decision in settled
-        if isinstance(decision, Publish)
-        for fault in refusals(decision.wanted, packuments[decision.wanted.name], terms(job))
-    ]
-    if faults:
-        raise RefusedError(faults, advice="Nothing was published.")
+    found = registry_refusals([each.wanted for each in settled if isinstance(each, Publish)], packuments, terms(job))
+    if found:
+        raise RefusedError([str(refusal) for refusal in found], advice="Nothing was published.")
     return settled
+
+
+def registry_refusals(
+    wanted: Sequence[Wanted], packuments: Mapping[str, Packument | None], terms: Terms
+) -> list[Refusal]:
+    """What the registry would refuse, or make the wrong thing of; what is wrong with several packages is said once."""
+    found = [Refusal(of=one.name, why=why) for one in wanted for why in refusals(one, packuments[one.name], terms)]
+    new = [one.name for one in wanted if is_new(packuments[one.name])]
+    if new and (why := new_names_fault(new, terms)):
+        found += [Refusal(of=name, why=why) for name in new]
+    return grouped(found)
+
+
+def grouped(found: Iterable[Refusal]) -> list[Refusal]:
+    """Refusals with one reason as one, in their order."""
+    names: dict[str, list[str]] = {}
+    for refusal in found:
+        names.setdefault(refusal.why, []).append(refusal.of)
+    return [Refusal(of=", ".join(of), why=why) for why, of in names.items()]
 
 
 def terms(job: Job[Inputs]) -> Terms:

@@ -10,23 +10,15 @@ from flotilla.errors import ConflictError, InputError, RefusedError
 from flotilla.family import same_repository
 from flotilla.github import Release, the_release
 from flotilla.jobs.commit import settle_commit
-from flotilla.jobs.decisions import chosen_dist_tag, terms
+from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code, table
-from flotilla.npm import Packument, Wanted, possible, refusals
+from flotilla.npm import Packument, Wanted, possible
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """One reason not to begin: of what, and in plain words why and what to do."""
-
-    of: str
-    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +52,10 @@ def prepare(job: Job[ReleaseInputs]) -> Prepared:
     release = _collected(found, f"release {family.tag}", lambda: the_release(releases, family.tag))
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     found += provenance_refusals(job, manifests)
-    found += registry_refusals(job, manifests, packuments, dist_tag)
+    found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
     if found or commit is None:
         job.runner.summary(refusals_summary(found))
-        raise RefusedError([f"{refusal.of}: {refusal.why}" for refusal in found], advice="Nothing was written.")
+        raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
     return Prepared(commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments)
 
 
@@ -79,7 +71,7 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
     job.runner.line(provenance.why)
     if private:
         return []
-    return [
+    return grouped(
         Refusal(
             of=name,
             why=f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
@@ -89,22 +81,15 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
         for name, manifest in manifests.items()
         if publish.provenance != "false"
         and not same_repository(manifest.get("repository"), facts.server_url, facts.repository)
-    ]
+    )
 
 
-def registry_refusals(
-    job: Job[ReleaseInputs],
-    manifests: Mapping[str, Manifest],
-    packuments: Mapping[str, Packument | None],
-    dist_tag: str,
-) -> list[Refusal]:
-    """What the registry would refuse, or make the wrong thing of."""
+def _wanted(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest], dist_tag: str) -> list[Wanted]:
     given = job.family.config.publish.dist_tag is not None
-    wanted = [
+    return [
         Wanted(name=name, version=job.family.version, dist_tag=dist_tag, dist_tag_given=given, manifest=manifest)
         for name, manifest in manifests.items()
     ]
-    return [Refusal(of=one.name, why=why) for one in wanted for why in refusals(one, packuments[one.name], terms(job))]
 
 
 def refusals_summary(found: list[Refusal]) -> str:
@@ -118,5 +103,5 @@ def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None
     try:
         return look()
     except (ConflictError, InputError) as refusal:
-        found.append(Refusal(of=of, why=str(refusal)))
+        found.append(Refusal(of=of, why=" ".join([*map(str, refusal.faults), refusal.advice])))
         return None

@@ -18,7 +18,7 @@ from flotilla.npm.identity import Claims, IdTokens, claims_of_job
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
 from flotilla.npm.provenance import Origin, Provenance, check_bundle, possible
 from flotilla.npm.publishing import Published, Publisher
-from flotilla.npm.refusals import Terms, refusals, sign_in_faults, trust_command
+from flotilla.npm.refusals import Terms, is_new, new_names_fault, refusals, sign_in_faults, trust_command
 from flotilla.npm.registry import Registry
 from flotilla.npm.reply import NpmAnswer
 from flotilla.npm.request import Credential, PublishRequest, Token, TrustedPublishing
@@ -57,6 +57,8 @@ __all__ = [
     "claims_of_job",
     "decide",
     "decide_all",
+    "is_new",
+    "new_names_fault",
     "possible",
     "refusals",
     "registry_url",

@@ -44,34 +44,55 @@ class Terms:
 
 
 def refusals(wanted: Wanted, packument: Packument | None, terms: Terms) -> list[str]:
-    """Every reason, a line each, why this package must not be released as it is.
+    """Every reason, a line each, why this package must not be released as it is; no line names the package.
+
+    That a name is new is said once for all packages, by `new_names_fault`.
 
     Args:
         wanted: with its manifest; its tarball need not be there.
         packument: a fresh read, None where the registry has no such package.
     """
     faults = manifest_faults(wanted)
-    if packument is None or not (packument.versions or packument.burnt):
-        return faults + _new_name(wanted, terms)
+    if packument is None or is_new(packument):
+        return faults
     published = packument.versions.get(wanted.version)
     if published is not None:
         return faults + _other_manifest(wanted, published)
     return faults + _burnt(wanted, packument) + _below_latest(wanted, packument, terms)
 
 
+def is_new(packument: Packument | None) -> bool:
+    """Whether a package's first version is still to come."""
+    return packument is None or not (packument.versions or packument.burnt)
+
+
+def new_names_fault(names: Sequence[str], terms: Terms) -> str:
+    """Why packages that the registry does not have yet cannot be published, and what to do; empty where they can.
+
+    Args:
+        names: of the packages that are new, at least one.
+    """
+    if not terms.trusted_publishing:
+        return ""
+    (one, each) = (names[0], "") if len(names) == 1 else ("<package>", ", for each")
+    command = trust_command(one, repository=terms.repository, workflow=terms.workflow, staged=terms.staged)
+    return (
+        "not on the registry yet, and trusted publishing can publish only to a package that is. "
+        f"Publish the first version with npm-token, then run{each}: {command}"
+    )
+
+
 def manifest_faults(wanted: Wanted) -> list[str]:
     """What in the manifest itself would decide where, how or as what npm publishes, in place of flotilla."""
     manifest, faults = wanted.manifest, []
     if manifest.get("private") is True:
-        faults.append(f'{wanted.name}: "private": true in its package.json; npm refuses to publish it. Take it out.')
+        faults.append('"private": true in its package.json; npm refuses to publish it. Take it out.')
     # libnpmpublish: `const tag = manifest.tag || defaultTag`; no flag beats it.
     if manifest.get("tag") not in (None, "", wanted.dist_tag):
-        faults.append(
-            f'{wanted.name}: "tag" in its package.json would override the dist-tag {wanted.dist_tag}. Take it out.'
-        )
+        faults.append(f'"tag" in its package.json would override the dist-tag {wanted.dist_tag}. Take it out.')
     config = manifest.get("publishConfig")
     return faults + [
-        f'{wanted.name}: publishConfig in its package.json sets "{key}", which decides how npm publishes. Take it out.'
+        f'publishConfig in its package.json sets "{key}", which decides how npm publishes. Take it out.'
         for key in (config if isinstance(config, Mapping) else {})
         if _steers(str(key), wanted.name)
     ]
@@ -111,23 +132,15 @@ def trust_command(name: str, *, repository: str, workflow: str, staged: bool) ->
     return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
 
 
-def _new_name(wanted: Wanted, terms: Terms) -> list[str]:
-    if not terms.trusted_publishing:
-        return []
-    command = trust_command(wanted.name, repository=terms.repository, workflow=terms.workflow, staged=terms.staged)
-    fault = (
-        f"{wanted.name} is not on the registry yet, and trusted publishing can publish only to a package that is. "
-        f"Publish its first version with npm-token, then run: {command}"
-    )
-    return [fault]
-
-
 def _other_manifest(wanted: Wanted, published: PublishedVersion) -> list[str]:
     fields = [key for key in COMPARED if _field(wanted.manifest, key) != _field(published.manifest, key)]
     if not (wanted.manifest and fields):
         return []
     differences = ", ".join(_difference(wanted, published, key) for key in fields)
-    fault = f"{wanted} is on the registry with another package.json: {differences}. Release under a new version number."
+    fault = (
+        f"version {wanted.version} is on the registry with another package.json: {differences}. "
+        "Release under a new version number."
+    )
     return [fault]
 
 
@@ -135,8 +148,8 @@ def _burnt(wanted: Wanted, packument: Packument) -> list[str]:
     if wanted.version not in packument.burnt:
         return []
     fault = (
-        f"{wanted} was published once and unpublished; the registry never takes a version number twice. "
-        "Release under a new version number."
+        f"version {wanted.version} was published once and unpublished; "
+        "the registry never takes a version number twice. Release under a new version number."
     )
     return [fault]
 
@@ -146,8 +159,8 @@ def _below_latest(wanted: Wanted, packument: Packument, terms: Terms) -> list[st
     if wanted.dist_tag != "latest" or wanted.dist_tag_given or latest is None or not terms.below(latest):
         return []
     fault = (
-        f"{wanted} is below the registry's latest, {latest}: publishing would move `latest` back. "
-        "Give the input dist-tag, for example v1-latest; give latest if that is what you want."
+        f"version {wanted.version} is below the registry's latest, {latest}: publishing would move `latest` back. "
+        "Set publish.dist-tag in flotilla.yml, for example to v1-latest; to latest, if that is what you want."
     )
     return [fault]
 

@@ -1,0 +1,251 @@
+"""A consumer's repository in a simulated world, its jobs run in this process, and what they leave read back."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import tarfile
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import requests
+from tests.conftest import RecordedClock
+
+from flotilla import __main__ as flotilla
+from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.registry_documents import integrity_of
+from flotilla.rehearsal.registry_state import RegistryState
+from flotilla.rehearsal.world import Rehearsal
+
+VERSION = "1.2.3"
+TOKEN = "npm_rehearsal"  # noqa: S105 - the rehearsal's own, worth nothing
+_COMMAND = re.compile(r"::(?P<kind>error|warning|notice) (?P<properties>[^:]*)::(?P<text>.*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """One ::error, ::warning or ::notice as the runner reads it."""
+
+    kind: str
+    title: str
+    text: str
+    file: str = ""
+    line: str = ""
+    col: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A job, ended."""
+
+    status: int
+    log: str
+    outputs: Mapping[str, str]
+    summary: str
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """The output `packages`, parsed."""
+        listed: list[dict[str, Any]] = json.loads(self.outputs["packages"])
+        return listed
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """What the job did to each package."""
+        return {package["name"]: package["status"] for package in self.packages}
+
+    def annotations(self, kind: str) -> list[Annotation]:
+        """The annotations of a kind, in their order."""
+        return [found for found in map(_annotation, self.log.splitlines()) if found and found.kind == kind]
+
+    @property
+    def error(self) -> Annotation:
+        """The one error annotation."""
+        (only,) = self.annotations("error")
+        return only
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobWorld:
+    """A family's repository, what GitHub and the registry know of it, and its jobs.
+
+    Args:
+        world: GitHub and the registry.
+        workspace: the checked-out repository, this test's own.
+        clock: of the jobs and of the world; it jumps instead of sleeping.
+        run_id: CI's run.
+        variables: what every job has besides what the runner gives it.
+    """
+
+    world: Rehearsal
+    workspace: Path
+    clock: RecordedClock
+    run_id: int
+    variables: Mapping[str, str]
+
+    @property
+    def github(self) -> GitHubState:
+        """What GitHub knows; to be changed before a job runs."""
+        return self.world.github.state
+
+    @property
+    def registry(self) -> RegistryState:
+        """What the registry knows; to be changed before a job runs."""
+        return self.world.registry.state
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        """Change a file of the repository; a change that changes nothing is a mistake of the test."""
+        path = self.workspace / file
+        before = path.read_text(encoding="utf-8")
+        after = change(before)
+        assert after != before, f"{file} is unchanged"
+        path.write_text(after, encoding="utf-8")
+
+    def manifest(self, template: str, **fields: object) -> None:
+        """Add fields to a template's package.json."""
+        self.edit(f"{template}/package.json", lambda text: json.dumps({**json.loads(text), **fields}, indent=2))
+
+    def environment(self, action: str, *, id_token: bool = False, **inputs: str) -> tuple[dict[str, str], Path]:
+        """A job's variables, and the folder where it leaves its outputs and its summary.
+
+        Args:
+            id_token: whether the job has `id-token: write`.
+            inputs: by their names, with underscores; npm-token is the registry's own unless it is given.
+        """
+        given = {"version": VERSION, "registry": self.world.registry.url, "npm_token": TOKEN, **inputs}
+        made = self.world.environment(
+            action,
+            workspace=self.workspace,
+            inputs={name.replace("_", "-"): value for name, value in given.items()},
+            id_token=id_token,
+        )
+        # The real npm, started faster: its compiled code is kept between two runs.
+        return {**made.variables, **self.variables}, made.folder
+
+    def run(self, action: str, *, id_token: bool = False, **inputs: str) -> Ended:
+        """Run a job to its end."""
+        variables, folder = self.environment(action, id_token=id_token, **inputs)
+        status, log = in_process([action], variables, self.clock)
+        return ended(status, log, folder)
+
+    def platform(self, platform: str = "linux-x64", **more: Any) -> Ended:
+        """Run action-publish-platform."""
+        return self.run("publish-platform", **{"platform": platform, "run_id": str(self.run_id), **more})
+
+    def refused(self, action: str, **inputs: Any) -> Annotation:
+        """What a job is refused with, once it is sure that the refusal is all that it did."""
+        before = self.world.snapshot()
+        done = self.run(action, **inputs)
+        assert done.status == 1, done.log
+        assert "Traceback" not in done.log + done.summary
+        assert self.world.snapshot() == before
+        assert done.error.text.strip()
+        return done.error
+
+    def put(self, tarball: bytes, *, tag: str = "latest") -> None:
+        """Somebody publishes a tarball."""
+        manifest = json.loads(unpacked(tarball)["package.json"])
+        name, version = manifest["name"], manifest["version"]
+        attachment = {"data": base64.b64encode(tarball).decode(), "length": len(tarball)}
+        dist = {
+            "integrity": integrity_of(tarball),
+            "shasum": hashlib.sha1(tarball, usedforsecurity=False).hexdigest(),
+            "tarball": f"{self.world.registry.url}{name}/-/{name.rpartition('/')[2]}-{version}.tgz",
+        }
+        document = {
+            "_id": name,
+            "name": name,
+            "dist-tags": {tag: version},
+            "versions": {version: {**manifest, "_id": f"{name}@{version}", "dist": dist}},
+            "access": "public",
+            "_attachments": {f"{name}-{version}.tgz": attachment},
+        }
+        address = f"{self.world.registry.url}{name.replace('/', '%2f')}"
+        answer = requests.put(address, json=document, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        answer.raise_for_status()
+
+    def put_version(self, name: str, version: str, *, tag: str = "latest") -> None:
+        """Somebody publishes another version of a package."""
+        self.put(packed({"package.json": json.dumps({"name": name, "version": version}).encode()}), tag=tag)
+
+    def published(self, name: str, version: str = VERSION) -> bytes:
+        """The tarball that the registry has."""
+        document = requests.get(f"{self.world.registry.url}{name.replace('/', '%2f')}", timeout=10).json()
+        return requests.get(document["versions"][version]["dist"]["tarball"], timeout=10).content
+
+
+def in_process(arguments: list[str], variables: Mapping[str, str], clock: RecordedClock) -> tuple[int, str]:
+    """The main of flotilla with these arguments and variables; its exit status and what it printed."""
+    out, handler = io.StringIO(), signal.getsignal(signal.SIGTERM)
+    surroundings = patch.dict(os.environ, variables, clear=True), patch("flotilla.jobs.job.SystemClock", lambda: clock)
+    try:
+        with surroundings[0], surroundings[1], redirect_stdout(out):
+            status = flotilla.main(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    return status, out.getvalue()
+
+
+def ended(status: int, log: str, folder: Path) -> Ended:
+    """A job's end, by the folder in which it left what it did."""
+    return Ended(
+        status=status,
+        log=log,
+        outputs=read_outputs((folder / "output").read_text(encoding="utf-8")),
+        summary=(folder / "summary.md").read_text(encoding="utf-8"),
+    )
+
+
+def read_outputs(text: str) -> dict[str, str]:
+    """The outputs of a job: blocks of name<<DELIMITER, value, DELIMITER."""
+    blocks = re.findall(r"^(.+?)<<(.+)\n((?:.*\n)*?)\2$", text, re.MULTILINE)
+    return {name: value.removesuffix("\n") for name, _, value in blocks}
+
+
+def unpacked(tarball: bytes) -> dict[str, bytes]:
+    """A tarball's files below package/."""
+    with tarfile.open(fileobj=io.BytesIO(tarball)) as tar:
+        members = {member.name.removeprefix("package/"): tar.extractfile(member) for member in tar if member.isfile()}
+        return {name: stream.read() for name, stream in members.items() if stream}
+
+
+def packed(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
+    """A tarball that holds these files below package/."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz", compresslevel=1) as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size, member.mode = len(content), (modes or {}).get(name, 0o644)
+            tar.addfile(member, io.BytesIO(content))
+    return sink.getvalue()
+
+
+def repacked(tarball: bytes) -> bytes:
+    """The same tar, compressed by another level."""
+    return gzip.compress(gzip.decompress(tarball), 1, mtime=0)
+
+
+def _annotation(line: str) -> Annotation | None:
+    found = _COMMAND.fullmatch(line)
+    if not found:
+        return None
+    properties = dict(entry.split("=", 1) for entry in found["properties"].split(","))
+    unescaped = {key: _plain(value) for key, value in properties.items()}
+    return Annotation(kind=found["kind"], text=_plain(found["text"]), **unescaped)
+
+
+def _plain(escaped: str) -> str:
+    """An annotation's text, as the runner unescapes it."""
+    for code, character in {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}.items():
+        escaped = escaped.replace(code, character)
+    return escaped
