@@ -147,6 +147,37 @@ def test_an_exchange_that_failed_for_a_moment_is_tried_again(observed: Observed)
     assert explain(answer, TOKEN).kind is Kind.REFUSE
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/_id-token", "oidc Failure with message: Invalid response body while trying to fetch http://h/: aborted"),
+        (
+            "/-/npm/v1/oidc/token/exchange/package/x",
+            "oidc Failed token exchange request with body message: Unknown error",
+        ),
+    ],
+)
+def test_an_exchange_whose_answer_was_cut_in_the_middle_is_tried_again(path: str, said: str) -> None:
+    method = "POST" if "exchange" in path else "GET"
+    cut = NpmAnswer(
+        exit_status=1,
+        code="ENEEDAUTH",
+        oidc=(said,),
+        observed=(Observed(method=method, host="h", path=path, status=201),),
+    )
+    assert explain(cut, TRUSTED).kind is Kind.RETRY
+
+
+def test_an_exchange_that_was_refused_without_words_is_not_tried_again() -> None:
+    refused = NpmAnswer(
+        exit_status=1,
+        code="ENEEDAUTH",
+        oidc=("oidc Failed token exchange request with body message: Unknown error",),
+        observed=(Observed(method="POST", host="h", path="/-/npm/v1/oidc/token/exchange/package/x", status=401),),
+    )
+    assert explain(refused, TRUSTED).kind is Kind.REFUSE
+
+
 def test_a_stage_only_publisher_is_offered_staging() -> None:
     text = "403 Forbidden - OIDC permission denied for this action"
     assert "`staged: true`" in cause("E403", text, TRUSTED).step

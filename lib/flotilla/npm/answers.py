@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from flotilla.npm.causes import Cause, Context, Kind, Row
-from flotilla.npm.reply import NpmAnswer
+from flotilla.npm.reply import NpmAnswer, Observed
 
 
 def explain(answer: NpmAnswer, context: Context) -> Cause:
@@ -32,8 +32,14 @@ def explain(answer: NpmAnswer, context: Context) -> Cause:
 def id_token_may_pass(answer: NpmAnswer, _context: Context) -> bool:
     """Whether the id-token or its exchange failed for a moment only."""
     asked = [each for each in answer.observed if each.method == "GET" or "/oidc/token/exchange/" in each.path]
-    cut = any(re.search(r"ECONNRESET|ETIMEDOUT|EAI_AGAIN|socket hang up|timeout", line) for line in answer.oidc)
-    return cut or (bool(asked) and asked[-1].may_pass)
+    cut = any(re.search(_CUT, line) for line in answer.oidc)
+    return cut or (bool(asked) and (asked[-1].may_pass or _exchanged_and_cut(answer, asked[-1])))
+
+
+def _exchanged_and_cut(answer: NpmAnswer, last: Observed) -> bool:
+    """Whether the registry granted the exchange, and what it granted was cut on the way."""
+    granted = last.status is not None and last.status < 300  # noqa: PLR2004
+    return granted and any("Failed token exchange request" in line for line in answer.oidc)
 
 
 def _untrusted(answer: NpmAnswer, _context: Context) -> bool:
@@ -65,6 +71,9 @@ def _package_not_found(answer: NpmAnswer, context: Context) -> bool:
 _COMPARES = "npm compares: {claims}; each must be exactly what the package's trusted publisher says on the registry."
 _SET_UP = "Compare them with the package's settings, or set it up: {trust}"
 _NEW_VERSION = "Release under a new version number."
+_CUT = (
+    r"ECONNRESET|ETIMEDOUT|EAI_AGAIN|socket hang up|timeout|[Ii]nvalid (json )?response body|aborted|[Pp]remature close"
+)
 _NETWORK = (
     "ECONNRESET|ECONNREFUSED|ECONNABORTED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EAI_FAIL|EPIPE|ENETUNREACH|EHOSTUNREACH"
     "|ENETDOWN|ERR_SOCKET_TIMEOUT|ERR_STREAM_PREMATURE_CLOSE|EIDLETIMEOUT|ECONNECTIONTIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT"
