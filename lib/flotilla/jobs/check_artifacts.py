@@ -24,7 +24,7 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
     if faults:
         job.runner.summary(artifacts_summary(run, rows))
         raise ArtifactError(
-            [f"{len(faults)} of {len(rows)} artifacts that the family needs are not in {run.url}", *faults],
+            [f"{len(faults)} of {len(rows)} artifacts that the family needs are not to be had from {run.url}", *faults],
             advice="Re-run CI on this commit, or correct ci.artifact in flotilla.yml. Nothing was written.",
         )
     artifacts = tuple(row.artifact for row in rows if row.artifact)

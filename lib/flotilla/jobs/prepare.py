@@ -14,7 +14,6 @@ from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, render_all
-from flotilla.jobs.markdown import code, table
 from flotilla.npm import Packument, Wanted, possible
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
@@ -54,7 +53,6 @@ def prepare(job: Job[ReleaseInputs]) -> Prepared:
     found += provenance_refusals(job, manifests)
     found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
     if found or commit is None:
-        job.runner.summary(refusals_summary(found))
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
     return Prepared(commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments)
 
@@ -67,7 +65,8 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
     granted = {**job.environment, ID_TOKEN_URL: "granted", ID_TOKEN_BEARER: "granted"}
     provenance = possible(publish.provenance, environment=granted, private=private, access=publish.access)
     if provenance.refused:
-        return [Refusal(of="provenance", why=provenance.why)]
+        advice = "Set publish.provenance in flotilla.yml to auto, which leaves it out here, or take the obstacle away."
+        return [Refusal(of="provenance", why=f"{provenance.why} {advice}")]
     job.runner.line(provenance.why)
     if private:
         return []
@@ -92,16 +91,11 @@ def _wanted(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest], dist_tag
     ]
 
 
-def refusals_summary(found: list[Refusal]) -> str:
-    """The table of everything that was refused."""
-    rows = [(code(refusal.of), code(refusal.why)) for refusal in found]
-    return "### Refused before anything was written\n\n" + table(("of", "why, and what to do"), rows) + "\n"
-
-
 def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None:
     """What a look finds; where it is refused, the refusal is kept, so that all of them are said at once."""
     try:
         return look()
     except (ConflictError, InputError) as refusal:
-        found.append(Refusal(of=of, why=" ".join([*map(str, refusal.faults), refusal.advice])))
+        said = [*map(str, refusal.faults), refusal.advice]
+        found.append(Refusal(of=of, why=" ".join(f"{sentence.rstrip('.')}." for sentence in said if sentence)))
         return None

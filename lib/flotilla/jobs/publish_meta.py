@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flotilla.errors import RefusedError
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
@@ -32,17 +34,22 @@ def _platforms_first(job: Job[PublishInputs]) -> None:
             advice="Publish the platform packages first: run action-publish-platform for each, then re-run this job.",
         )
     if missing:
-        job.runner.warning(
-            f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
-            "Approve them before the meta packages: without them an install ends without binaries, and says nothing.",
-            title="Approve in order" if job.inputs.staged else "Dry run",
-        )
+        _tell(job, missing)
     await_visible(
         job.registry,
         [awaited for awaited in found.values() if awaited],
         patience=job.patience,
         minutes=VISIBLE_MINUTES,
         told=job.runner.line,
+    )
+
+
+def _tell(job: Job[PublishInputs], missing: Sequence[str]) -> None:
+    order = "Approve them" if job.inputs.staged else "A release publishes them"
+    job.runner.warning(
+        f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
+        f"{order} before the meta packages: without them an install ends without binaries, and says nothing.",
+        title="Approve in order" if job.inputs.staged else "Dry run",
     )
 
 

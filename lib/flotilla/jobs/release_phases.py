@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
+from flotilla.errors import FlotillaError
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import settle_commit
@@ -14,12 +15,24 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.prepare import Prepared, prepare
 from flotilla.jobs.release import release
-from flotilla.jobs.release_report import checked, finished, prepared_to_release, released, waited
+from flotilla.jobs.release_report import checked, finished, prepared_to_release, released, stopped, waited
 from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
 def release_phases(job: Job[ReleaseInputs]) -> None:
-    """Run the phase that the input names; `all` runs each but finish, in order."""
+    """Run the phase that the input names; `all` runs each but finish, in order.
+
+    Raises:
+        FlotillaError: what stopped it; the job summary says it, too.
+    """
+    try:
+        _run(job)
+    except FlotillaError as failure:
+        job.runner.summary(stopped(failure))
+        raise
+
+
+def _run(job: Job[ReleaseInputs]) -> None:
     match job.inputs.phase:
         case "prepare":
             _prepare(job)

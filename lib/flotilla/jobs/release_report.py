@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flotilla.errors import FlotillaError
 from flotilla.github import Artifact, Release, WorkflowRun
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import ReleaseInputs
@@ -57,7 +58,7 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
     job.runner.summary(
         f"### {_state(job, done.release)}\n\n"
         + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
-        + f"{len(done.built)} packages were built and checked ({size(packed)} packed); none is published yet. {DONE}\n"
+        + f"{len(done.built)} packages were built and checked ({size(packed)} packed). {DONE}\n"
     )
 
 
@@ -70,6 +71,15 @@ def finished(job: Job[ReleaseInputs], done: Finished) -> None:
         f"### {_state(job, done.release)}\n\nEvery package of the family is on the registry.\n\n"
         + table(("package", "integrity", ""), rows)
         + "\n"
+    )
+
+
+def stopped(failure: FlotillaError) -> str:
+    """What stopped the job, each fault an item of a list."""
+    faults = "\n".join(f"- {code(fault)}" for fault in failure.faults)
+    advice = f"\n\n{code(failure.advice)}" if failure.advice else ""
+    return (
+        f"### Stopped: {failure.title}\n\n{faults}{advice}\n\nWhat is done stays done; a re-run goes on from there.\n"
     )
 
 

@@ -96,7 +96,8 @@ class Workshop:
             try:
                 tarball = self._tarball(package, manifests[package.name], material)
             except PackageError as failure:
-                faults += [Fault(text=f"{package.name}: {fault.text}", place=fault.place) for fault in failure.faults]
+                of = f"{package.name}: "
+                faults += [Fault(text=of + each.text.removeprefix(of), place=each.place) for each in failure.faults]
             else:
                 built.append(
                     Built(package=package, manifest=manifests[package.name], tarball=tarball, material=material)
