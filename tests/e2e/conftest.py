@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 from tests.e2e import images
-from tests.e2e.engine import Docker, NoEngineError, running_engine
+from tests.e2e.engine import NoEngineError, running_engine
 from tests.e2e.workflow import EXAMPLE
 
 from flotilla.rehearsal.node import node_modules
@@ -23,7 +24,7 @@ def cache() -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(cache: Path) -> Iterator[Docker]:
+def engine(cache: Path) -> Iterator[DockerClient]:
     """A Docker engine; without one the tests fail in CI, and are skipped on a desk."""
     try:
         with running_engine(cache / "dockerd.log") as docker:
@@ -35,7 +36,7 @@ def engine(cache: Path) -> Iterator[Docker]:
 
 
 @pytest.fixture(scope="session")
-def docker(engine: Docker, cache: Path) -> Docker:
+def docker(engine: DockerClient, cache: Path) -> DockerClient:
     """An engine that has the images that others are built from."""
     images.provide_bases(engine, cache)
     return engine
@@ -48,13 +49,13 @@ def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def image(docker: Docker, actions: Path) -> str:
+def image(docker: DockerClient, actions: Path) -> str:
     """The image of the actions."""
     return images.build_image(docker, actions)
 
 
 @pytest.fixture(scope="session")
-def runner(docker: Docker) -> str:
+def runner(docker: DockerClient) -> str:
     """The image that stands for GitHub's runner."""
     return images.build_runner(docker)
 

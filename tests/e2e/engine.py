@@ -6,79 +6,96 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import docker
+from docker import DockerClient
+from docker.errors import DockerException
+
 SECONDS_TO_START = 60
+ANSWER_SECONDS = 600
 
 
 class NoEngineError(Exception):
     """There is no engine here, and none can be started; says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Docker:
-    """An engine, spoken to by its own command.
+def connected() -> DockerClient | None:
+    """A client of the engine that answers here, None where none does."""
+    client: DockerClient | None = None
+    try:
+        client = docker.from_env(timeout=ANSWER_SECONDS)
+        client.ping()
+    except DockerException:
+        if client is not None:
+            client.close()
+        return None
+    return client
+
+
+def run_in(
+    client: DockerClient,
+    image: str,
+    *command: str,
+    entrypoint: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    workspace: Path | None = None,
+) -> tuple[int, str]:
+    """A container run to its end, without a network: its exit status, and what it printed.
 
     Args:
-        program: the docker command's path.
+        entrypoint: a program of the image in place of its own.
+        workspace: a folder that is mounted, and is the working directory.
     """
-
-    program: str
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One call, whatever came of it; what it said is all in stdout."""
-        command = [self.program, *arguments]
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-
-    def said(self, *arguments: str) -> str:
-        """What a call printed.
-
-        Raises:
-            AssertionError: it failed; carries all that it said.
-        """
-        done = self.run(*arguments)
-        assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}"
-        return done.stdout
-
-    def answers(self) -> bool:
-        """Whether an engine is there."""
-        return self.run("info").returncode == 0
+    container = client.containers.run(
+        image,
+        list(command),
+        detach=True,
+        network_mode="none",
+        entrypoint=entrypoint,
+        environment=dict(environment or {}),
+        volumes=[f"{workspace}:/workspace"] if workspace else None,
+        working_dir="/workspace" if workspace else None,
+    )
+    try:
+        return container.wait()["StatusCode"], container.logs().decode()
+    finally:
+        container.remove(force=True)
 
 
 @contextmanager
-def running_engine(log: Path) -> Iterator[Docker]:
+def running_engine(log: Path) -> Iterator[DockerClient]:
     """An engine, stopped at the end if it was started here.
 
     Raises:
         NoEngineError: there is none, and it cannot be had.
     """
-    program, daemon = shutil.which("docker"), shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise NoEngineError("Docker is not installed (Debian, Ubuntu: apt-get install docker.io)")
-    docker = Docker(program=program)
-    if docker.answers():
-        yield docker
-    elif daemon is None or os.geteuid() != 0:
-        raise NoEngineError("no Docker engine answers, and only root can start one, where dockerd is installed")
+    client, daemon = connected(), shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if client is not None:
+        with closing(client):
+            yield client
+    elif daemon is None:
+        raise NoEngineError("no Docker engine is here (Debian, Ubuntu: apt-get install docker.io)")
+    elif os.geteuid() != 0:
+        raise NoEngineError("no Docker engine answers, and only root can start one")
     else:
-        with _started(docker, daemon, log):
-            yield docker
+        with _started(daemon, log) as started, closing(started):
+            yield started
 
 
 @contextmanager
-def _started(docker: Docker, daemon: str, log: Path) -> Iterator[None]:
+def _started(daemon: str, log: Path) -> Iterator[DockerClient]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output, subprocess.Popen([daemon], stdout=output, stderr=output) as process:
         try:
             deadline = time.monotonic() + SECONDS_TO_START
-            while not docker.answers():
+            while (client := connected()) is None:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise NoEngineError(f"dockerd did not start:\n{log.read_text(errors='replace')[-2000:]}")
                 time.sleep(0.2)
-            yield
+            yield client
         finally:
             process.terminate()
             process.wait(timeout=SECONDS_TO_START)

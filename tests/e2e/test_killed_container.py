@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.e2e.engine import Docker
+from docker import DockerClient
 from tests.e2e.release import release, world_of
 from tests.e2e.workflow import WorkflowResult, make_consumer
 
@@ -21,21 +21,22 @@ DROPPED = ("darwin-arm64", "darwin-x64", "linux-arm64")
 PLATFORMS = ("linux-x64", "linux-x64-musl")
 
 
-def kill_after_the_first_publish(docker: Docker, world: Rehearsal, running: Future[WorkflowResult]) -> int:
+def kill_after_the_first_publish(docker: DockerClient, world: Rehearsal, running: Future[WorkflowResult]) -> int:
     """Kill every container that publishes platform packages, once one of these is accepted; how many were by then."""
     while not any("-linux-" in one.name for one in world.registry.state.accepted):
         assert not running.done(), running.result().log
         time.sleep(0.05)
-    listed = docker.said("ps", "--format", "{{.ID}} {{.Image}}").splitlines()
-    publishing = [line.split()[0] for line in listed if "action-publish-platform" in line]
-    assert publishing, listed
-    docker.said("kill", *publishing)
+    running_now = docker.containers.list()
+    publishing = [one for one in running_now if "action-publish-platform" in one.attrs["Config"]["Image"]]
+    assert publishing, [one.attrs["Config"]["Image"] for one in running_now]
+    for container in publishing:
+        container.kill()
     return sum("-linux-" in one.name for one in world.registry.state.accepted)
 
 
 @pytest.mark.usefixtures("runner")
 def test_a_release_whose_container_was_killed_is_completed_by_running_it_again(
-    docker: Docker, tmp_path: Path, actions: Path, artifacts: Path, modules: Path
+    docker: DockerClient, tmp_path: Path, actions: Path, artifacts: Path, modules: Path
 ) -> None:
     consumer = make_consumer(tmp_path / "chroma", without_platforms=DROPPED)
     with (
