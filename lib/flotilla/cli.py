@@ -15,6 +15,7 @@ from flotilla.errors import InputError
 from flotilla.family import Family, repository_url
 from flotilla.jobs.inputs import Inputs, variable
 from flotilla.jobs.job import read_config
+from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
 JOBS = "release, publish-platform, publish-dev, publish-meta"
@@ -47,7 +48,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
             runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
             return 0
         case "verify":
-            return _verify(options, environment, runner)
+            return verify(options.ledger, environment, runner, registry=options.registry)
     family, root = _family(options)
     repository = _repository(options, environment, family)
     url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     begun.add_argument("--flotilla", default="OWNER/flotilla", help="repository that holds flotilla's actions")
     verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
     verified.add_argument("ledger", type=Path, help="the ledger, as a job or a release's asset has it")
+    verified.add_argument("--registry", default="", help="the registry's URL; default: the one npm is configured for")
     return parser
 
 
