@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from tests.faults.trial import Outcome
 
+from flotilla.rehearsal.faults import KILLS
+
 EVERY = 50
 
 
@@ -30,6 +32,8 @@ class Report:
             self.unmet.append(outcome)
         if outcome.failed:
             self.resumed[outcome.case.kind] += 1
+            if outcome.case.kind not in KILLS:
+                say(f"not overcome within one run: {outcome.case}{_why(outcome)}")
         if outcome.differs:
             self.differing.append(outcome)
             say(described(outcome))
@@ -63,6 +67,11 @@ def described(outcome: Outcome) -> str:
             f"  repeat: python -m tests.faults --index {case.index} --kind {case.kind}",
         ]
     )
+
+
+def _why(outcome: Outcome) -> str:
+    errors = [line for line in outcome.log.splitlines() if line.startswith("::error")]
+    return f"\n  {errors[0]}" if errors else ""
 
 
 def say(line: str) -> None:

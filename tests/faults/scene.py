@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class Scene(AbstractContextManager["Scene"]):
         self.family = Family(parse_config((source / "flotilla.yml").read_text(encoding="utf-8")), VERSION)
         self._provenance = provenance
         self._token = token
-        self._attempts = 0
+        self._one_at_a_time = threading.Lock()
         github = GitHubState(repository=REPOSITORY)
         self.run_id = _add_run(github, artifacts)
         rules = registry or RegistryState()
@@ -145,12 +146,12 @@ class Scene(AbstractContextManager["Scene"]):
             host: where; this scene's own by default.
             timeout: see JobHost.run.
         """
-        self._attempts += 1
-        folder = self.folder / f"job-{self._attempts}"
-        workspace, log = folder / "workspace", folder / "log"
-        shutil.copytree(self.source, workspace)
-        given = self.world.environment(step.action, workspace=workspace, inputs=self._inputs(step))
+        with self._one_at_a_time:
+            folder = Path(tempfile.mkdtemp(dir=self.folder))
+            workspace, log = folder / "workspace", folder / "log"
+            given = self.world.environment(step.action, workspace=workspace, inputs=self._inputs(step))
         try:
+            shutil.copytree(self.source, workspace)
             (folder / "tmp").mkdir()
             environment = given.variables | {
                 "TMPDIR": str(folder / "tmp"),
