@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flotilla.errors import FlotillaError
 from flotilla.github import WorkflowRun
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
@@ -49,6 +50,15 @@ def hand_over(job: Job[PublishInputs], report: Report) -> None:
     job.runner.output("ledger", write_ledger(job, known))
     seconds = job.patience.clock.now() - report.started
     job.runner.summary(publish_summary(report, registry=job.registry.url, seconds=seconds))
+
+
+def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
+    """What stopped the job, and, where packages were published before, which are done and which are left."""
+    if not report.records:
+        return failure
+    done = ", ".join(record.built.tarball.name for record in report.records)
+    left = ", ".join(built.tarball.name for built in report.left) or "none"
+    return type(failure)([*failure.faults, f"done: {done}", f"left: {left}"], advice=failure.advice)
 
 
 def publish_summary(report: Report, *, registry: str, seconds: float) -> str:

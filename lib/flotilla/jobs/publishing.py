@@ -12,7 +12,7 @@ from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.materials import build, gather
-from flotilla.jobs.publish_report import Report, hand_over
+from flotilla.jobs.publish_report import Report, hand_over, with_progress
 from flotilla.jobs.sending import Sending, rehearsed
 from flotilla.jobs.wait_for_ci import checked_run
 from flotilla.jobs.watching import see_packages
@@ -43,7 +43,7 @@ def publish_packages(
         _publish(job, packages, run_id, before, report)
     except FlotillaError as failure:
         report.failure = str(failure)
-        raise
+        raise with_progress(failure, report) from failure
     finally:
         hand_over(job, report)
 

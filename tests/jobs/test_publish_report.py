@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flotilla.errors import DeadlineError
+from flotilla.family import Package
+from flotilla.jobs.publish_report import Report, approval_commands, publish_summary, with_progress
+from flotilla.jobs.record import Record
+from flotilla.jobs.workshop import Built
+from flotilla.packing import Tarball
+
+REGISTRY = "http://127.0.0.1:4873/"
+
+
+def built(name: str, kind: str = "platform") -> Built:
+    package = Package(
+        kind="meta" if kind == "meta" else "platform",
+        name=name,
+        version="1.0.0",
+        platform=None,
+        variant=None,
+        artifact=None,
+        template=None,
+    )
+    tarball = Tarball(
+        path=Path("x.tgz"),
+        name=name,
+        version="1.0.0",
+        integrity="sha512-aa==",
+        shasum="00",
+        size=1500,
+        unpacked_size=3000,
+        contents={},
+    )
+    return Built(package=package, manifest={}, tarball=tarball, material=None)
+
+
+def staged(name: str, stage_id: str, kind: str = "platform") -> Record:
+    return Record(
+        built=built(name, kind), status="staged", dist_tag="latest", integrity="sha512-aa==", stage_id=stage_id
+    )
+
+
+@pytest.fixture
+def half_done() -> Report:
+    first, second = built("@acme/a"), built("@acme/b")
+    record = Record(built=first, status="published", dist_tag="latest", integrity="sha512-aa==")
+    return Report(title="Platform x", started=0, planned=[first, second], records=[record])
+
+
+def test_a_job_that_stops_half_way_says_what_is_done_and_what_is_left(half_done: Report) -> None:
+    told = with_progress(DeadlineError("publish @acme/b: 429", advice="Re-run the job."), half_done)
+    assert isinstance(told, DeadlineError)
+    assert str(told) == "- publish @acme/b: 429\n- done: @acme/a\n- left: @acme/b\nRe-run the job."
+
+
+def test_the_summary_of_a_stopped_job_names_what_is_not_done(half_done: Report) -> None:
+    half_done.failure = "publish @acme/b: 429"
+    summary = publish_summary(half_done, registry=REGISTRY, seconds=12.4)
+    rows = [line for line in summary.splitlines() if line.startswith("| `")]
+    assert ["published" in rows[0], "not done" in rows[1]] == [True, True]
+    assert "1 published, 1 not done; 3.0 kB packed; 12 s." in summary
+    assert "a re-run goes on from there" in summary
+
+
+def test_staged_packages_are_approved_platforms_first() -> None:
+    records = [staged("@acme/meta", "id-2", "meta"), staged("@acme/a", "id-1"), staged("@acme/b", "")]
+    assert approval_commands(records, REGISTRY).splitlines() == [
+        f"npm stage approve id-1 --registry {REGISTRY}  # @acme/a",
+        f"npm stage list @acme/b --registry {REGISTRY}  # then approve the id that it lists",
+        f"npm stage approve id-2 --registry {REGISTRY}  # @acme/meta",
+    ]
