@@ -97,6 +97,19 @@ def test_a_secret_that_holds_another_is_blanked_whole(runner: Runner, out: io.St
     assert "def" not in out.getvalue().splitlines()[-1]
 
 
+@pytest.mark.parametrize("given", ["canary-1 ", "\tcanary-1\n", "canary-1\r\n\r\n", " \ncanary-1\n "])
+def test_a_secret_pasted_with_blanks_is_masked_without_them(runner: Runner, out: io.StringIO, given: str) -> None:
+    runner.mask(given)
+    runner.line("a canary-1, b")
+    assert out.getvalue() == "::add-mask::canary-1\na ***, b\n"
+
+
+def test_a_blank_secret_masks_nothing(runner: Runner, out: io.StringIO) -> None:
+    runner.mask(" \n\t")
+    runner.line("a b")
+    assert out.getvalue() == "a b\n"
+
+
 def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
     runner = Runner({}, out)
     runner.mask("canary")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ from flotilla.runner import Runner
 RESUMES = "What is done stays done; a re-run goes on from there."
 REFUSED = 1
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
     "release": (ReleaseInputs, release_phases),
@@ -39,11 +41,14 @@ SECRETS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job or desk command; its exit status."""
-    signal.signal(signal.SIGTERM, _stop)
     runner = Runner(os.environ, sys.stdout)
     for name in SECRETS:
         runner.mask(os.environ.get(name, ""))
     try:
+        # What is in memory is secret: it must not lie in a core file, npm's neither.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for stopping in STOPPING:
+            signal.signal(stopping, _stop)
         return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
     except FlotillaError as failure:
         runner.error(failure)
@@ -77,6 +82,9 @@ def _defect(defect: Exception) -> FlotillaError:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # The runner sends the one, and seconds later the other: what is put in order meanwhile is not to be interrupted.
+    for stopping in STOPPING:
+        signal.signal(stopping, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

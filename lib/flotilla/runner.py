@@ -39,7 +39,8 @@ class Runner:
 
     def mask(self, secret: str) -> None:
         """Keep a value out of everything printed from now on, here and in the steps that follow."""
-        for line in filter(None, secret.splitlines()):
+        # A secret pasted with a space at its end is used without it.
+        for line in filter(None, (line.strip() for line in secret.splitlines())):
             self._secrets.append(line)
             if self._on_github:
                 self._write(f"::add-mask::{_data(line)}")

@@ -83,3 +83,9 @@ def test_the_bearer_does_not_follow_a_redirect(
     with pytest.raises(GitHubError):
         tokens.get("sigstore")
     assert other.seen == []
+
+
+def test_an_id_token_is_told_to_who_masks_it(registry: ScriptedRegistry, patience: Patience) -> None:
+    masked: list[str] = []
+    tokens = IdTokens(registry.id_token_environment, patience=patience, keep_secret=masked.append)
+    assert masked == [tokens.get("sigstore")]

@@ -45,6 +45,7 @@ class Sending:
             registry=job.registry,
             patience=job.patience,
             environment=job.environment,
+            keep_secret=job.runner.mask,
             failed=lambda log: _show_log(job, "a try that failed", log),
         )
         sent = False

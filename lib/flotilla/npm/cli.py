@@ -69,8 +69,12 @@ class Npm:
 
     def configured_registry(self, folder: Path) -> str:
         """The registry that npm is configured for in a folder of the consumer's, with a slash at its end."""
-        environment = configured_environment(self._environment)
-        said = self._small(["config", "get", "registry"], environment=environment, folder=folder)
+        with private_folder() as private:
+            # Of the home, npm reads the configuration; what it writes stays out of it.
+            written = {"cache": str(private / "cache"), "logs_max": "0", "update_notifier": "false"}
+            environment = configured_environment(self._environment)
+            environment |= {f"npm_config_{setting}": value for setting, value in written.items()}
+            said = self._small(["config", "get", "registry"], environment=environment, folder=folder)
         try:
             return registry_url(said.splitlines()[-1] if said else "")
         except InputError as error:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import requests
@@ -87,9 +87,17 @@ class IdTokens:
     Args:
         environment: the job's; its ACTIONS_ID_TOKEN_REQUEST_* variables are used.
         patience: how long to keep trying.
+        keep_secret: is given each id-token before anything is done with it.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, patience: Patience) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        patience: Patience,
+        keep_secret: Callable[[str], None] = lambda _token: None,
+    ) -> None:
+        self._keep_secret = keep_secret
         self._url = environment.get(ID_TOKEN_URL, "")
         self._bearer = environment.get(ID_TOKEN_BEARER, "")
         self._patience = patience
@@ -129,6 +137,7 @@ class IdTokens:
         value = _value(response, what)
         if not value:
             raise GitHubError(f"{what}: GitHub answered {response.status_code} without one.", advice=_ADVICE)
+        self._keep_secret(value)
         return value
 
 

@@ -56,6 +56,7 @@ class Publisher:
         registry: the same registry, for reading back.
         patience: the job's deadline and manners.
         environment: the job's, for the id-token and the claims that npm compares.
+        keep_secret: is given each id-token that is fetched.
         failed: is given npm's log of each try that failed, without secrets.
     """
 
@@ -66,13 +67,14 @@ class Publisher:
         registry: Registry,
         patience: Patience,
         environment: Mapping[str, str],
+        keep_secret: Callable[[str], None] = lambda _token: None,
         failed: Callable[[str], None] = lambda _log: None,
     ) -> None:
         self._failed = failed
         self._npm = npm
         self._registry = registry
         self._patience = patience
-        self._id_tokens = IdTokens(environment, patience=patience)
+        self._id_tokens = IdTokens(environment, patience=patience, keep_secret=keep_secret)
         self._job = claims_of_job(environment)
 
     def publish(self, request: PublishRequest) -> Published:

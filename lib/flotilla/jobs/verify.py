@@ -1,0 +1,218 @@
+"""verify: a ledger replayed against GitHub and the registry; what no longer matches is said line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from flotilla.github import Asset, GitHub, Trusted, run_faults, the_release
+from flotilla.jobs.inputs import variable
+from flotilla.jobs.ledger_document import Ledger, inner_faults, read_ledger, subject_of
+from flotilla.npm import Npm, PublishedVersion, Registry, registry_url, same_integrity, sha512_of, stated
+from flotilla.patience import Patience, SystemClock, until
+from flotilla.runner import Runner
+
+MINUTES = 15.0
+PUBLISHED = {"published", "already-published"}
+
+Mark = Literal["same", "note", "differs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One link of the ledger, looked at again; a note is what cannot be told any more, or not yet."""
+
+    mark: Mark
+    text: str
+
+
+def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, registry: str = "") -> int:
+    """Check every link of a ledger against what GitHub and the registry have now.
+
+    The ledger may be anybody's: its repository is asked at the GitHub of this environment only, and its registry only
+    where that is the one asked for here. The npm token goes to no other.
+
+    Args:
+        ledger: the file.
+        environment: names the tokens (INPUT_GITHUB-TOKEN or GITHUB_TOKEN; INPUT_NPM-TOKEN) and GITHUB_API_URL.
+        registry: URL of the registry to ask; empty for the one that npm is configured for.
+
+    Returns:
+        0 where everything matches, 1 where anything does not.
+
+    Raises:
+        InputError: the file is no ledger, or a token or address cannot be right.
+        GitHubError: GitHub refuses or does not answer; likewise RegistryError and DeadlineError.
+    """
+    document = read_ledger(ledger)
+    clock = SystemClock()
+    patience = Patience(deadline=until(MINUTES, clock), clock=clock, told=runner.line)
+    url = registry_url(registry) if registry else Npm(environment=environment).configured_registry(Path.cwd())
+    token = environment.get(variable("npm-token"), "").strip() or None
+    lines: list[Line] = []
+    with _github(document, environment, patience) as github:
+        found = _told(runner, _everything(document, environment, github, Registry(url, token=token, patience=patience)))
+        lines += found
+    differs = sum(line.mark == "differs" for line in lines)
+    looked = sum(line.mark == "same" for line in lines)
+    runner.line(f"ledger: {looked} links hold, {differs} do not")
+    return 1 if differs else 0
+
+
+def _everything(ledger: Ledger, environment: Mapping[str, str], github: GitHub, registry: Registry) -> Iterator[Line]:
+    here = environment.get("GITHUB_REPOSITORY", "")
+    if here and here.lower() != ledger["repository"].lower():
+        yield _differs(f"the ledger is of {ledger['repository']}, and this is {here}")
+    yield from map(_differs, inner_faults(ledger))
+    yield from _tag(ledger, github)
+    yield from _ci(ledger, github)
+    yield from _assets(ledger, github)
+    yield from _packages(ledger, registry)
+
+
+def _tag(ledger: Ledger, github: GitHub) -> Iterator[Line]:
+    tag, commit = ledger["tag"], github.tag_commit(ledger["tag"])
+    if ledger["commit"] is None:
+        yield _note("the ledger names no commit: its job ended before that was settled")
+    elif commit == ledger["commit"]:
+        yield _same(f"tag {tag} is on {commit}")
+    else:
+        yield _differs(f"tag {tag} is {f'on {commit}' if commit else 'gone'}; it was on {ledger['commit']}")
+
+
+def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
+    told = ledger["ci-run"]
+    if told is None:
+        return
+    run = github.run(told["id"])
+    if run is None:
+        yield _note(f"CI run {told['id']} is gone, and its artifacts with it")
+        return
+    wanted = Trusted(
+        repository=ledger["repository"],
+        workflow=told["workflow"],
+        commit=told["commit"],
+        pull_requests=told["event"] == "pull_request",
+    )
+    faults = run_faults(run, wanted)
+    yield from map(_differs, faults)
+    if not faults:
+        yield _same(f"CI run {run.id} of {told['workflow']} succeeded on {run.commit}")
+    there = {artifact.id: artifact for artifact in github.artifacts(run.id)}
+    for one in ledger["artifacts"]:
+        found, shown = there.get(one["id"]), f"artifact {one['name']} ({one['id']})"
+        if found is None or found.expired:
+            yield _note(f"{shown} is {'gone' if found is None else 'expired'}: its bytes can be had no more")
+        elif found.digest is None:
+            yield _note(f"{shown}: GitHub recorded no digest of it")
+        else:
+            yield _compared(shown, found.digest, one["digest"])
+
+
+def _assets(ledger: Ledger, github: GitHub) -> Iterator[Line]:
+    if not ledger["assets"]:
+        return
+    release = the_release(github.releases(ledger["tag"]), ledger["tag"])
+    if release is None:
+        dry = ledger["release"] is None
+        yield (_note if dry else _differs)(f"there is no release of {ledger['tag']}")
+        return
+    there = {asset.name: asset for asset in release.assets}
+    for one in ledger["assets"]:
+        yield _asset(one, there.get(one["name"]))
+
+
+def _asset(one: Mapping[str, Any], found: Asset | None) -> Line:
+    shown = f"asset {one['name']}"
+    if found is None:
+        return _differs(f"{shown} is gone from the release")
+    if found.size != one["size"]:
+        return _differs(f"{shown} has {found.size} bytes; it had {one['size']}")
+    if found.digest is None:
+        return _note(f"{shown}: GitHub recorded no digest of it; its size is right")
+    return _compared(shown, found.digest, one["digest"])
+
+
+def _packages(ledger: Ledger, registry: Registry) -> Iterator[Line]:
+    packages = ledger["packages"]
+    if packages and registry_url(ledger["registry"]) != registry.url:
+        yield _differs(f"the ledger is of the registry {ledger['registry']}, and {registry.url} is asked here")
+    for one in packages:
+        packument = registry.fresh(one["name"])
+        yield from _package(one, packument.versions.get(one["version"]) if packument else None, registry)
+
+
+def _package(one: Mapping[str, Any], found: PublishedVersion | None, registry: Registry) -> Iterator[Line]:
+    shown = f"{one['name']}@{one['version']}"
+    wanted = one["registry-integrity"] or one["integrity"]
+    if found is None and one["status"] in PUBLISHED:
+        yield _differs(f"{shown} is gone from the registry")
+    elif found is None:
+        yield _note(f"{shown} is not on the registry; the job left it {one['status']}")
+    elif same_integrity(found.integrity, wanted):
+        yield _same(f"{shown} is {found.integrity}")
+    elif one["status"] in PUBLISHED:
+        yield _differs(f"{shown} is {found.integrity}; it was {wanted}")
+    else:
+        yield _note(f"{shown} is on the registry as {found.integrity}; the job left it {one['status']}")
+    if found is not None:
+        yield from _provenance(shown, one, found, registry)
+
+
+def _provenance(shown: str, one: Mapping[str, Any], found: PublishedVersion, registry: Registry) -> Iterator[Line]:
+    """What the registry states now, against the tarball that it has now and against what it stated then."""
+    statement = stated(registry.attestations(found)) if found.attestations else None
+    told = one["provenance"]
+    if statement is None:
+        if told or found.attestations:
+            yield _differs(f"the provenance of {shown} is gone, or cannot be read")
+        return
+    about = (subject_of(found.name, found.version), sha512_of(found.integrity))
+    if (statement.subject, statement.sha512) != about:
+        yield _differs(f"the provenance of {shown} is about another package or tarball: {statement.subject}")
+    elif told is None:
+        yield _note(f"{shown} has provenance by {statement.run}, which the ledger does not know")
+    elif (statement.run, statement.commit, statement.repository) != (told["run"], told["commit"], told["repository"]):
+        yield _differs(f"the provenance of {shown} names {statement.run}; it named {told['run']}")
+    else:
+        yield _same(f"{shown} has provenance by {statement.run}")
+
+
+def _github(ledger: Ledger, environment: Mapping[str, str], patience: Patience) -> GitHub:
+    given = environment.get(variable("github-token"), "").strip() or environment.get("GITHUB_TOKEN", "").strip()
+    return GitHub(
+        api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
+        server_url=environment.get("GITHUB_SERVER_URL", "https://github.com"),
+        token=given,
+        repository=ledger["repository"],
+        patience=patience,
+    )
+
+
+def _told(runner: Runner, lines: Iterable[Line]) -> Sequence[Line]:
+    """The lines, each said as soon as it is known."""
+    told = []
+    for line in lines:
+        runner.line(f"{line.mark:<7}  {line.text}")
+        told.append(line)
+    return told
+
+
+def _compared(shown: str, there: str, wanted: str) -> Line:
+    if there == wanted:
+        return _same(f"{shown} is {there}")
+    return _differs(f"{shown} is {there}; it was {wanted}")
+
+
+def _same(text: str) -> Line:
+    return Line(mark="same", text=text)
+
+
+def _note(text: str) -> Line:
+    return Line(mark="note", text=text)
+
+
+def _differs(text: str) -> Line:
+    return Line(mark="differs", text=text)
