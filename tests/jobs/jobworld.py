@@ -142,6 +142,15 @@ class JobWorld:
         """Run action-publish-platform."""
         return self.run("publish-platform", **{"platform": platform, "run_id": str(self.run_id), **more})
 
+    def dev(self, **more: Any) -> Ended:
+        """Run action-publish-dev."""
+        return self.run("publish-dev", **{"run_id": str(self.run_id), **more})
+
+    def everything(self, **more: Any) -> list[Ended]:
+        """Run every publishing job, in order."""
+        platforms = [self.platform(name, **more) for name in ("linux-x64", "linux-x64-musl")]
+        return [*platforms, self.dev(**more), self.run("publish-meta", **more)]
+
     def refused(self, action: str, **inputs: Any) -> Annotation:
         """What a job is refused with, once it is sure that the refusal is all that it did."""
         before = self.world.snapshot()
@@ -186,13 +195,14 @@ class JobWorld:
 
 def in_process(arguments: list[str], variables: Mapping[str, str], clock: RecordedClock) -> tuple[int, str]:
     """The main of flotilla with these arguments and variables; its exit status and what it printed."""
-    out, handler = io.StringIO(), signal.getsignal(signal.SIGTERM)
+    out, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     surroundings = patch.dict(os.environ, variables, clear=True), patch("flotilla.jobs.job.SystemClock", lambda: clock)
     try:
         with surroundings[0], surroundings[1], redirect_stdout(out):
             status = flotilla.main(arguments)
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return status, out.getvalue()
 
 

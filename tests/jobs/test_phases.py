@@ -1,0 +1,207 @@
+"""A whole release, phase by phase and job by job: outputs, job summaries, and what is left in the world."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.jobs.jobworld import Ended, JobWorld
+
+from flotilla.family import Family, parse_config
+
+ROOT = Path(__file__).parents[2]
+NAMES = {"version", "tag", "commit", "dist-tag", "prerelease", "platforms"}
+OF_PHASE = {
+    "prepare": NAMES,
+    "wait-for-ci": NAMES | {"run-id"},
+    "check-artifacts": NAMES | {"run-id"},
+    "release": NAMES | {"run-id", "release-id", "release-url", "checksums", "ledger"},
+    "all": NAMES | {"run-id", "release-id", "release-url", "checksums", "ledger"},
+}
+PUBLISHING = ("publish-platform", "publish-dev", "publish-meta")
+
+
+def declared_outputs(action: str) -> set[str]:
+    document = yaml.safe_load((ROOT / f"action-{action}/action.yml").read_text(encoding="utf-8"))
+    return set(document["outputs"])
+
+
+def family_of(jobs: JobWorld, version: str = "1.2.3") -> Family:
+    return Family(parse_config((jobs.workspace / "flotilla.yml").read_text(encoding="utf-8")), version)
+
+
+@pytest.mark.parametrize("phase", OF_PHASE)
+def test_each_phase_alone_sets_its_outputs(jobs: JobWorld, phase: str) -> None:
+    done = jobs.run("release", phase=phase)
+    assert done.status == 0, done.log
+    assert set(done.outputs) == OF_PHASE[phase]
+    expected = {
+        "version": "1.2.3",
+        "tag": "v1.2.3",
+        "commit": jobs.github.commit,
+        "dist-tag": "latest",
+        "prerelease": "false",
+        "platforms": '["linux-x64", "linux-x64-musl"]',
+    }
+    assert {name: done.outputs[name] for name in NAMES} == expected
+    assert done.outputs.get("run-id", str(jobs.run_id)) == str(jobs.run_id)
+
+
+def test_the_phases_in_order_leave_what_all_leaves(jobs: JobWorld) -> None:
+    before = jobs.world.saved()
+    whole = jobs.run("release")
+    wanted = jobs.world.snapshot()
+    jobs.world.restore(before)
+    parts = [jobs.run("release", phase=phase) for phase in ("prepare", "wait-for-ci", "check-artifacts", "release")]
+    assert [part.status for part in (whole, *parts)] == [0] * 5
+    assert jobs.world.snapshot() == wanted
+
+
+def test_action_release_sets_exactly_the_outputs_of_its_action_file(jobs: JobWorld) -> None:
+    assert set(jobs.run("release").outputs) == declared_outputs("release")
+
+
+@pytest.mark.parametrize("action", PUBLISHING)
+def test_a_publishing_action_sets_exactly_the_outputs_of_its_action_file(jobs: JobWorld, action: str) -> None:
+    inputs = {} if action == "publish-meta" else {"run_id": str(jobs.run_id)}
+    inputs |= {"platform": "linux-x64"} if action == "publish-platform" else {}
+    done = jobs.run(action, dry_run="true", **inputs)
+    assert set(done.outputs) == declared_outputs(action)
+    assert set(done.packages[0]) == {"name", "version", "status", "integrity", "size", "dist-tag"}
+
+
+def test_a_prerelease_goes_to_the_dist_tag_of_its_identifier(jobs: JobWorld) -> None:
+    done = jobs.run("release", version="v2.0.0-beta.1")
+    assert (done.outputs["version"], done.outputs["dist-tag"], done.outputs["prerelease"]) == (
+        *("2.0.0-beta.1", "beta"),
+        "true",
+    )
+    (release,) = jobs.world.snapshot()["github"]["releases"]
+    assert (release["tag"], release["prerelease"], release["latest"]) == ("v2.0.0-beta.1", True, False)
+
+
+def test_the_release_holds_every_asset_and_its_checksums(released: JobWorld) -> None:
+    (release,) = released.world.snapshot()["github"]["releases"]
+    assert released.github.tags() == {"v1.2.3": released.github.commit}
+    assert (release["draft"], release["latest"], len(release["assets"])) == (False, True, 9)
+    assets = {asset.name: asset.content for asset in released.github.releases[0].assets}
+    listed = dict(reversed(line.split("  ")) for line in assets.pop("SHA256SUMS").decode().splitlines())
+    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in assets.items()}
+
+
+def test_the_checksums_output_is_a_file_of_the_workspace(jobs: JobWorld) -> None:
+    done = jobs.run("release")
+    (release,) = jobs.github.releases
+    (sums,) = (asset.content for asset in release.assets if asset.name == "SHA256SUMS")
+    assert (jobs.workspace / done.outputs["checksums"]).read_bytes() == sums
+
+
+def test_the_job_summary_of_a_release_reads_as_its_phases(jobs: JobWorld) -> None:
+    summary = jobs.run("release").summary
+    parts = [
+        "### `@acme/chroma` `1.2.3` is ready to release",
+        "| `@acme/chroma-linux-x64`               | platform | a new name",
+        f"CI succeeded on `{jobs.github.commit}`: run [`{jobs.run_id}`](https://github.com/acme/chroma/actions/runs/",
+        "### All 4 artifacts are in CI run ",
+        "### [`v1.2.3`](https://github.com/acme/chroma/releases/tag/v1.2.3) is released",
+        "| `chroma-linux-x64-free.tar.gz`                | 5.6 kB | `sha256:",
+        "7 packages were built and checked (",
+        "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta.",
+    ]
+    places = [summary.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+
+
+@pytest.mark.npm
+def test_draft_then_publishing_then_finish_ends_where_a_release_does(jobs: JobWorld) -> None:
+    drafted = jobs.run("release", draft="true")
+    assert jobs.github.releases[0].draft
+    assert "is a draft" in drafted.summary
+    assert drafted.outputs["release-id"] == str(jobs.github.releases[0].id)
+
+    early = jobs.refused("release", phase="finish")
+    assert early.text.count("is not on the registry") == 7
+    assert "Run the publishing jobs first; the release stays a draft." in early.text
+
+    for done in jobs.everything():
+        assert done.status == 0, done.log
+    finished = jobs.run("release", phase="finish")
+    assert finished.status == 0, finished.log
+    (release,) = jobs.world.snapshot()["github"]["releases"]
+    assert (release["draft"], release["latest"]) == (False, True)
+    assert "flotilla-ledger.json" in release["assets"]
+    assert "Every package of the family is on the registry." in finished.summary
+    assert set(finished.outputs) <= declared_outputs("release")
+
+    before = jobs.world.snapshot()
+    again = jobs.run("release", phase="finish")
+    assert again.status == 0, again.log
+    assert jobs.world.snapshot() == before
+
+
+def test_finish_without_a_release_says_how_to_begin(jobs: JobWorld) -> None:
+    error = jobs.refused("release", phase="finish")
+    assert error.text.startswith("there is no release of v1.2.3, draft or published\n")
+    assert "Run action-release with draft: true first" in error.text
+
+
+@pytest.mark.npm
+def test_every_job_again_changes_nothing(jobs: JobWorld) -> None:
+    def all_jobs() -> list[Ended]:
+        return [jobs.run("release"), *jobs.everything()]
+
+    first = all_jobs()
+    assert [done.status for done in first] == [0] * 5, first[-1].log
+    before = jobs.world.snapshot()
+    assert before["registry"]["accepted"] == {f"{one.name}@1.2.3": 1 for one in family_of(jobs).packages}
+    jobs.world.plan.start()
+    again = all_jobs()
+    assert [done.status for done in again] == [0] * 5
+    assert jobs.world.snapshot() == before
+    assert {status for done in again[1:] for status in done.statuses.values()} == {"already-published"}
+    assert {request.label.split()[1] for request in jobs.world.plan.requests} <= {"GET"}
+    for one, other in zip(first[1:], again[1:], strict=True):
+        assert [package["integrity"] for package in one.packages] == [
+            package["integrity"] for package in other.packages
+        ]
+
+
+@pytest.mark.npm
+def test_the_job_summary_of_a_publish_tells_what_became_of_each_package(released: JobWorld) -> None:
+    done = released.platform()
+    assert done.summary.startswith("### Platform linux-x64\n\n| package ")
+    for package in done.packages:
+        assert f"| `{package['name']}@1.2.3`" in done.summary
+        assert f"`{package['integrity']}`" in done.summary
+    assert "2 published; 10.6 kB packed; 5 s." in done.summary
+
+
+@pytest.mark.npm
+def test_what_was_published_before_a_failure_is_told_beside_what_is_left(released: JobWorld) -> None:
+    taken = released.registry.tokens["npm_one"] = released.registry.tokens["npm_rehearsal"]
+    del taken
+    released.registry.tokens["npm_one"] = type(released.registry.tokens["npm_rehearsal"])(
+        package="@acme/chroma-linux-x64"
+    )
+    done = released.platform(npm_token="npm_one")  # noqa: S106 - nobody's
+    assert done.status == 1
+    assert done.statuses == {"@acme/chroma-linux-x64": "published"}
+    assert "| `@acme/chroma-linux-x64@1.2.3`    | published" in done.summary
+    assert "| `@acme/chroma-linux-x64-non-free` | not done" in done.summary
+    assert "**Stopped.** What is done stays done; a re-run goes on from there." in done.summary
+    assert "1 published, 1 not done; " in done.summary
+    resumed = released.platform()
+    assert resumed.statuses == {
+        "@acme/chroma-linux-x64": "already-published",
+        "@acme/chroma-linux-x64-non-free": "published",
+    }
+
+
+def test_the_outputs_are_one_line_of_json_that_a_matrix_can_take(jobs: JobWorld) -> None:
+    platforms = jobs.run("release", phase="prepare").outputs["platforms"]
+    assert json.loads(platforms) == ["linux-x64", "linux-x64-musl"]
+    assert "\n" not in platforms

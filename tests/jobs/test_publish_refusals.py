@@ -1,0 +1,161 @@
+"""The publishing actions: what they refuse, in the words that their reader gets, and that nothing is written then."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from tests.jobs.jobworld import JobWorld, packed, repacked, unpacked
+
+from flotilla.rehearsal.github_records import GitObject
+from flotilla.rehearsal.registry_state import Grant, TrustedPublisher
+
+
+def test_an_unknown_platform_is_answered_with_the_nearest(released: JobWorld) -> None:
+    error = released.refused("publish-platform", platform="linux-x86", run_id=str(released.run_id))
+    assert error.text == (
+        'The family @acme/chroma has no platform "linux-x86"; did you mean "linux-x64"?\n'
+        "Give the platform as flotilla.yml names it."
+    )
+
+
+def test_empty_required_inputs_are_said_together(released: JobWorld) -> None:
+    assert released.refused("publish-platform", platform="", run_id="").text == (
+        "- input platform is required and was empty\n"
+        "- input run-id is required and was empty\n"
+        "Set it under `with:` of the step that uses the action."
+    )
+
+
+def test_a_family_without_dev_package_says_so(released: JobWorld) -> None:
+    released.edit("flotilla.yml", lambda text: text[: text.index("  dev:")] + text[text.index("  meta:") :])
+    error = released.refused("publish-dev", run_id=str(released.run_id))
+    assert error.text.startswith("the family has no dev package\nTake this job out of the workflow, ")
+
+
+def test_nothing_is_published_before_the_tag(jobs: JobWorld) -> None:
+    error = jobs.refused("publish-dev", run_id=str(jobs.run_id))
+    assert "tag v1.2.3 does not exist, and packages are published from a tag's commit only" in error.text
+    assert "Run action-release first, in a job that this one `needs`." in error.text
+
+
+def test_a_run_of_another_commit_than_the_tags_is_refused(jobs: JobWorld) -> None:
+    jobs.github.add_commit("f" * 40)
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha="f" * 40, type="commit")
+    error = jobs.refused("publish-platform", platform="linux-x64", run_id=str(jobs.run_id))
+    assert f"Run {jobs.run_id} built commit {jobs.github.commit}, not {'f' * 40}." in error.text
+
+
+@pytest.mark.npm
+def test_a_dead_npm_token_is_not_called_a_missing_package(released: JobWorld) -> None:
+    token = "npm_dead"  # noqa: S105 - nobody's
+    error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id), npm_token=token)
+    assert error.title == "npm"
+    assert error.text == (
+        "@acme/chroma-linux-x64@1.2.3: the token has no right to publish @acme/chroma-linux-x64@1.2.3, or is dead "
+        "(a registry answers 404 and not 403 then)\n"
+        "Give a live token with write access to the package and its scope. Nothing is wrong with the package."
+    )
+
+
+@pytest.mark.npm
+def test_a_token_that_wants_a_one_time_password_is_told_from_a_dead_one(released: JobWorld) -> None:
+    released.registry.tokens["npm_otp"] = Grant(otp=True)
+    error = released.refused("publish-dev", run_id=str(released.run_id), npm_token="npm_otp")  # noqa: S106 - nobody's
+    assert "the registry asks for a one-time password, which no job can give" in error.text
+
+
+def test_a_missing_id_token_permission_is_said_before_anything_else(released: JobWorld) -> None:
+    released.github.runs.clear()
+    error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id), npm_token="")
+    assert error.text == (
+        "The job lacks `permissions: id-token: write`, which trusted publishing needs (in the job, and in one that "
+        "calls a reusable workflow). Add it, or give npm-token.\nNothing was published."
+    )
+
+
+def test_trusted_publishing_on_a_self_hosted_runner_is_refused(released: JobWorld) -> None:
+    released.github.release_run.runner_environment = "self-hosted"
+    error = released.refused("publish-dev", run_id=str(released.run_id), npm_token="", id_token=True)
+    assert "Trusted publishing works on GitHub-hosted runners only, and this one is self-hosted." in error.text
+
+
+@pytest.mark.npm
+def test_another_workflow_than_the_trusted_one_is_shown_what_npm_compares(released: JobWorld) -> None:
+    released.put_version("@acme/chroma-dev", "1.0.0")
+    released.registry.trusts_all = TrustedPublisher(repository="acme/chroma", workflow="publish.yml")
+    error = released.refused(
+        "publish-dev", run_id=str(released.run_id), npm_token="", id_token=True, provenance="false"
+    )
+    assert "npm compares: repository acme/chroma, workflow file release.yml, environment none" in error.text
+    assert "npm trust github @acme/chroma-dev --repo acme/chroma --file release.yml --allow-publish" in error.text
+
+
+def test_new_names_under_trusted_publishing_are_said_once_for_the_whole_job(released: JobWorld) -> None:
+    error = released.refused(
+        *("publish-platform",),
+        platform="linux-x64",
+        run_id=str(released.run_id),
+        npm_token="",
+        id_token=True,
+        provenance="false",
+        staged="true",
+    )
+    assert error.text == (
+        "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free: not on the registry yet, and trusted publishing can "
+        "publish only to a package that is. Publish the first version with npm-token, then run, for each: "
+        "npm trust github <package> --repo acme/chroma --file release.yml --allow-stage-publish\nNothing was published."
+    )
+
+
+@pytest.mark.parametrize(("private", "runner"), [(True, "github-hosted"), (False, "self-hosted")])
+def test_provenance_true_is_refused_where_it_cannot_be_made(released: JobWorld, *, private: bool, runner: str) -> None:
+    released.github.private, released.github.release_run.runner_environment = private, runner
+    error = released.refused("publish-dev", run_id=str(released.run_id), provenance="true", id_token=True)
+    assert error.text.startswith("Provenance cannot be made: the ")
+    assert error.text.endswith("Nothing was published. provenance: auto leaves it out instead.")
+
+
+@pytest.mark.npm
+def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(released: JobWorld) -> None:
+    before = released.world.saved()
+    released.platform()
+    name = "@acme/chroma-linux-x64-non-free"
+    ours = unpacked(released.published(name))
+    released.world.restore(before)
+    released.put(packed({**ours, "versions.json": b"{}", "lib/more.so": b"x"}, {"bin/chroma-info": 0o755}))
+    error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id))
+    assert error.title == "Already there, but different"
+    assert f"{name}@1.2.3 is on the registry with other content: " in error.text
+    assert "versions.json: " in error.text
+    assert "lib/more.so: " in error.text
+    assert "README.md" not in error.text
+    assert error.text.endswith("Nothing was published. Release under a new version number.")
+
+
+@pytest.mark.npm
+def test_a_tarball_repacked_by_another_zlib_is_already_published(released: JobWorld) -> None:
+    before = released.world.saved()
+    first = released.dev()
+    ours = released.published("@acme/chroma-dev")
+    released.world.restore(before)
+    theirs = repacked(ours)
+    assert hashlib.sha512(ours).digest() != hashlib.sha512(theirs).digest()
+    released.put(theirs)
+    snapshot = released.world.snapshot()
+    again = released.dev()
+    assert again.statuses == {"@acme/chroma-dev": "already-published"}
+    assert again.packages[0]["integrity"] != first.packages[0]["integrity"]
+    assert "the same files in another tarball" in again.summary
+    assert released.world.snapshot() == snapshot
+
+
+def test_an_executable_bit_that_differs_is_a_conflict(released: JobWorld) -> None:
+    dry = released.dev(dry_run="true")
+    assert dry.status == 0
+    before = released.world.saved()
+    released.dev()
+    ours = unpacked(released.published("@acme/chroma-dev"))
+    released.world.restore(before)
+    released.put(packed(ours, {"index.js": 0o755}))
+    assert "index.js: mode" in released.refused("publish-dev", run_id=str(released.run_id)).text

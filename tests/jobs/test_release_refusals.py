@@ -1,0 +1,357 @@
+"""action-release: what it refuses, in the words that its reader gets, and that nothing is written then."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+from tests.jobs.jobworld import Annotation, JobWorld, packed, unpacked
+
+from flotilla.rehearsal.github_records import GitObject, StoredAsset, StoredRelease
+
+OTHER = "f" * 40
+
+
+def test_every_fault_of_a_wrong_flotilla_yml_is_said_with_its_place(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("access: public", "access: publik").replace("notes:", "nodes:"))
+    error = jobs.refused("release")
+    lines = (jobs.workspace / "flotilla.yml").read_text(encoding="utf-8").splitlines()
+    at = next(number for number, line in enumerate(lines, start=1) if "nodes:" in line)
+    assert error.title == "Configuration"
+    assert (error.file, error.line, error.col) == ("flotilla.yml", str(at), "3")
+    assert f'flotilla.yml:{at}:3: the key "nodes" is unknown in release; did you mean "notes"?' in error.text
+    assert 'publish.access says "publik"; did you mean "public"?' in error.text
+    assert error.text.endswith("Correct flotilla.yml, then run flotilla again.")
+
+
+def test_a_flotilla_yml_that_is_not_there_is_a_checkout_forgotten(jobs: JobWorld) -> None:
+    (jobs.workspace / "flotilla.yml").unlink()
+    assert jobs.refused("release").text == (
+        "flotilla.yml cannot be read: No such file or directory\n"
+        "Check the repository out before this step (actions/checkout), or name the file in `config`."
+    )
+
+
+def test_a_config_outside_the_workspace_is_refused(jobs: JobWorld) -> None:
+    shutil.copy(jobs.workspace / "flotilla.yml", jobs.workspace.parent / "flotilla.yml")
+    error = jobs.refused("release", config="../flotilla.yml")
+    assert error.text == "input config is '../flotilla.yml', which lies outside the repository"
+
+
+def test_a_config_that_links_out_of_the_workspace_is_refused(jobs: JobWorld) -> None:
+    outside = jobs.workspace.parent / "elsewhere.yml"
+    (jobs.workspace / "flotilla.yml").rename(outside)
+    (jobs.workspace / "flotilla.yml").symlink_to(outside)
+    assert "lies outside the repository" in jobs.refused("release").text
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"version": ""}, "input version is required and was empty"),
+        ({"version": "1.2"}, 'The version "1.2" has too few numbers; a semantic version has three: 1.2.0.'),
+        ({"version": "1.2.3+build.1"}, "+build.1"),
+        ({"version": "1.2.3\n::error::forged"}, "is not a semantic version"),
+        ({"dry_run": "yes"}, "input dry-run is 'yes': true or false is wanted"),
+        ({"phase": "relase"}, "one of all, prepare, wait-for-ci, check-artifacts, release, finish is wanted; "),
+        ({"commit": "main"}, "input commit is 'main': the full commit hash is wanted, 40 lower-case hex digits"),
+        ({"run_id": "0x1"}, "input run-id is '0x1': a run's number is wanted, such as 1234567890"),
+    ],
+)
+def test_an_input_that_is_wrong_is_named(jobs: JobWorld, inputs: dict[str, str], said: str) -> None:
+    error = jobs.refused("release", **inputs)
+    assert error.title == "Input"
+    assert said in error.text
+
+
+def test_a_refused_github_token_is_said_to_be_that(jobs: JobWorld) -> None:
+    error = jobs.refused("release", github_token="ghs_wrong")  # noqa: S106 - nobody's
+    assert error == Annotation(
+        kind="error",
+        title="GitHub",
+        text="Read tag v1.2.3: GitHub refuses (HTTP 401, Bad credentials).\n"
+        "The token is wrong, expired or revoked: check github-token.",
+    )
+
+
+def test_a_token_that_may_not_write_is_told_which_permission_it_lacks(jobs: JobWorld) -> None:
+    jobs.github.permissions["contents"] = "read"
+    assert "contents" in jobs.refused("release").text
+
+
+def test_a_missing_artifact_is_said_with_what_the_run_has_instead(jobs: JobWorld) -> None:
+    of_run = jobs.github.artifacts
+    of_run[:] = [artifact for artifact in of_run if artifact.name != "chroma-linux-x64-free"]
+    error = jobs.refused("release")
+    assert error.title == "Artifacts"
+    assert "1 of 4 artifacts that the family needs are not to be had from" in error.text
+    assert f"/actions/runs/{jobs.run_id}" in error.text
+    assert "- chroma-linux-x64-free: missing (the run has chroma-" in error.text
+    assert "Re-run CI on this commit, or correct ci.artifact in flotilla.yml. Nothing was written." in error.text
+
+
+def test_expired_and_empty_artifacts_are_said_together_in_one_table(jobs: JobWorld) -> None:
+    found = {artifact.name: artifact for artifact in jobs.github.artifacts}
+    found["chroma-linux-x64-free"].expired = True
+    found["chroma-linuxmusl-x64-free"].content = b""
+    done = jobs.run("release", phase="check-artifacts")
+    assert done.status == 1
+    assert "- chroma-linux-x64-free: expired; re-run the CI workflow on this commit" in done.error.text
+    assert "- chroma-linuxmusl-x64-free: empty" in done.error.text
+    assert "| `chroma-linux-x64-non-free`     | found " in done.summary
+
+
+def test_an_artifact_whose_bytes_are_not_those_that_github_recorded_is_refused(jobs: JobWorld) -> None:
+    tampered = next(one for one in jobs.github.artifacts if one.name == "chroma-linux-x64-free")
+    tampered.digest = "sha256:" + "0" * 64
+    error = jobs.refused("release")
+    assert "chroma-linux-x64-free: the bytes are not those that GitHub recorded" in error.text
+    assert "do not release this artifact" in error.text
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ({"head_repository": "mallory/chroma"}, "built a commit of mallory/chroma, a fork, not of acme/chroma."),
+        ({"head_repository": None}, "built a commit of a repository that is deleted, not of acme/chroma."),
+        ({"workflow": "other.yml"}, "is of the workflow .github/workflows/other.yml, not of .github/workflows/ci.yml"),
+        ({"commit": OTHER}, f"built commit {OTHER}, not "),
+        ({"conclusion": "failure"}, "did not succeed (failure): https://"),
+        ({"conclusion": "cancelled"}, "did not succeed (cancelled): https://"),
+        ({"event": "pull_request_target"}, "was started by the event pull_request_target, which is not trusted"),
+    ],
+)
+def test_a_run_that_is_not_this_repositorys_ci_of_this_commit_is_refused(
+    jobs: JobWorld, of: dict[str, Any], said: str
+) -> None:
+    run = jobs.github.add_run(**{"workflow": "ci.yml", **of})
+    error = jobs.refused("release", run_id=str(run.id))
+    assert error.title == "CI run"
+    assert f"Run {run.id} " in error.text
+    assert said in error.text
+    assert "Only a successful run of this repository's CI on the released commit is taken." in error.text
+
+
+def test_a_run_that_does_not_exist_is_refused(jobs: JobWorld) -> None:
+    assert jobs.refused("release", run_id="999999").text.startswith("run 999999 does not exist in acme/chroma\n")
+
+
+def test_a_ci_run_that_failed_ends_the_wait_at_once_with_its_address(jobs: JobWorld) -> None:
+    jobs.github.runs[0].conclusion = "failure"
+    error = jobs.refused("release")
+    assert f"/actions/runs/{jobs.run_id} ended as failure" in error.text
+    assert "No other commit's run is taken in its place." in error.text
+    assert jobs.clock.slept == []
+
+
+def test_a_ci_run_that_does_not_end_in_time_says_what_it_waited_for(jobs: JobWorld) -> None:
+    jobs.github.runs[0].reads_until_done = 10**6
+    error = jobs.refused("release", timeout_minutes="2")
+    assert error.title == "Out of time"
+    assert f"/actions/runs/{jobs.run_id}: in_progress" in error.text
+    assert "give it more time with the input timeout-minutes" in error.text
+    assert 60 < sum(jobs.clock.slept) <= 120
+
+
+def test_a_tag_on_another_commit_is_never_moved(jobs: JobWorld) -> None:
+    jobs.github.add_commit(OTHER)
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
+    error = jobs.refused("release", commit=jobs.github.commit)
+    assert error.title == "Refused before anything was written"
+    assert error.text == (
+        f"tag v1.2.3 is on commit {OTHER}, and this release is of commit {jobs.github.commit}. A tag is never moved. "
+        "Release a new version, or leave the input `commit` out to release the tag's.\nNothing was written."
+    )
+
+
+def draft(jobs: JobWorld, **fields: Any) -> StoredRelease:
+    """A release of the tag that somebody made before."""
+    given: dict[str, Any] = {
+        "id": jobs.github.new_id(),
+        "tag": "v1.2.3",
+        "target": "main",
+        "name": "v1.2.3",
+        "body": "",
+        "draft": True,
+        "prerelease": False,
+        "immutable": False,
+        "created_at": "2026-01-01T00:00:00Z",
+        "published_at": None,
+    }
+    made = StoredRelease(**(given | fields))
+    jobs.github.releases.append(made)
+    return made
+
+
+def test_two_drafts_of_one_tag_are_refused_with_both_addresses(jobs: JobWorld) -> None:
+    draft(jobs)
+    draft(jobs)
+    error = jobs.refused("release")
+    assert error.text.count("is a draft of v1.2.3, with 0 assets.") == 2
+    assert "Only one draft of v1.2.3 can be published: delete the others, then re-run the job." in error.text
+
+
+def test_a_published_release_with_another_asset_of_a_name_is_refused(jobs: JobWorld) -> None:
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
+    release = draft(jobs, draft=False, immutable=True, published_at="2026-01-01T00:00:00Z")
+    asset = StoredAsset(
+        id=jobs.github.new_id(),
+        name="SHA256SUMS",
+        label="",
+        content_type="text/plain",
+        content=b"others",
+        state="uploaded",
+        created_at="2026-01-01T00:00:00Z",
+    )
+    release.assets.append(asset)
+    error = jobs.refused("release")
+    assert "SHA256SUMS" in error.text
+    assert "v1.2.3" in error.text
+
+
+def test_a_version_below_latest_without_a_dist_tag_is_said_once_for_all_packages(jobs: JobWorld) -> None:
+    for name in ("@acme/chroma-linux-x64", "@acme/chroma"):
+        jobs.put_version(name, "2.0.0")
+    error = jobs.refused("release")
+    assert error.text == (
+        "@acme/chroma-linux-x64, @acme/chroma: version 1.2.3 is below the registry's latest, 2.0.0: publishing would "
+        "move `latest` back. Set publish.dist-tag in flotilla.yml, for example to v1-latest; to latest, if that is "
+        "what you want.\nNothing was written."
+    )
+
+
+def test_a_version_below_latest_may_go_with_the_dist_tag_of_flotilla_yml(jobs: JobWorld) -> None:
+    jobs.put_version("@acme/chroma", "2.0.0")
+    jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  dist-tag: v1-latest\n"))
+    done = jobs.run("release", phase="prepare")
+    assert (done.status, done.outputs["dist-tag"]) == (0, "v1-latest")
+
+
+def test_new_names_under_trusted_publishing_are_one_fault_with_one_command(jobs: JobWorld) -> None:
+    jobs.put_version("@acme/chroma", "1.0.0")
+    done = jobs.run("release", npm_token="", id_token=True)
+    assert done.error.text == (
+        "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free, @acme/chroma-linux-x64-musl, "
+        "@acme/chroma-linux-x64-musl-non-free, @acme/chroma-dev, @acme/chroma-non-free: not on the registry yet, and "
+        "trusted publishing can publish only to a package that is. Publish the first version with npm-token, then "
+        "run, for each: npm trust github <package> --repo acme/chroma --file release.yml --allow-publish\n"
+        "Nothing was written."
+    )
+    assert done.summary.count("not on the registry yet") == 1
+
+
+def test_one_new_name_is_told_with_its_own_command(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("  - {name: non-free, license: SEE LICENSE IN LICENSE}\n", ""))
+    for name in ("-linux-x64", "-linux-x64-musl", "-dev"):
+        jobs.put_version(f"@acme/chroma{name}", "1.0.0")
+    error = jobs.refused("release", npm_token="")
+    assert error.text.startswith("@acme/chroma: not on the registry yet, ")
+    assert "then run: npm trust github @acme/chroma --repo acme/chroma --file release.yml --allow-publish" in error.text
+
+
+def test_a_version_there_with_another_manifest_is_refused_before_the_tag(jobs: JobWorld) -> None:
+    jobs.put_version("@acme/chroma-linux-x64", "1.2.3")
+    error = jobs.refused("release", phase="prepare")
+    assert "@acme/chroma-linux-x64: version 1.2.3 is on the registry with another package.json: " in error.text
+    assert "os is None there, ['linux'] here" in error.text
+    assert "Release under a new version number." in error.text
+
+
+def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_file(jobs: JobWorld) -> None:
+    before = jobs.world.saved()
+    jobs.run("release")
+    jobs.run("publish-dev", run_id=str(jobs.run_id))
+    ours = unpacked(jobs.published("@acme/chroma-dev"))
+    jobs.world.restore(before)
+    jobs.put(packed({**ours, "include/chroma.h": b"/* another */\n", "stray.txt": b"x"}))
+    error = jobs.refused("release")
+    assert error.title == "Already there, but different"
+    assert "@acme/chroma-dev@1.2.3 is on the registry with other content: " in error.text
+    assert "include/chroma.h: " in error.text
+    assert "stray.txt: " in error.text
+    assert "README.md" not in error.text
+    assert "Release under a new version number." in error.text
+
+
+@pytest.mark.parametrize(
+    ("private", "runner", "why"),
+    [
+        (True, "github-hosted", "the repository is private, and the statement would be public"),
+        (False, "self-hosted", "the runner is self-hosted, and the registry takes it from github-hosted ones only"),
+    ],
+)
+def test_provenance_that_is_asked_for_and_cannot_be_made_is_refused_before_the_tag(
+    jobs: JobWorld, *, private: bool, runner: str, why: str
+) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  provenance: true\n"))
+    jobs.github.private, jobs.github.release_run.runner_environment = private, runner
+    error = jobs.refused("release")
+    assert error.text == (
+        f"Provenance cannot be made: {why}. Set publish.provenance in flotilla.yml to auto, which leaves it out here, "
+        "or take the obstacle away.\nNothing was written."
+    )
+
+
+def test_provenance_left_to_auto_is_left_out_with_the_reason(jobs: JobWorld) -> None:
+    jobs.github.private = True
+    done = jobs.run("release", phase="prepare")
+    assert done.status == 0
+    assert "Provenance cannot be made: the repository is private" in done.log
+
+
+def test_a_repository_that_provenance_would_refuse_is_said_once_for_all_packages(jobs: JobWorld) -> None:
+    jobs.manifest("npm/platform", repository="github:OWNER/other")
+    error = jobs.refused("release")
+    assert error.text.count("repository in its package.json is 'github:OWNER/other'") == 1
+    assert error.text.startswith("@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free, ")
+    assert "provenance names https://github.com/acme/chroma" in error.text
+    assert "Correct the template, or leave repository out of it." in error.text
+
+
+def test_a_package_over_the_budget_is_refused_with_its_size(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  size-limit-mb: 0.004\n"))
+    error = jobs.refused("release")
+    assert error.title == "Package"
+    assert "@acme/chroma-linux-x64: is " in error.text
+    assert "bytes packed, over the budget of 4000" in error.text
+    assert "publish.size-limit-mb in flotilla.yml sets the budget" in error.text
+    assert "@acme/chroma-dev: " not in error.text
+
+
+def test_a_manifest_that_names_a_missing_file_is_refused_naming_the_package_once(jobs: JobWorld) -> None:
+    jobs.manifest("npm/platform", main="lib/missing.js")
+    error = jobs.refused("release")
+    assert '- @acme/chroma-linux-x64: main names "lib/missing.js", which the package does not have' in error.text
+    assert error.text.count("main names") == 4
+
+
+def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -> None:
+    found = {artifact.name: artifact for artifact in jobs.github.artifacts}
+    jobs.edit("flotilla.yml", lambda text: text.replace("build: linuxmusl-x64", "build: darwin-arm64"))
+    assert "chroma-darwin-arm64-free" in found
+    error = jobs.refused("release")
+    assert error.title == "Package"
+    assert "@acme/chroma-linux-x64-musl: " in error.text
+    assert "lib/libchroma.dylib" in error.text
+    assert "@acme/chroma-linux-x64: " not in error.text
+
+
+def test_an_assets_pattern_that_matches_nothing_is_refused(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace('"*.sha256"', '"*.sig"'))
+    assert jobs.refused("release").text.startswith("release.assets: *.sig matches no file of any artifact\n")
+
+
+def test_every_refusal_of_prepare_comes_at_once(jobs: JobWorld) -> None:
+    jobs.github.add_commit(OTHER)
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
+    jobs.put_version("@acme/chroma", "2.0.0")
+    jobs.manifest("npm/dev", repository="github:OWNER/other")
+    draft(jobs)
+    draft(jobs)
+    done = jobs.run("release", commit=jobs.github.commit)
+    for said in ("tag v1.2.3 is on commit", "release v1.2.3: ", "@acme/chroma: version 1.2.3 is below"):
+        assert said in done.error.text
+        assert said in done.summary
+    assert "@acme/chroma-dev: repository in its package.json" in done.error.text
+    assert done.summary.startswith("### Stopped: Refused before anything was written\n")
