@@ -33,6 +33,8 @@ faults: $(READY) ## break every request of a release, in every way that applies
 
 fuzz: $(READY) ## the fuzz tests, for long
 	FLOTILLA_FUZZ_EXAMPLES=2000 $(BIN)/pytest -m fuzz --timeout 3600
+	@if $(BIN)/python -c 'import atheris' 2> /dev/null; then $(BIN)/python tests/packing/coverage_fuzz.py 600; \
+	else echo "fuzz: the coverage-guided part is left out; $(BIN)/pip install atheris brings it"; fi
 
 bench: $(READY) ## speed and memory beside named alternatives
 	$(BIN)/python benchmarks/packing.py
