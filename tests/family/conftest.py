@@ -20,7 +20,7 @@ ci: {workflow: ci.yml, artifact: "tool-{build}"}
 
 @pytest.fixture(scope="session")
 def contract() -> str:
-    """The flotilla.yml of CONTRACT.md, section 2, verbatim."""
+    """The flotilla.yml of the documentation, whole."""
     return (Path(__file__).parent / "contract.yml").read_text(encoding="utf-8")
 
 

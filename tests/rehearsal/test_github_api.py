@@ -1,4 +1,4 @@
-"""The simulated GitHub answers as FACTS say that GitHub does."""
+"""The simulated GitHub answers as GitHub was seen to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry answers as FACTS say, the same with verdaccio behind it and in memory."""
+"""The registry answers as npm's was seen to, the same with verdaccio behind it and in memory."""
 
 from __future__ import annotations
 
