@@ -159,3 +159,14 @@ def test_an_executable_bit_that_differs_is_a_conflict(released: JobWorld) -> Non
     released.world.restore(before)
     released.put(packed(ours, {"index.js": 0o755}))
     assert "index.js: mode" in released.refused("publish-dev", run_id=str(released.run_id)).text
+
+
+def test_a_repository_that_provenance_would_not_name_is_refused_before_it_is_in_the_public_log(
+    released: JobWorld,
+) -> None:
+    released.manifest("npm/platform", repository="github:acme/other")
+    error = released.refused(
+        "publish-platform", platform="linux-x64", run_id=str(released.run_id), provenance="true", id_token=True
+    )
+    assert "@acme/chroma-linux-x64: repository in its package.json is 'github:acme/other'" in error.text
+    assert "Correct the template, or leave repository out of it." in error.text

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family import Package, render_manifest
+from flotilla.family import Package, render_manifest, same_repository
+from flotilla.jobs.facts import Facts
 
 Manifest = Mapping[str, object]
 
@@ -33,6 +34,17 @@ def render_all(packages: Iterable[Package], *, root: Path, repository: str) -> d
     if faults:
         raise ConfigError(faults, advice="Correct the templates, then run again; nothing was written.")
     return manifests
+
+
+def repository_faults(facts: Facts, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """What the registry refuses where a package comes with provenance, by the package's name."""
+    return {
+        name: f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
+        f"{facts.server_url}/{facts.repository}; the registry refuses a package where they differ. "
+        "Correct the template, or leave repository out of it."
+        for name, manifest in manifests.items()
+        if not same_repository(manifest.get("repository"), facts.server_url, facts.repository)
+    }
 
 
 def read_template(package: Package, root: Path) -> Manifest | None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flotilla.errors import ConflictError, InputError, RefusedError
-from flotilla.family import same_repository
 from flotilla.github import Release, the_release
 from flotilla.jobs.commit import settle_commit
 from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import Manifest, render_all
+from flotilla.jobs.manifests import Manifest, render_all, repository_faults
 from flotilla.npm import Packument, Wanted, possible
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
@@ -70,17 +69,9 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
     job.runner.line(provenance.why)
     if private:
         return []
-    return grouped(
-        Refusal(
-            of=name,
-            why=f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
-            f"{facts.server_url}/{facts.repository}; the registry refuses a package where they differ. "
-            "Correct the template, or leave repository out of it.",
-        )
-        for name, manifest in manifests.items()
-        if publish.provenance != "false"
-        and not same_repository(manifest.get("repository"), facts.server_url, facts.repository)
-    )
+    if publish.provenance == "false":
+        return []
+    return grouped(Refusal(of=name, why=why) for name, why in repository_faults(facts, manifests).items())
 
 
 def _wanted(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest], dist_tag: str) -> list[Wanted]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flotilla.errors import FlotillaError, RefusedError
 from flotilla.family import Package
@@ -10,7 +10,7 @@ from flotilla.jobs.commit import tagged_commit
 from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import render_all
+from flotilla.jobs.manifests import Manifest, render_all, repository_faults
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.publish_report import Report, hand_over, with_progress
 from flotilla.jobs.sending import Sending, rehearsed
@@ -54,7 +54,10 @@ def _publish(
     credential = _credential(job)
     provenance = _provenance(job)
     before()
-    built = _build(job, packages, run_id, report)
+    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url)
+    if provenance.on and (faults := repository_faults(job.facts, manifests)):
+        raise RefusedError([f"{name}: {why}" for name, why in faults.items()], advice="Nothing was published.")
+    built = _build(job, packages, manifests, run_id, report)
     sending = Sending(job=job, credential=credential, provenance=provenance.on)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
     decisions = decide_packages(job, built, packuments, sending.staged(built))
@@ -68,9 +71,12 @@ def _publish(
 
 
 def _build(
-    job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None, report: Report
+    job: Job[PublishInputs],
+    packages: Sequence[Package],
+    manifests: Mapping[str, Manifest],
+    run_id: int | None,
+    report: Report,
 ) -> tuple[Built, ...]:
-    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url)
     report.commit = tagged_commit(job)
     if run_id is None:
         return build(job, packages, manifests, {})
