@@ -52,6 +52,7 @@ def test_a_published_release_counts_before_a_stray_draft(make: Maker) -> None:
 def test_a_draft_leaves_the_target_out_and_names_its_tag(server: ScriptedServer, github: GitHub, make: Maker) -> None:
     server.on("GET", LIST, reply=[])
     server.on("POST", RELEASES, 201, reply=make.release())
+    server.on("GET", LIST, reply=[])
     assert draft(github) == make.a_release()
     assert server.seen[1].document == {
         "tag_name": "v1.0.0",
@@ -75,6 +76,7 @@ def test_a_draft_whose_answer_was_lost_is_found_even_where_the_list_is_late(
     server.on("GET", LIST, reply=[])
     server.on("GET", LIST, reply=[])
     server.on("GET", LIST, reply=[make.release()])
+    server.on("GET", LIST, reply=[make.release()])
     assert draft(github) == make.a_release()
     assert recorded_clock.slept == [2, 4, 8]
     assert server.requests().count(f"POST {RELEASES}") == 1
@@ -87,7 +89,29 @@ def test_a_draft_that_did_not_come_through_is_sent_again_after_three_looks(
     for _ in range(4):
         server.on("GET", LIST, reply=[])
     server.on("POST", RELEASES, 201, reply=make.release())
+    server.on("GET", LIST, reply=[make.release()])
     assert draft(github) == make.a_release()
+
+
+@pytest.mark.parametrize("others", [[91], [90, 91]])
+def test_a_draft_that_turns_out_to_be_the_second_is_refused_before_anything_goes_into_it(
+    server: ScriptedServer, github: GitHub, make: Maker, others: list[int]
+) -> None:
+    server.on("GET", LIST, reply=[])
+    server.on("POST", RELEASES, 201, reply=make.release())
+    server.on("GET", LIST, reply=[make.release(each) for each in others])
+    with pytest.raises(ConflictError, match="releases/90 is a draft"):
+        draft(github)
+
+
+def test_a_release_that_is_published_while_ours_is_drafted_is_told(
+    server: ScriptedServer, github: GitHub, make: Maker
+) -> None:
+    server.on("GET", LIST, reply=[])
+    server.on("POST", RELEASES, 201, reply=make.release())
+    server.on("GET", LIST, reply=[make.release(91, draft=False)])
+    with pytest.raises(ConflictError, match="was published while"):
+        draft(github)
 
 
 def test_a_draft_that_another_job_made_and_ours_are_refused(

@@ -69,7 +69,11 @@ class Releases:
         return self._calls.document(call).text("body")
 
     def create_draft(self, tag: str, *, name: str, body: str, prerelease: bool) -> Release:
-        """The draft of a tag: the one that is there, or a new one."""
+        """The draft of a tag: the one that is there, or a new one.
+
+        Raises:
+            ConflictError: another job made one too.
+        """
         document = {"tag_name": tag, "name": name, "body": body, "draft": True, "prerelease": prerelease}
         call = Call(
             what=f"create the draft release {tag}",
@@ -82,9 +86,11 @@ class Releases:
         there = self._draft(tag)
         if there is not None:
             return there
-        return self._calls.write(
+        made = self._calls.write(
             lambda: self._changed(call, tag), lambda: self._draft(tag), what=call.what, looks=LOOKS
         )
+        self._refuse_others(made)
+        return made
 
     def publish(self, release: Release, *, latest: bool) -> Release:
         """The release, published; a published one is left as it is."""
@@ -127,6 +133,16 @@ class Releases:
                 advice="Another job made it: re-run this one, and it compares what is there.",
             )
         return found
+
+    def _refuse_others(self, made: Release) -> None:
+        """One more look, before anything goes into the draft: another job, or a list that was late, may have hid one."""
+        others = [release for release in self.of(made.tag) if release.id != made.id]
+        found = the_release([made, *others], made.tag)
+        if found != made:
+            raise ConflictError(
+                f"The release {made.tag} was published while {made.url} was drafted.",
+                advice="Delete that draft, then re-run the job: it compares what is there.",
+            )
 
     def _published(self, release_id: int) -> Release | None:
         found = self.release(release_id)
