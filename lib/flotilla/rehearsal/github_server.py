@@ -127,13 +127,14 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _remember(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keeps the state before each write that succeeded: what a stale answer is made of."""
+    """Keeps the state before each write that changed it: what a stale answer is made of."""
     if request.method in ("GET", "HEAD"):
         return await handler(request)
     hub = request.app[HUB]
     before = hub.state.saved()
     answer = await handler(request)
-    hub.previous = before
+    if hub.state != before:  # generated notes are POSTed too, and change nothing
+        hub.previous = before
     return answer
 
 
