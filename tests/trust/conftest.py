@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from tests.trust.stage import Ended, Stage, github_state, make_workspace, seed
@@ -47,6 +47,7 @@ class Release:
 
     stage: Stage
     jobs: dict[str, Ended]
+    ledgers: dict[str, Any]
     secrets: dict[str, str]
 
 
@@ -108,7 +109,8 @@ def release(
             stage = Stage(world=world, workspace=make_workspace(folder / "workspace"), kept=folder / "kept")
             stage.inputs = {"version": "1.2.3", **sign_in_inputs(sign_in)}
             jobs = stage.release()
-            yield Release(stage=stage, jobs=jobs, secrets=all_secrets(world, recorded))
+            ledgers = {name: ended.ledger for name, ended in jobs.items()}
+            yield Release(stage=stage, jobs=jobs, ledgers=ledgers, secrets=all_secrets(world, recorded))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import flotilla
@@ -131,6 +132,7 @@ class Ended:
     stderr: str
     summary: str
     outputs: Mapping[str, str]
+    ledger: Any
     folder: Path
 
     @property
@@ -194,6 +196,7 @@ class Stage:
             stderr=stderr,
             summary=made.summary,
             outputs=made.outputs(),
+            ledger=self._ledger(made.outputs()),
             folder=made.folder,
         )
         self.ended.append(ended)
@@ -232,6 +235,10 @@ class Stage:
     def npm_seen(self) -> list[dict[str, object]]:
         """What the wrapper noted of each npm that ran to its end."""
         return [json.loads(path.read_text()) for path in sorted(self.kept.glob("*/seen.json"))]
+
+    def _ledger(self, outputs: Mapping[str, str]) -> Any:
+        named = outputs.get("ledger")
+        return json.loads((self.workspace / named).read_text()) if named else None
 
     def _npm(self) -> Path:
         folder = self.kept.parent / "npm-wrapper"

@@ -51,10 +51,8 @@ def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, regi
     patience = Patience(deadline=until(MINUTES, clock), clock=clock, told=runner.line)
     url = registry_url(registry) if registry else Npm(environment=environment).configured_registry(Path.cwd())
     token = environment.get(variable("npm-token"), "").strip() or None
-    lines: list[Line] = []
     with _github(document, environment, patience) as github:
-        found = _told(runner, _everything(document, environment, github, Registry(url, token=token, patience=patience)))
-        lines += found
+        lines = _told(runner, _everything(document, environment, github, Registry(url, token=token, patience=patience)))
     differs = sum(line.mark == "differs" for line in lines)
     looked = sum(line.mark == "same" for line in lines)
     runner.line(f"ledger: {looked} links hold, {differs} do not")
