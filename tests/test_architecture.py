@@ -1,0 +1,134 @@
+"""The shape of the house: who may import whom, how long a module is, and what is never named."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flotilla
+
+PACKAGE = Path(flotilla.__file__).parent
+ROOT = PACKAGE.parents[1]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# What each part may know of the others; itself it may always know.
+BASE = {"errors", "patience"}
+ARROWS = {
+    "errors": set[str](),
+    "patience": {"errors"},
+    "runner": {"errors"},
+    "family": BASE,
+    "github": BASE | {"family"},
+    "packing": BASE | {"family"},
+    "npm": BASE | {"family"},
+    "jobs": BASE | {"runner", "family", "github", "packing", "npm"},
+    "desk": BASE | {"runner", "family", "github", "packing", "npm", "jobs"},
+    "rehearsal": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
+    "cli": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
+    "__main__": BASE | {"runner", "jobs", "cli"},
+    "__init__": set[str](),
+}
+LONGEST = 250
+LONGER = {"npm/answers.py": "one table, a row for each answer of npm"}
+
+
+def part_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> Iterator[tuple[str, bool]]:
+    """Each part of flotilla that a module imports, and whether it does so only when a function runs."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            whole = node.module == "flotilla"
+            names = [f"flotilla.{alias.name}" for alias in node.names] if whole else [str(node.module)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "flotilla" and len(parts) > 1:
+                yield parts[1], node not in top
+
+
+def test_the_walk_finds_the_house() -> None:
+    assert {part_of(module) for module in MODULES} == ARROWS.keys()
+    assert ("npm", False) in imported(PACKAGE / "jobs" / "decisions.py")
+
+
+@pytest.mark.parametrize("part", ARROWS)
+def test_every_part_knows_only_what_lies_below_it(part: str) -> None:
+    wrong = {
+        (str(module.relative_to(PACKAGE)), name)
+        for module in MODULES
+        if part_of(module) == part
+        for name, lazy in imported(module)
+        if name != part and name not in ARROWS[part] and not (part == "cli" and name == "rehearsal" and lazy)
+    }
+    assert wrong == set()
+
+
+def test_the_rehearsal_is_known_to_the_command_line_alone_and_only_when_it_is_asked_for() -> None:
+    knows = {
+        (part_of(module), lazy)
+        for module in MODULES
+        for name, lazy in imported(module)
+        if name == "rehearsal" and part_of(module) != "rehearsal"
+    }
+    assert knows == {("cli", True)}
+
+
+def test_no_module_is_longer_than_one_reads_at_once() -> None:
+    lengths = {
+        str(module.relative_to(PACKAGE)): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES
+    }
+    long = {name for name, length in lengths.items() if length > LONGEST}
+    assert long == LONGER.keys(), {name: lengths[name] for name in long ^ LONGER.keys()}
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        [shutil.which("git") or "git", "ls-files", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def forbidden() -> dict[str, str]:
+    """Words that stand in no file; written here so that this file does not hold them."""
+    registries = {
+        "npm": ("registry", "npmjs", "org"),
+        "PyPI": ("pypi", "org"),
+        "files": ("files", "pythonhosted", "org"),
+    }
+    debian = {"Debian": ("deb", "debian", "org"), "Debian's security": ("security", "debian", "org")}
+    notes = ("CONTRACT", "FACTS", "STYLE", "ENVIRONMENT", "DESIGN")
+    return {
+        **{f"the host of {name}'s registry": ".".join(host) for name, host in (registries | debian).items()},
+        **{f"the note {name}": f"{name}{'.md'}" for name in notes},
+        "a path of somebody's machine": "/krow/"[::-1],
+    }
+
+
+def test_no_file_names_a_package_registry_a_machine_or_how_the_work_was_done() -> None:
+    files = tracked()
+    assert len(files) > 100
+    found = [
+        f"{file.relative_to(ROOT)}: {what}"
+        for file in files
+        for what, word in forbidden().items()
+        if word.encode() in file.read_bytes()
+    ]
+    assert found == []
