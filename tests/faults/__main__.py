@@ -1,8 +1,8 @@
 """Breaks every request of a whole release in every way that applies, and holds what is left against a clean release.
 
-    python -m tests.faults                                    # all of it; make faults
-    python -m tests.faults --sample 100 --seed 7              # some of it
-    python -m tests.faults --index 43 --kind reset-after -v   # one case again
+python -m tests.faults                                    # all of it; make faults
+python -m tests.faults --sample 100 --seed 7              # some of it
+python -m tests.faults --index 43 --kind reset-after -v   # one case again
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import argparse
 import os
 import random
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.faults.cases import Case, all_cases, sample
 from tests.faults.clean import Checkpoint
+from tests.faults.large_family import large_family
+from tests.faults.paced import Paced, paced_release
 from tests.faults.report import Report, say
 from tests.faults.workers import Task, outcomes
 
@@ -42,8 +47,12 @@ def main() -> int:
         report.add(outcome)
         if options.verbose:
             say(f"{outcome.case}: failed {outcome.failed} times\n{outcome.log}")
-    sys.stdout.write("\n".join(report.lines()) + "\n")
-    return 1 if report.differing else 0
+    paced = []
+    for one in () if partial(options) else paced_releases():
+        say("\n  ".join([str(one), *one.faults]))
+        paced.append(one)
+    sys.stdout.write("\n".join([*map(str, paced), *report.lines()]) + "\n")
+    return 1 if report.differing or any(one.faults for one in paced) else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +71,20 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def partial(options: argparse.Namespace) -> bool:
+    """Whether only some faults are asked for."""
+    return any((options.sample, options.kind, options.index, options.job))
+
+
+def paced_releases() -> Iterator[Paced]:
+    """The example, and a family of 110 packages, released into a registry that limits the rate."""
+    artifacts = example_artifacts()
+    yield paced_release(EXAMPLE, artifacts)
+    with tempfile.TemporaryDirectory(prefix="flotilla-faults-") as folder:
+        many = large_family(Path(folder) / "many", artifacts)
+        yield paced_release(many.source, many.artifacts)
+
+
 def wanted(case: Case, options: argparse.Namespace) -> bool:
     """Whether the command line means this case."""
     named = ((options.kind, case.kind), (options.index, case.index), (options.job, case.job + 1))
@@ -70,7 +93,7 @@ def wanted(case: Case, options: argparse.Namespace) -> bool:
 
 def tasks(chosen: Sequence[Case], *, to_the_end: int, seed: int) -> list[Task]:
     """The cases; some of them, drawn by the seed, to the end of the release."""
-    drawn = set(random.Random(seed).sample(range(len(chosen)), min(to_the_end, len(chosen))))
+    drawn = set(random.Random(seed).sample(range(len(chosen)), min(to_the_end, len(chosen))))  # noqa: S311 - no secret
     return [Task(case=case, to_the_end=n in drawn) for n, case in enumerate(chosen)]
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -70,19 +71,19 @@ class JobHost(AbstractContextManager["JobHost"]):
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
-        late = threading.Event()
-        watch = threading.Timer(HANGS, lambda: (late.set(), self.kill()))
+        started = time.monotonic()
+        watch = threading.Timer(HANGS, self.kill)
         watch.start()
         try:
             status = self._answer()["status"]
         finally:
             watch.cancel()
-        if late.is_set():
+        if time.monotonic() - started > HANGS:
             raise HangingError(f"{' '.join(argv)} did not end in {HANGS:.0f} s")
         return status
 
     def kill(self) -> None:
-        """kill -9 the job, and everything that it started: what becomes of a container."""
+        """End the job by SIGKILL, and everything that it started: what becomes of a container."""
         kill_below(self._server.pid)
 
     def __exit__(

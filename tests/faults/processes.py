@@ -32,7 +32,7 @@ def descendants(root: int) -> list[int]:
 
 
 def kill_below(root: int) -> None:
-    """kill -9 every process below one, and those that they start meanwhile."""
+    """End by SIGKILL every process below one, and those that they start meanwhile."""
     while pids := descendants(root):
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -45,7 +45,9 @@ def _parents() -> list[tuple[int, int]]:
         if entry.name.isdigit():
             with suppress(OSError):
                 # The name, in brackets, may hold anything; the state and the parent come behind its last bracket.
-                state, parent = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:2]
+                state, parent = (
+                    (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:2]
+                )
                 if state not in DEAD:
                     found.append((int(entry.name), int(parent)))
     return found

@@ -51,9 +51,12 @@ class Report:
         return [
             *(f"not met: {outcome.case}" for outcome in self.unmet),
             *([f"failed and resumed: {kinds}"] if kinds else []),
-            f"faults: {self.tried} tried, {self.resumed.total()} failed and resumed, {len(self.differing)} differ, "
-            f"{self.seconds:.0f} s",
+            self._last(),
         ]
+
+    def _last(self) -> str:
+        counts = f"{self.resumed.total()} failed and resumed, {len(self.differing)} differ"
+        return f"faults: {self.tried} tried, {counts}, {self.seconds:.0f} s"
 
 
 def described(outcome: Outcome) -> str:

@@ -101,9 +101,34 @@ def test_two_jobs_that_publish_the_same_packages_at_once_publish_each_once(scene
     assert scene.world.snapshot() == release[1].after
 
 
-def test_two_releases_at_once_leave_one_release_or_say_what_to_remove(scene: Scene, release: Release) -> None:
-    runs = raced(scene, release[0])
-    print([run.status for run in runs], *(run.log for run in runs))
+def test_two_releases_at_once_leave_one_release_or_say_which_draft_to_remove(scene: Scene, release: Release) -> None:
+    lost = [run for run in raced(scene, release[0]) if run.status != 0]
+    assert all("published meanwhile" in run.log or "delete the others" in run.log for run in lost)
+    releases = scene.world.github.state.releases
+    if len(releases) > 1:  # each saw the other's draft, and neither put anything into its own
+        assert len(lost) == 2
+        del releases[1]
+    assert scene.run(release[0].step).status == 0
+    assert scene.world.snapshot() == release[0].after
+
+
+def test_a_draft_that_the_list_hides_from_a_re_run_is_not_released_beside_a_second_one(
+    scene: Scene, release: Release
+) -> None:
+    scene.world.restore(release[0].before)
+    listing = next(request.label for request in release[0].requests if request.label == "github GET /releases")
+    scene.plan.start(
+        [
+            PlannedFault(kind=Kind.KILL_AFTER, label="github POST /releases"),
+            PlannedFault(kind=Kind.STALE, label=listing, occurrence=3, times=2),
+        ]
+    )
+    killed, second = scene.run(release[0].step), scene.run(release[0].step)
+    assert (killed.status, second.status) == (-9, 1)
+    assert "delete the others" in second.log
+    assert [found["assets"] for found in scene.world.snapshot()["github"]["releases"]] == [{}, {}]
+    del scene.world.github.state.releases[1]
+    assert scene.run(release[0].step).status == 0
     assert scene.world.snapshot() == release[0].after
 
 

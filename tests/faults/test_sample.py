@@ -23,9 +23,7 @@ def test_the_sample_has_every_kind_and_every_job(release: tuple[Checkpoint, ...]
     assert len(drawn) == SIZE
 
 
-def test_whatever_fails_a_re_run_ends_where_a_clean_release_does(
-    scene: Scene, release: tuple[Checkpoint, ...]
-) -> None:
+def test_whatever_fails_a_re_run_ends_where_a_clean_release_does(scene: Scene, release: tuple[Checkpoint, ...]) -> None:
     outcomes = [tried(scene, release, case) for case in sample(all_cases(release), size=SIZE, seed=SEED)]
     assert [described(outcome) for outcome in outcomes if outcome.differs] == []
     assert [str(outcome.case) for outcome in outcomes if not outcome.met] == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.artifacts import EXAMPLE, example_artifacts
@@ -34,6 +36,9 @@ class Ready:
     release: tuple[Checkpoint, ...]
 
 
+# Longer than a case can take: four runs of a job that hangs.
+SILENT = 900.0
+
 Message = Ready | Outcome | str
 
 
@@ -45,7 +50,9 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
         workers: how many at a time.
 
     Raises:
-        RuntimeError: a worker broke, or two of them released something else.
+        TypeError: a worker broke.
+        RuntimeError: two of them released something else.
+        queue.Empty: they fell silent.
     """
     context = multiprocessing.get_context("spawn")
     tasks: Queue[Task | None] = context.Queue()
@@ -54,12 +61,13 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
     for process in processes:
         process.start()
     try:
-        chosen = choose(_agreed([_ready(told.get()) for _ in processes]))
+        chosen = choose(_agreed([_ready(told.get(timeout=SILENT)) for _ in processes]))
         for task in chosen:
             tasks.put(task)
         for _ in chosen:
-            yield _outcome(told.get())
+            yield _outcome(told.get(timeout=SILENT))
     finally:
+        _drain(tasks)
         for _ in processes:
             tasks.put(None)
         for process in processes:
@@ -76,6 +84,12 @@ def work(tasks: Queue[Task | None], told: Queue[Message], artifacts: Path) -> No
                 told.put(tried(scene, release, task.case, to_the_end=task.to_the_end))
     except BaseException:  # noqa: BLE001 - whatever it is, the one who waits must hear of it
         told.put(traceback.format_exc())
+
+
+def _drain(tasks: Queue[Task | None]) -> None:
+    with suppress(Empty):
+        while True:
+            tasks.get_nowait()
 
 
 def _ready(message: Message) -> tuple[Checkpoint, ...]:
