@@ -46,7 +46,7 @@ def test_terminal_escapes_are_replaced() -> None:
 
 def test_an_error_is_one_annotation_whatever_its_lines(runner: Runner, out: io.StringIO) -> None:
     runner.error(FlotillaError(["a: 100%", "b\r\nc"], advice="Do this."))
-    assert out.getvalue() == "::error title=Release stopped::- a: 100%25%0A- b%0D%0Ac%0ADo this.\n"
+    assert out.getvalue() == "::error title=Release stopped::- a: 100%25%0A- b%0Ac%0ADo this.\n"
 
 
 def test_an_error_in_a_file_carries_its_place(runner: Runner, out: io.StringIO) -> None:
@@ -117,3 +117,24 @@ def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
     with runner.group("group"):
         runner.output("name", "value")
     assert out.getvalue() == "error: Release stopped: no\ngroup\nname=value\n"
+
+
+def test_half_a_character_from_a_server_does_not_break_the_job_s_last_words(tmp_path: Path) -> None:
+    """JSON can hold one, and no stream in UTF-8 takes it: the error would end as a traceback."""
+    files = {"GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    with (tmp_path / "log").open("w", encoding="utf-8") as log:
+        runner = Runner({"GITHUB_ACTIONS": "true", **files}, log)
+        runner.line("a\ud800b")
+        runner.error(FlotillaError("a\ud800b", advice="c\udcffd"))
+        runner.output("name", "a\ud800b")
+        runner.summary("a\ud800b")
+        with runner.group("a\ud800b"):
+            pass
+    for name in ("log", "output", "summary"):
+        assert "a\N{REPLACEMENT CHARACTER}b" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_an_annotation_carries_no_order_for_a_terminal(runner: Runner, out: io.StringIO) -> None:
+    runner.error(FlotillaError("a\x1b[2J\u202eb"))
+    assert "\x1b" not in out.getvalue()
+    assert "\u202e" not in out.getvalue()

@@ -18,7 +18,9 @@ from typing import TextIO
 from flotilla.errors import Fault, FlotillaError
 
 BLANK = "***"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Half a character (\ud800) is in nobody's alphabet, but in a server's JSON, and no file or stream takes it.
+_HALF = r"\ud800-\udfff"
+_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069{_HALF}]")
 
 
 class Runner:
@@ -82,7 +84,7 @@ class Runner:
     def group(self, title: str) -> Iterator[None]:
         """Fold the lines printed inside."""
         if self._on_github:
-            self._write(f"::group::{_data(self._blanked(title))}")
+            self._write(f"::group::{_data(_plain(self._blanked(title)))}")
         else:
             self.line(title)
         try:
@@ -92,14 +94,14 @@ class Runner:
                 self._write("::endgroup::")
 
     def _annotate(self, kind: str, title: str, fault: Fault) -> None:
-        text = self._blanked(fault.text)
+        text = _plain("\n".join(self._blanked(fault.text).splitlines()))
         if not self._on_github:
             self.line(f"{kind}: {title}: {text}")
             return
         place = fault.place
         places = {"file": place.file, "line": place.line, "col": place.column} if place else {}
         properties = {"title": title, **{key: value for key, value in places.items() if value is not None}}
-        listed = ",".join(f"{key}={_property(self._blanked(str(value)))}" for key, value in properties.items())
+        listed = ",".join(f"{key}={_property(_plain(self._blanked(str(value))))}" for key, value in properties.items())
         self._write(f"::{kind} {listed}::{_data(text)}")
 
     def _blanked(self, text: str) -> str:
@@ -113,7 +115,7 @@ class Runner:
     @staticmethod
     def _append(file: Path, text: str) -> None:
         with file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(re.sub(f"[{_HALF}]", "\N{REPLACEMENT CHARACTER}", text))
 
 
 def defused(line: str) -> str:
@@ -121,8 +123,12 @@ def defused(line: str) -> str:
 
     The runner reads `::name` at a line's start, spaces aside, and the old `##[name]` anywhere in it.
     """
-    plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line).replace("##[", "## [")
+    plain = _plain(line).replace("##[", "## [")
     return f"· {plain}" if plain.lstrip().startswith("::") else plain
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _data(text: str) -> str:
