@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from tests.conftest import RecordedClock
 from tests.faults.artifacts import EXAMPLE, example_artifacts
-from tests.jobs.jobworld import JobWorld
+from tests.jobs.jobworld import Ended, JobWorld
 
 from flotilla.rehearsal.github_state import GitHubState
 from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.world import Rehearsal, Saved
 
 REPOSITORY = "acme/chroma"
+Begin = Callable[[Path], JobWorld]
 # Two platforms are enough to tell them apart; the whole example is released in test_whole_example.
 LEFT_OUT = ("darwin-arm64", "darwin-x64", "linux-arm64")
 
@@ -51,29 +52,78 @@ def npm_variables(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]
     return {"NODE_COMPILE_CACHE": str(tmp_path_factory.mktemp("compiled"))}
 
 
-@pytest.fixture
-def jobs(
-    shared_world: tuple[Rehearsal, Saved, int],
-    shared_clock: RecordedClock,
-    npm_variables: Mapping[str, str],
-    tmp_path: Path,
-) -> JobWorld:
-    """The example with two platforms, before its release."""
+@pytest.fixture(scope="session")
+def begin(
+    shared_world: tuple[Rehearsal, Saved, int], shared_clock: RecordedClock, npm_variables: Mapping[str, str]
+) -> Begin:
+    """Begins anew: the world as it was, and a checkout of the example with two platforms."""
     world, saved, run_id = shared_world
-    world.restore(saved)
-    shared_clock.slept.clear()
-    workspace = tmp_path / "workspace"
-    shutil.copytree(EXAMPLE, workspace)
-    made = JobWorld(world=world, workspace=workspace, clock=shared_clock, run_id=run_id, variables=npm_variables)
-    made.edit("flotilla.yml", without_other_platforms)
-    return made
+
+    def begun(workspace: Path) -> JobWorld:
+        world.restore(saved)
+        world.plan.start()
+        shared_clock.slept.clear()
+        shutil.copytree(EXAMPLE, workspace)
+        made = JobWorld(world=world, workspace=workspace, clock=shared_clock, run_id=run_id, variables=npm_variables)
+        made.edit("flotilla.yml", without_other_platforms)
+        return made
+
+    return begun
+
+
+@pytest.fixture(scope="session")
+def stages(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Saved]:
+    """The world after each step of a release; what many tests begin with is done once."""
+    jobs = begin(tmp_path_factory.mktemp("stages") / "workspace")
+    steps: list[tuple[str, Callable[[], Ended]]] = [
+        ("released", lambda: jobs.run("release")),
+        ("linux-x64", jobs.platform),
+        ("platforms", lambda: jobs.platform("linux-x64-musl")),
+        ("dev", jobs.dev),
+        ("everything", lambda: jobs.run("publish-meta")),
+    ]
+    saved = {}
+    for name, step in steps:
+        done = step()
+        assert done.status == 0, done.log
+        saved[name] = jobs.world.saved()
+    return saved
 
 
 @pytest.fixture
-def released(jobs: JobWorld) -> JobWorld:
+def jobs(begin: Begin, tmp_path: Path) -> JobWorld:
+    """The example with two platforms, before its release."""
+    return begin(tmp_path / "workspace")
+
+
+@pytest.fixture
+def released(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
     """The same, with its tag and release made."""
-    done = jobs.run("release")
-    assert done.status == 0, done.log
+    return at(stages["released"], jobs)
+
+
+@pytest.fixture
+def one_platform(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
+    """The same, with linux-x64 published."""
+    return at(stages["linux-x64"], jobs)
+
+
+@pytest.fixture
+def platforms(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
+    """The same, with its platform packages published."""
+    return at(stages["platforms"], jobs)
+
+
+@pytest.fixture
+def everything(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
+    """The same, with every package published."""
+    return at(stages["everything"], jobs)
+
+
+def at(saved: Saved, jobs: JobWorld) -> JobWorld:
+    """The jobs in a world as it was then."""
+    jobs.world.restore(saved)
+    jobs.clock.slept.clear()
     return jobs
 
 

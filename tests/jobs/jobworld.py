@@ -24,7 +24,7 @@ from tests.conftest import RecordedClock
 from flotilla import __main__ as flotilla
 from flotilla.rehearsal.github_state import GitHubState
 from flotilla.rehearsal.registry_documents import integrity_of
-from flotilla.rehearsal.registry_state import RegistryState
+from flotilla.rehearsal.registry_state import Cached, RegistryState
 from flotilla.rehearsal.world import Rehearsal
 
 VERSION = "1.2.3"
@@ -186,6 +186,13 @@ class JobWorld:
     def put_version(self, name: str, version: str, *, tag: str = "latest") -> None:
         """Somebody publishes another version of a package."""
         self.put(packed({"package.json": json.dumps({"name": name, "version": version}).encode()}), tag=tag)
+
+    def hide(self, name: str, *, seconds: float) -> None:
+        """Let a cache go on saying for so long, to who installs, that there is no such package."""
+        self.registry.cache_seconds = seconds
+        self.registry.cache[f"/{name.replace('/', '%2F')} True"] = Cached(
+            status=404, body=b'{"error": "Not found"}', content_type="application/json", stored=self.clock.now()
+        )
 
     def published(self, name: str, version: str = VERSION) -> bytes:
         """The tarball that the registry has."""

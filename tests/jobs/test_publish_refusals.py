@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import pytest
 from tests.jobs.jobworld import JobWorld, packed, repacked, unpacked
 
 from flotilla.rehearsal.github_records import GitObject
+from flotilla.rehearsal.registry_documents import integrity_of
 from flotilla.rehearsal.registry_state import Grant, TrustedPublisher
+from flotilla.rehearsal.world import Saved
 
 
 def test_an_unknown_platform_is_answered_with_the_nearest(released: JobWorld) -> None:
@@ -116,15 +119,14 @@ def test_provenance_true_is_refused_where_it_cannot_be_made(released: JobWorld, 
     assert error.text.endswith("Nothing was published. provenance: auto leaves it out instead.")
 
 
-@pytest.mark.npm
-def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(released: JobWorld) -> None:
-    before = released.world.saved()
-    released.platform()
+def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(
+    stages: Mapping[str, Saved], one_platform: JobWorld
+) -> None:
     name = "@acme/chroma-linux-x64-non-free"
-    ours = unpacked(released.published(name))
-    released.world.restore(before)
-    released.put(packed({**ours, "versions.json": b"{}", "lib/more.so": b"x"}, {"bin/chroma-info": 0o755}))
-    error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id))
+    ours = unpacked(one_platform.published(name))
+    one_platform.world.restore(stages["released"])
+    one_platform.put(packed({**ours, "versions.json": b"{}", "lib/more.so": b"x"}, {"bin/chroma-info": 0o755}))
+    error = one_platform.refused("publish-platform", platform="linux-x64", run_id=str(one_platform.run_id))
     assert error.title == "Already there, but different"
     assert f"{name}@1.2.3 is on the registry with other content: " in error.text
     assert "versions.json: " in error.text
@@ -133,40 +135,47 @@ def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(releas
     assert error.text.endswith("Nothing was published. Release under a new version number.")
 
 
-@pytest.mark.npm
-def test_a_tarball_repacked_by_another_zlib_is_already_published(released: JobWorld) -> None:
-    before = released.world.saved()
-    first = released.dev()
-    ours = released.published("@acme/chroma-dev")
-    released.world.restore(before)
+def test_a_tarball_repacked_by_another_zlib_is_already_published(
+    stages: Mapping[str, Saved], everything: JobWorld
+) -> None:
+    ours = everything.published("@acme/chroma-dev")
     theirs = repacked(ours)
     assert hashlib.sha512(ours).digest() != hashlib.sha512(theirs).digest()
-    released.put(theirs)
-    snapshot = released.world.snapshot()
-    again = released.dev()
-    assert again.statuses == {"@acme/chroma-dev": "already-published"}
-    assert again.packages[0]["integrity"] != first.packages[0]["integrity"]
-    assert "the same files in another tarball" in again.summary
-    assert released.world.snapshot() == snapshot
+    everything.world.restore(stages["released"])
+    everything.put(theirs)
+    before = everything.world.snapshot()
+    done = everything.dev()
+    assert done.statuses == {"@acme/chroma-dev": "already-published"}
+    assert done.packages[0]["integrity"] == integrity_of(theirs)
+    assert "the same files in another tarball" in done.summary
+    assert everything.world.snapshot() == before
 
 
-def test_an_executable_bit_that_differs_is_a_conflict(released: JobWorld) -> None:
-    dry = released.dev(dry_run="true")
-    assert dry.status == 0
-    before = released.world.saved()
-    released.dev()
-    ours = unpacked(released.published("@acme/chroma-dev"))
-    released.world.restore(before)
-    released.put(packed(ours, {"index.js": 0o755}))
-    assert "index.js: mode" in released.refused("publish-dev", run_id=str(released.run_id)).text
+def test_an_executable_bit_that_differs_is_a_conflict(stages: Mapping[str, Saved], everything: JobWorld) -> None:
+    ours = unpacked(everything.published("@acme/chroma-dev"))
+    everything.world.restore(stages["released"])
+    everything.put(packed(ours, {"index.js": 0o755}))
+    assert "index.js: mode" in everything.refused("publish-dev", run_id=str(everything.run_id)).text
 
 
-def test_a_repository_that_provenance_would_not_name_is_refused_before_it_is_in_the_public_log(
-    released: JobWorld,
-) -> None:
-    released.manifest("npm/platform", repository="github:acme/other")
-    error = released.refused(
-        "publish-platform", platform="linux-x64", run_id=str(released.run_id), provenance="true", id_token=True
-    )
-    assert "@acme/chroma-linux-x64: repository in its package.json is 'github:acme/other'" in error.text
-    assert "Correct the template, or leave repository out of it." in error.text
+def test_a_dist_tag_that_another_version_holds_is_told_and_not_moved(everything: JobWorld) -> None:
+    everything.put_version("@acme/chroma-dev", "1.9.0")
+    done = everything.dev()
+    assert done.statuses == {"@acme/chroma-dev": "already-published"}
+    assert "npm dist-tag add @acme/chroma-dev@1.2.3 latest" in done.summary
+    assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.9.0"}
+
+
+def test_a_version_below_latest_needs_a_dist_tag_and_goes_there(released: JobWorld) -> None:
+    released.put_version("@acme/chroma-dev", "2.0.0")
+    error = released.refused("publish-dev", run_id=str(released.run_id))
+    assert "@acme/chroma-dev: version 1.2.3 is below the registry's latest, 2.0.0" in error.text
+    done = released.dev(dist_tag="v1-latest")
+    assert (done.statuses, done.packages[0]["dist-tag"]) == ({"@acme/chroma-dev": "published"}, "v1-latest")
+    assert released.registry.tags["@acme/chroma-dev"] == {"latest": "2.0.0", "v1-latest": "1.2.3"}
+
+
+@pytest.mark.parametrize("dist_tag", ["1.x", "v1", "--force", "a b"])
+def test_a_dist_tag_that_npm_would_take_for_something_else_is_refused(released: JobWorld, dist_tag: str) -> None:
+    error = released.refused("publish-dev", run_id=str(released.run_id), dist_tag=dist_tag)
+    assert "Correct the input dist-tag, or publish.dist-tag in flotilla.yml." in error.text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,12 +260,11 @@ def test_a_version_there_with_another_manifest_is_refused_before_the_tag(jobs: J
     assert "Release under a new version number." in error.text
 
 
-def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_file(jobs: JobWorld) -> None:
-    before = jobs.world.saved()
-    jobs.run("release")
-    jobs.run("publish-dev", run_id=str(jobs.run_id))
-    ours = unpacked(jobs.published("@acme/chroma-dev"))
-    jobs.world.restore(before)
+def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_file(
+    begin: Callable[[Path], JobWorld], everything: JobWorld, tmp_path: Path
+) -> None:
+    ours = unpacked(everything.published("@acme/chroma-dev"))
+    jobs = begin(tmp_path / "again")
     jobs.put(packed({**ours, "include/chroma.h": b"/* another */\n", "stray.txt": b"x"}))
     error = jobs.refused("release")
     assert error.title == "Already there, but different"

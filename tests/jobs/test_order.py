@@ -1,0 +1,69 @@
+"""Order and pace: a meta package comes last, and a pause lies between two publishes."""
+
+from __future__ import annotations
+
+import pytest
+from tests.jobs.jobworld import JobWorld
+
+from flotilla.rehearsal.faults import Kind, PlannedFault
+
+pytestmark = pytest.mark.npm
+
+
+@pytest.mark.parametrize(("inputs", "pause"), [({}, 5), ({"pause_seconds": "0"}, 0)])
+def test_the_pause_lies_between_two_publishes_and_nowhere_else(
+    released: JobWorld, inputs: dict[str, str], pause: float
+) -> None:
+    done = released.platform(**inputs)
+    assert set(done.statuses.values()) == {"published"}
+    assert released.clock.slept == ([pause] if pause else [])
+    said = [line.split(" (")[0] for line in done.log.splitlines() if line.startswith(("publishing ", "pausing "))]
+    publishes = [f"publishing {name}@1.2.3" for name in done.statuses]
+    assert said == ([publishes[0], f"pausing {pause:g} s", publishes[1]] if pause else publishes)
+
+
+def test_no_pause_lies_before_a_package_that_is_there_already(one_platform: JobWorld) -> None:
+    assert set(one_platform.platform().statuses.values()) == {"already-published"}
+    assert one_platform.clock.slept == []
+
+
+def test_a_meta_is_refused_until_every_platform_package_is_there(one_platform: JobWorld) -> None:
+    error = one_platform.refused("publish-meta")
+    assert error.text == (
+        "- @acme/chroma-linux-x64-musl@1.2.3 is not on the registry, and a meta package pins it\n"
+        "- @acme/chroma-linux-x64-musl-non-free@1.2.3 is not on the registry, and a meta package pins it\n"
+        "Publish the platform packages first: run action-publish-platform for each, then re-run this job."
+    )
+
+
+def test_a_meta_waits_until_npm_install_sees_its_platform_packages(platforms: JobWorld) -> None:
+    platforms.hide("@acme/chroma-linux-x64-musl", seconds=60)
+    began = platforms.clock.now()
+    platforms.world.plan.start()
+    done = platforms.run("publish-meta")
+    assert done.status == 0, done.log
+    assert "1 of 4 not visible yet; looking again in 2 s" in done.log
+    assert platforms.clock.now() - began >= 60
+    labels = [request.label for request in platforms.world.plan.requests]
+    first_put = next(number for number, label in enumerate(labels) if " PUT " in label)
+    assert sum("chroma-linux-x64-musl" in label for label in labels[:first_put]) > 5
+
+
+def test_a_meta_that_waits_in_vain_names_what_is_missing_and_publishes_nothing(platforms: JobWorld) -> None:
+    platforms.hide("@acme/chroma-linux-x64-musl", seconds=10**6)
+    error = platforms.refused("publish-meta")
+    assert error.title == "Out of time"
+    assert error.text.startswith("@acme/chroma-linux-x64-musl@1.2.3 is not visible to npm install yet, awaited since ")
+    assert "(15 min)" in error.text
+    assert error.text.endswith("Re-run the job later: nothing is published twice.")
+    assert 14 * 60 <= sum(platforms.clock.slept) <= 15 * 60
+
+
+def test_a_rate_limit_is_waited_out_for_as_long_as_it_says(released: JobWorld) -> None:
+    released.world.plan.start(
+        [PlannedFault(kind=Kind.TOO_MANY, label="registry PUT /@acme/chroma-dev", retry_after=40)]
+    )
+    done = released.dev()
+    assert done.status == 0, done.log
+    assert "the registry's rate limit is reached (the credential is fine); trying again in 4" in done.log
+    assert 40 <= sum(released.clock.slept) <= 42

@@ -1,0 +1,107 @@
+"""Jobs that end before their end: cancelled, or by a defect of flotilla; as processes of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from tests.jobs.jobworld import JobWorld, ended
+
+from flotilla.rehearsal.faults import Kind, PlannedFault
+
+
+def test_a_job_as_a_process_ends_with_its_exit_status_and_its_outputs(jobs: JobWorld) -> None:
+    variables, folder = jobs.environment("release", phase="prepare")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "flotilla", "release"],
+        env=variables,
+        cwd=jobs.workspace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended(done.returncode, done.stdout, folder).outputs["tag"] == "v1.2.3", done.stdout
+    assert done.returncode == 0
+
+
+def test_a_cancelled_job_says_so_in_one_annotation_and_that_a_re_run_goes_on(jobs: JobWorld) -> None:
+    jobs.github.runs[0].reads_until_done = 10**6
+    variables, folder = jobs.environment("release", phase="wait-for-ci")
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "flotilla", "release"],
+        env=variables,
+        cwd=jobs.workspace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "waiting for " not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+    done = ended(process.returncode, said + rest, folder)
+    assert done.status == 1
+    assert "the job was cancelled" in done.error.text
+    assert "What is done stays done; a re-run goes on from there." in done.error.text
+    assert "Traceback" not in done.log
+
+
+def test_a_defect_ends_with_70_and_its_traceback_in_a_group_without_secrets(jobs: JobWorld) -> None:
+    defect = RuntimeError("npm_rehearsal and ghs_rehearsal are in this message")
+    with patch("flotilla.jobs.prepare.render_all", side_effect=defect):
+        done = jobs.run("release")
+    assert done.status == 70
+    lines = done.log.splitlines()
+    begin, end = lines.index("::group::Traceback, for a report to flotilla"), lines.index("::endgroup::")
+    assert lines[begin + 1] == "Traceback (most recent call last):"
+    assert "RuntimeError: *** and *** are in this message" in lines[begin:end]
+    assert not [line for line in lines[end:] if "Traceback" in line]
+    assert done.error.text == (
+        "a defect of flotilla: RuntimeError\n"
+        "The log group above holds the traceback; please report it. A re-run goes on from what is done."
+    )
+    masks = ("::add-mask::npm_rehearsal", "::add-mask::ghs_rehearsal")
+    assert not [line for line in lines if "_rehearsal" in line and line not in masks]
+
+
+@pytest.mark.npm
+def test_a_registry_that_fails_past_the_deadline_says_how_to_resume(released: JobWorld) -> None:
+    fault = PlannedFault(kind=Kind.TOO_MANY, label="registry PUT /@acme/chroma-dev", times=99, retry_after=3600)
+    released.world.plan.start([fault])
+    before = released.world.snapshot()
+    done = released.dev()
+    assert done.status == 1, done.log
+    assert done.error.title == "Out of time"
+    assert "publish @acme/chroma-dev@1.2.3: the registry's rate limit is reached (the credential is fine)" in (
+        done.error.text
+    )
+    assert "asks to wait 3600 s more" in done.error.text
+    assert "Re-run the job later: what is done stays done, and it goes on from there." in done.error.text
+    assert released.clock.slept == []
+    assert released.world.snapshot() == before
+    released.world.plan.start()
+    assert released.dev().statuses == {"@acme/chroma-dev": "published"}
+
+
+def test_nothing_of_a_job_stays_in_the_temporary_folder(released: JobWorld, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    variables, _ = released.environment("publish-meta")
+    subprocess.run(
+        [sys.executable, "-P", "-m", "flotilla", "publish-meta"],
+        env={**variables, "TMPDIR": str(temporary)},
+        cwd=released.workspace,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    assert not list(temporary.iterdir())
