@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.artifacts import EXAMPLE, example_artifacts
@@ -36,7 +37,7 @@ def main() -> int:
     def choose(release: Sequence[Checkpoint]) -> list[Task]:
         cases = all_cases(release)
         say(f"{sum(len(one.requests) for one in release)} requests, {len(cases)} faults that apply")
-        chosen = [case for case in cases if wanted(case, options)]
+        chosen = [replace(case, times=options.times) for case in cases if wanted(case, options)]
         if options.sample:
             chosen = sample(chosen, size=options.sample, seed=options.seed)
         report.planned = len(chosen)
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--kind", action="append", type=Kind, choices=list(Kind), help="this kind of fault alone")
     made.add_argument("--index", action="append", type=int, metavar="I", help="this request alone, from 1")
     made.add_argument("--job", action="append", type=int, metavar="J", help="this job alone, from 1")
+    made.add_argument("--times", type=int, default=1, metavar="N", help="break it N times in a row (default: 1)")
     made.add_argument(
         "--to-the-end", type=int, default=TO_THE_END, metavar="N", help="so many run the rest of the release too"
     )
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 def partial(options: argparse.Namespace) -> bool:
     """Whether only some faults are asked for."""
-    return any((options.sample, options.kind, options.index, options.job))
+    return any((options.sample, options.kind, options.index, options.job, options.times > 1))
 
 
 def paced_releases() -> Iterator[Paced]:

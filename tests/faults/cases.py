@@ -23,6 +23,7 @@ class Case:
         job: the job's number, from 0.
         label: what the request is.
         occurrence: which one of that label, within the job.
+        times: how often in a row; with many, the job gives up and fails.
     """
 
     index: int
@@ -30,11 +31,14 @@ class Case:
     label: str
     occurrence: int
     kind: Kind
+    times: int = 1
 
     @property
     def fault(self) -> PlannedFault:
         """It, for the plan."""
-        return PlannedFault(kind=self.kind, label=self.label, occurrence=self.occurrence, retry_after=RETRY_AFTER)
+        return PlannedFault(
+            kind=self.kind, label=self.label, occurrence=self.occurrence, times=self.times, retry_after=RETRY_AFTER
+        )
 
     def __str__(self) -> str:
         """For a reader."""

@@ -48,11 +48,10 @@ class Paced:
 
     def __str__(self) -> str:
         """A line for the report."""
-        return (
-            f"rate limit: {self.packages} packages at a burst of {BURST} and one each {SECONDS:.0f} s: "
-            f"{self.waited:.0f} s of the jobs' time (the bucket's own floor: {self.floor:.0f} s), "
-            f"{self.refused} answers 429, {self.reruns} re-runs, {len(self.faults)} lost or doubled, {self.real:.0f} s here"
-        )
+        limit = f"rate limit: {self.packages} packages at a burst of {BURST} and one each {SECONDS:.0f} s"
+        took = f"{self.waited:.0f} s of the jobs' time (the bucket's floor: {self.floor:.0f} s), {self.real:.0f} s here"
+        counts = f"{self.refused} answers 429, {self.reruns} re-runs, {len(self.faults)} lost or doubled"
+        return f"{limit}: {took}; {counts}"
 
 
 def paced_release(source: Path, artifacts: Path) -> Paced:

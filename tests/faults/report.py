@@ -67,7 +67,7 @@ def described(outcome: Outcome) -> str:
             f"DIFFERS: {case}",
             *(f"  {line}" for line in outcome.differs),
             *(f"  | {line}" for line in outcome.log.splitlines()),
-            f"  repeat: python -m tests.faults --index {case.index} --kind {case.kind}",
+            f"  repeat: python -m tests.faults --index {case.index} --kind {case.kind} --times {case.times}",
         ]
     )
 

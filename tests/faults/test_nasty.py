@@ -56,6 +56,19 @@ def test_a_job_killed_right_after_a_publish_goes_on_with_the_next_package(scene:
     assert scene.world.snapshot() == release[1].after
 
 
+def test_a_wait_beyond_the_deadline_stops_the_job_at_once_and_a_re_run_goes_on(scene: Scene, release: Release) -> None:
+    scene.world.restore(release[1].before)
+    second = [request.label for request in release[1].requests if "registry PUT " in request.label][1]
+    scene.plan.start([PlannedFault(kind=Kind.TOO_MANY, label=second, retry_after=4000)])
+    stopped = scene.run(release[1].step)
+    assert stopped.status == 1
+    assert "asks to wait 4000 s more" in stopped.log
+    assert len(made(scene, "registry PUT ")) == 2
+    resumed = scene.run(release[1].step)
+    assert statuses(resumed) == ["already-published", "published"]
+    assert scene.world.snapshot() == release[1].after
+
+
 @pytest.mark.parametrize("kind", [Kind.KILL_BEFORE, Kind.KILL_AFTER])
 def test_a_job_killed_between_two_uploads_keeps_what_is_up_and_adds_the_rest(
     scene: Scene, release: Release, kind: Kind

@@ -2,8 +2,8 @@
 
 Why one job is enough. A job sees nothing but the world (GitHub, the registry), its checkout, its inputs and the clock.
 If after the fault and the re-runs the world and the outputs that later jobs take are equal to those after the clean
-job, then the next job begins as the next clean job did, and so on by induction to the end of the release. That leaves out
-ids and times, which differ between any two releases; so a sample of the cases runs the rest of the release too
+job, then the next job begins as the next clean job did, and so on by induction to the end of the release. That leaves
+out ids and times, which differ between any two releases; so a sample of the cases runs the rest of the release too
 (`to_the_end`).
 """
 

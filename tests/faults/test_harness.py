@@ -1,0 +1,45 @@
+"""The harness itself: its clock, and its way to kill."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.faults.clock import LeapingClock
+from tests.faults.processes import descendants, kill_below
+from tests.faults.trial import differences
+
+pytestmark = pytest.mark.faults
+PARENT = (
+    "import subprocess, sys, time;"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True);"
+    "print('started', flush=True); time.sleep(60)"
+)
+ABOVE = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PARENT!r}])"
+
+
+def test_a_sleep_leaps_for_everyone_who_shares_the_clock(tmp_path: Path) -> None:
+    one, other = LeapingClock(tmp_path / "clock"), LeapingClock(tmp_path / "clock")
+    before = time.time()
+    one.sleep(3600)
+    assert 0 <= other.now() - before - 3600 < 10
+    assert time.time() - before < 10
+
+
+def test_killing_below_ends_what_left_the_process_group_too() -> None:
+    with subprocess.Popen([sys.executable, "-c", ABOVE], stdout=subprocess.PIPE) as top:
+        assert top.stdout is not None
+        top.stdout.readline()
+        assert len(descendants(top.pid)) == 2
+        kill_below(top.pid)
+        assert descendants(top.pid) == []
+        top.wait()
+
+
+def test_a_difference_names_its_place() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, "") == ["a c: 3 instead of 2"]
+    assert differences({"a": 1}, {}, "x") == ["x a: None instead of 1"]
+    assert differences({"a": [1]}, {"a": [1]}, "") == []
