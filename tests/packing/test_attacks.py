@@ -155,6 +155,9 @@ def test_extract_rejects_devices_and_fifos_in_a_zip(archives: Archives, refused:
         ("Lib/a", "lib/b", "one and the same"),
         ("caf\u00e9", "cafe\u0301", "one and the same"),
         ("stra\u00dfe", "STRASSE", "one and the same"),
+        ("lib/acme.dll", "lib/acme.dll.", "one and the same"),
+        ("lib/acme.dll", "lib/Acme.dll ", "one and the same"),
+        ("lib/acme.dll", "lib./acme.dll", "one and the same"),
     ],
 )
 def test_extract_rejects_names_that_are_one_and_the_same(
@@ -343,3 +346,15 @@ def test_extract_rejects_a_zip_member_that_is_damaged(archives: Archives, refuse
 def test_extract_rejects_a_zip_directory_that_fills_the_memory(archives: Archives, refused: Attack) -> None:
     entries = [Entry(f"{number:0240}") for number in range(4000)]
     refused(archives.zip(*entries), "directory is far too large")
+
+
+def test_extract_rejects_countless_streams_that_take_hours(
+    archives: Archives, refused: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins a decompressor and gives little that a limit would count: 100 MB of them took ten minutes."""
+    monkeypatch.setattr("flotilla.packing.inflation.STREAMS", 500)
+    skipped = b"\x50\x2a\x4d\x18\0\0\0\0"  # zstd's skippable frame: eight bytes
+    empty = {form: COMPRESS[form](b"") for form in ("tar.gz", "tar.xz")}
+    for form, stream in {**empty, "tar.zst": skipped}.items():
+        whole = COMPRESS[form](archives.tar_bytes([Entry("a", b"1")]))
+        refused(archives.raw(whole + stream * 1000, f"made.{form}"), "more than 500 compressed streams")

@@ -18,6 +18,7 @@ from flotilla.packing.budget import Budget
 
 CHUNK = 1 << 18
 MEMORY = 1 << 27  # bytes a decompressor may keep; xz -9 needs 65 MiB, zstd -22 a window of 128 MiB
+STREAMS = 1 << 17  # in one file: bgzip makes one for each 64 KiB, and each costs the time to begin it
 HEADERS = 1 << 20  # bytes of headers before one member: names and sparse maps, read into memory by tarfile
 
 DAMAGED = "Build the artifact again: the archive is damaged, or was cut while it was written or sent."
@@ -86,6 +87,7 @@ class Inflated:
         self._budget = budget
         self._position = 0
         self._headers_left = HEADERS
+        self._streams_left = STREAMS
         self.last_block = b""
 
     def tell(self) -> int:
@@ -165,5 +167,8 @@ class Inflated:
         if not rest:
             return None
         self._rest = rest
+        self._streams_left -= 1
+        if not self._streams_left:
+            raise ArchiveError(f"it is made of more than {STREAMS} compressed streams.", advice=DAMAGED)
         assert self._new is not None  # noqa: S101 - only a compressed file has an inflater to follow
         return self._new()

@@ -27,8 +27,9 @@ def quoted(name: str) -> str:
 
 
 def collision_key(name: str) -> str:
-    """What two names share that a case-insensitive or normalising file system (APFS, NTFS) takes for one."""
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    """What two names share that macOS or Windows takes for one: case, Unicode's form, dots and blanks at the end."""
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    return folded.rstrip(". ") or folded
 
 
 def name_fault(name: str) -> str | None:
