@@ -137,6 +137,16 @@ def test_a_newer_glibc_than_the_floor_is_refused(zig: Zig, tmp_path: Path) -> No
     ]
 
 
+def test_a_glibc_version_that_the_count_of_versions_hides_is_seen(zig: Zig, tmp_path: Path) -> None:
+    """The loader goes from one to the next and does not count them; DT_VERNEEDNUM may say what it likes."""
+    library = bytearray(zig.needing("linux-x64", "libc.so.6", "GLIBC_2.34").read_bytes())
+    tag = struct.pack("<QQ", 0x6FFFFFFF, 1)
+    assert library.count(tag) == 1
+    path = tmp_path / "libacme.so"
+    path.write_bytes(library.replace(tag, struct.pack("<QQ", 0x6FFFFFFF, 0)))
+    assert identify(path)[0].glibc_needed == "2.34"
+
+
 def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_path: Path) -> None:
     arm64, x64 = (zig.shared(f"darwin-{cpu}").read_bytes() for cpu in ("arm64", "x64"))
     both = put(tmp_path / "both", acme__node=universal((ARM64, arm64), (X64, x64)))
@@ -163,6 +173,13 @@ def test_a_universal_binary_that_lies_about_its_parts_is_refused(zig: Zig, tmp_p
     path = tmp_path / "lying.node"
     path.write_bytes(universal((ARM64, zig.shared("darwin-x64").read_bytes())))
     with pytest.raises(UnreadableError, match="for another cpu than the file says"):
+        identify(path)
+
+
+def test_a_universal_binary_with_a_part_that_is_no_binary_is_refused(zig: Zig, tmp_path: Path) -> None:
+    path = tmp_path / "half.node"
+    path.write_bytes(universal((X64, zig.shared("darwin-x64").read_bytes()), (ARM64, bytes(4096))))
+    with pytest.raises(UnreadableError, match="a part of it holds no binary"):
         identify(path)
 
 
@@ -238,6 +255,27 @@ def test_a_truncated_binary_is_refused_wherever_it_was_cut(zig: Zig, tmp_path: P
         faults = binary_faults(root, PLATFORMS[platform])
         assert faults, cut
         assert all(fault.startswith(("libacme.", "there is no binary")) for fault in faults), faults
+
+
+def test_a_truncated_elf_without_section_headers_is_refused_wherever_it_was_cut(zig: Zig, tmp_path: Path) -> None:
+    """A file need not have them, and patchelf moves them to the front: their place tells nothing of the end."""
+    whole = bytearray(zig.shared("linux-x64").read_bytes())
+    end = max(offset + size for offset, size in loaded(bytes(whole)))
+    whole[40:48], whole[58:64] = bytes(8), bytes(6)
+    path = tmp_path / "libacme.so"
+    path.write_bytes(whole[:end])
+    assert identify(path)[0].cpus == ("x64",)
+    for cut in range(64, end, max(1, end // 40)):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(UnreadableError):
+            identify(path)
+
+
+def loaded(elf: bytes) -> list[tuple[int, int]]:
+    """Offset and size of each loaded segment of a 64-bit ELF file."""
+    (start,), (size, count) = struct.unpack_from("<Q", elf, 32), struct.unpack_from("<HH", elf, 54)
+    headers = [struct.unpack_from("<IIQQQQ", elf, start + size * index) for index in range(count)]
+    return [(offset, length) for kind, _, offset, _, _, length in headers if kind == 1]
 
 
 @pytest.mark.parametrize(

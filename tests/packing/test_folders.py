@@ -176,6 +176,36 @@ def test_a_name_that_npm_cannot_carry_is_refused(build: Build, tmp_path: Path, t
     assert len(refusals(build, tmp_path)) == 1
 
 
+@pytest.mark.parametrize("path", [".npmrc", "lib/.NPMRC", "lib/Node_Modules/x.js", ".GIT/config"])
+def test_what_npm_would_read_or_lose_is_refused_in_any_case(
+    build: Build, tmp_path: Path, content: Path, path: str
+) -> None:
+    put(content, {path: "x"})
+    assert len(refusals(build, tmp_path)) == 1
+
+
+@pytest.mark.parametrize("path", ["lib/libacme.so.", "lib./libacme.so", "Lib/libacme.so", "lib/libacme.so "])
+def test_a_file_that_windows_or_macos_would_put_over_another_is_refused(
+    build: Build, tmp_path: Path, template: Path, path: str
+) -> None:
+    put(template, {path: "x"})
+    assert any("are one and the same on macOS and Windows" in fault for fault in refusals(build, tmp_path))
+
+
+def test_a_gyp_file_among_ci_s_files_cannot_add_an_install_script(build: Build, tmp_path: Path, content: Path) -> None:
+    put(content, {"binding.gyp": "{}", "include/common.gypi": "{}", "src/other.gyp": "{}"})
+    (fault,) = refusals(build, tmp_path)
+    assert fault.startswith("binding.gyp makes npm run node-gyp wherever it installs the package; leave it out, or set")
+
+
+@pytest.mark.parametrize("fields", [{"gypfile": False}, {"scripts": {"install": "node-gyp-build"}}])
+def test_a_gyp_file_that_the_manifest_speaks_about_is_taken(
+    build: Build, content: Path, fields: Mapping[str, object]
+) -> None:
+    put(content, {"binding.gyp": "{}"})
+    assert "binding.gyp" in build({**MANIFEST, **fields}).modes
+
+
 def test_a_template_that_is_not_there_is_refused(tmp_path: Path, content: Path) -> None:
     with pytest.raises(PackageError, match="the template's folder missing is not there"):
         build_folder(package(), MANIFEST, template=tmp_path / "missing", content=content, into=tmp_path / "built")

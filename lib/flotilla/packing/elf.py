@@ -90,8 +90,10 @@ def read_elf(window: Window, member: str | None) -> Binary | None:
 
 
 def _refuse_truncated(elf: ELFFile, window: Window) -> None:
-    """The section headers stand at the end of a file: where they are missing, something was cut off."""
-    if elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"] > window.size:
+    """What the headers promise must be there; the section headers are last in most files, and missing in some."""
+    ends = [elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]]
+    ends += [part["p_offset"] + part["p_filesz"] for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
+    if max(ends) > window.size:
         raise UnreadableError("it is truncated")
 
 
@@ -134,21 +136,27 @@ def _executable(elf: ELFFile, dynamic: DynamicSegment | None, interpreter: str |
 
 
 def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
-    """The glibc versions it asks for, found as the loader does: by the dynamic tags, not by section names."""
+    """The glibc versions it asks for, found as the loader does: by the dynamic tags, not by section names.
+
+    And by the links from one to the next: the loader does not look at the numbers of them (glibc: elf/dl-version.c).
+    """
     _, start = dynamic.get_table_offset("DT_VERNEED")
     _, names = dynamic.get_table_offset("DT_STRTAB")
-    count = next((tag["d_val"] for tag in dynamic.iter_tags("DT_VERNEEDNUM")), 0)
     if start is None or names is None:
         return
-    for _ in range(count):
+    while True:
         library = struct_parse(elf.structs.Elf_Verneed, elf.stream, start)
         at = start + library["vn_aux"]
-        for _ in range(library["vn_cnt"]):
+        while True:
             version = struct_parse(elf.structs.Elf_Vernaux, elf.stream, at)
             name = (parse_cstring_from_stream(elf.stream, names + version["vna_name"]) or b"").decode(errors="replace")
             if name in GLIBC_OF_ABI:
                 yield GLIBC_OF_ABI[name]
             elif match := GLIBC_VERSION.match(name):
                 yield match[1]
+            if not version["vna_next"]:
+                break
             at += version["vna_next"]
+        if not library["vn_next"]:
+            return
         start += library["vn_next"]

@@ -15,7 +15,7 @@ from flotilla.packing.extraction import EXECUTABLE, PLAIN
 from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.listing import files_below
 from flotilla.packing.names import collision_key, name_fault, printable
-from flotilla.packing.npm_files import left_out, refusal
+from flotilla.packing.npm_files import builds_on_install, left_out, refusal
 from flotilla.packing.selection import bins, matching
 
 ADVICE = "Mend the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
@@ -101,6 +101,11 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
             yield f"{printable(path)} {why}"
         if why := refusal(path):
             yield f"{printable(path)} {why}"
+        if builds_on_install(path, manifest):
+            yield (
+                f"{printable(path)} makes npm run node-gyp wherever it installs the package; leave it out, or set "
+                f'"gypfile": false in {MANIFEST}'
+            )
     yield from _collisions([*plan.files, MANIFEST])
     yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
     if package.kind == "platform" and package.platform is not None:
@@ -112,7 +117,7 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
 def _collisions(paths: list[str]) -> Iterator[str]:
     seen: dict[str, str] = {}
     for path in sorted(paths):
-        other = seen.setdefault(collision_key(path), path)
+        other = seen.setdefault("/".join(map(collision_key, path.split("/"))), path)
         if other != path:
             yield f"{printable(other)} and {printable(path)} are one and the same on macOS and Windows"
 

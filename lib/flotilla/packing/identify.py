@@ -83,7 +83,10 @@ def _objects(window: Window) -> Iterator[Binary]:
 def _universal(window: Window) -> Iterator[Binary]:
     """One binary that stands for all parts of the file."""
     parts = macho.slices(window)
-    found = [(part, binary) for part in parts for binary in _thin(part.window, coff=False)]
+    held = [(part, list(_thin(part.window, coff=False))) for part in parts]
+    if not all(binaries for _, binaries in held):
+        raise UnreadableError("a part of it holds no binary")
+    found = [(part, binary) for part, binaries in held for binary in binaries]
     if any(binary.cpus != (part.cpu,) for part, binary in found):
         raise UnreadableError("a part of it is for another cpu than the file says")
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 LEFT_OUT = (".gitignore", ".npmignore", ".DS_Store", "._*", "*.orig", ".*.swp", "npm-debug.log", ".svn", ".hg", "CVS")
@@ -22,4 +23,15 @@ def left_out(path: str) -> bool:
 
 def refusal(path: str) -> str | None:
     """Why a package must not hold this file, None where it may."""
-    return next((why for name, why in REFUSED.items() if name in path.split("/")), None)
+    parts = {part.casefold() for part in path.split("/")}  # for whom .NPMRC is .npmrc
+    return next((why for name, why in REFUSED.items() if name in parts), None)
+
+
+def builds_on_install(path: str, manifest: Mapping[str, object]) -> bool:
+    """Whether npm adds `node-gyp rebuild` as the install script for this file, though no manifest says so.
+
+    Source: @npmcli/package-json lib/normalize.js (gypfile), which looks for *.gyp beside package.json.
+    """
+    scripts = manifest.get("scripts")
+    own = isinstance(scripts, Mapping) and (scripts.get("install") or scripts.get("preinstall"))
+    return "/" not in path and path.casefold().endswith(".gyp") and not own and manifest.get("gypfile") is not False
