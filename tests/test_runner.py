@@ -49,6 +49,15 @@ def test_an_error_is_one_annotation_whatever_its_lines(runner: Runner, out: io.S
     assert out.getvalue() == "::error title=Release stopped::- a: 100%25%0A- b%0Ac%0ADo this.\n"
 
 
+def test_an_annotation_carries_no_order_to_a_terminal_or_to_the_logs_viewer(runner: Runner, out: io.StringIO) -> None:
+    runner.error(FlotillaError("a\x1b[2J\n##[group]b\n::error::forged"))
+    with runner.group("a\x1b[2J\u202e"):
+        pass
+    assert not {"\x1b", "\u202e"} & set(out.getvalue())
+    assert "##[" not in out.getvalue()
+    assert "%0A::" not in out.getvalue()
+
+
 def test_an_error_in_a_file_carries_its_place(runner: Runner, out: io.StringIO) -> None:
     runner.error(ConfigError(Fault(text="no", place=Place(file="a,b:c.yml", line=3, column=5))))
     assert out.getvalue() == "::error title=Configuration,file=a%2Cb%3Ac.yml,line=3,col=5::a,b:c.yml:3:5: no\n"

@@ -94,7 +94,7 @@ class Runner:
                 self._write("::endgroup::")
 
     def _annotate(self, kind: str, title: str, fault: Fault) -> None:
-        text = _plain("\n".join(self._blanked(fault.text).splitlines()))
+        text = "\n".join(defused(line) for line in self._blanked(fault.text).splitlines())
         if not self._on_github:
             self.line(f"{kind}: {title}: {text}")
             return
@@ -123,12 +123,12 @@ def defused(line: str) -> str:
 
     The runner reads `::name` at a line's start, spaces aside, and the old `##[name]` anywhere in it.
     """
-    plain = _plain(line).replace("##[", "## [")
+    plain = _plain(line)
     return f"· {plain}" if plain.lstrip().startswith("::") else plain
 
 
 def _plain(text: str) -> str:
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).replace("##[", "## [")
 
 
 def _data(text: str) -> str:
