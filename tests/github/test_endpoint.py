@@ -53,7 +53,9 @@ def test_a_wrong_address_repository_and_token_are_told_at_once_and_the_token_is_
         Endpoint(api_url="https://api.github.com", repository="acme/ffmpeg", token="")
 
 
-@pytest.mark.parametrize("repository", ["acme/../evil", "acme/x/y", "acme/x?y", "acme/x\n", "/x"])
+@pytest.mark.parametrize(
+    "repository", ["acme/../evil", "../user", "acme/..", "./x", "acme/.", "acme/x/y", "acme/x?y", "acme/x\n", "/x"]
+)
 def test_a_repository_cannot_lead_to_another_path(repository: str) -> None:
     with pytest.raises(InputError, match="is no repository"):
         Endpoint(api_url="https://api.github.com", repository=repository, token=TOKEN)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import RecordedClock
 from tests.npm.scripted_registry import Reply, ScriptedRegistry
+from tests.trickling import BYTES, MinuteClock, Trickle
 
 from flotilla.errors import DeadlineError, RegistryError
 from flotilla.npm import PublishedVersion, Registry
@@ -152,6 +153,28 @@ def test_redirects_in_a_circle_end(registry: ScriptedRegistry, reads: Registry) 
     registry.script("GET", "/", *[Reply(status=302, headers={"Location": "/again"})] * 10)
     with pytest.raises(RegistryError, match="in a circle"):
         reads.fresh(NAME)
+
+
+def test_a_redirect_that_nobody_can_parse_is_refused_in_words(registry: ScriptedRegistry, reads: Registry) -> None:
+    registry.script("GET", "/", Reply(status=302, headers={"Location": "http://[::1"}))
+    with pytest.raises(RegistryError, match="no http"):
+        reads.fresh(NAME)
+
+
+def test_the_body_of_a_redirect_is_not_read(registry: ScriptedRegistry, reads: Registry) -> None:
+    """It may have no end; requests would read it even when told not to follow."""
+    cut = Reply(status=302, headers={"Location": "/again"}, body=b"x" * 1000, cut=True)
+    registry.script("GET", "/", cut, Reply(body=document()))
+    assert reads.fresh(NAME) is not None
+
+
+def test_an_answer_that_comes_a_byte_a_minute_is_given_up() -> None:
+    clock = MinuteClock()
+    with Trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n") as server:
+        slow = Registry(server.url, token=None, patience=Patience(deadline=20 * 60, clock=clock, attempts=1))
+        with pytest.raises(DeadlineError, match="the answer comes too slowly"):
+            slow.fresh(NAME)
+        assert server.sent < BYTES
 
 
 def test_a_download_is_the_file_that_integrity_names(

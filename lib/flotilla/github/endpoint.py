@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flotilla.errors import InputError
 
-REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9_.-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PORTS = {"https": 443, "http": 80}
 

@@ -84,7 +84,9 @@ class Streams:
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """The body as it was sent, undecoded; Passing where the connection breaks."""
         try:
-            yield from response.raw.stream(CHUNK, decode_content=False)
+            # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
+                yield chunk
         except urllib3.exceptions.HTTPError as error:
             raise broken(error, host=_host(response.url)) from None
 

@@ -20,7 +20,7 @@ from flotilla.npm.command import (
 from flotilla.npm.decisions import Staged
 from flotilla.npm.process import compile_cache, place, private_folder, run_group, write_credential
 from flotilla.npm.redaction import plain, redact
-from flotilla.npm.reply import NpmAnswer, parse_answer, parse_staged
+from flotilla.npm.reply import NpmAnswer, is_stage_id, parse_answer, parse_staged
 from flotilla.npm.request import PublishRequest, Token
 
 # `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
@@ -119,7 +119,7 @@ class Npm:
         return tuple(
             Staged(id=str(item["id"]), version=str(item["version"]), shasum=str(item.get("shasum", "")))
             for item in (parse_staged(stdout) if status == 0 else [])
-            if item.get("packageName") == request.name and "id" in item and "version" in item
+            if item.get("packageName") == request.name and is_stage_id(item.get("id")) and "version" in item
         )
 
     def _outcome(

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import requests
+import urllib3
 from requests.auth import AuthBase
 
 from flotilla.errors import RegistryError
@@ -47,7 +48,7 @@ class Registry:
     def __init__(self, url: str, *, token: str | None, patience: Patience) -> None:
         self.url = registry_url(url)
         self._patience = patience
-        self._session = requests.Session()
+        self._session = _Unredirected()
         # Given an auth of our own, requests does not look into ~/.netrc for another.
         self._session.auth = _OwnOrigin(token, self.url)
 
@@ -142,7 +143,10 @@ class Registry:
             if not response.is_redirect:
                 return response
             response.close()
-            url = urljoin(url, response.headers["location"])
+            try:
+                url = urljoin(url, response.headers["location"])
+            except ValueError:
+                url = ""
             if origin(url) is None:
                 raise RegistryError(f"{what}: the registry redirects to something that is no http(s) URL.")
         raise RegistryError(f"{what}: the registry redirects in a circle.")
@@ -159,7 +163,8 @@ class Registry:
     def _chunks(self, response: requests.Response, limit: int, what: str) -> Iterator[bytes]:
         size, started = 0, self._patience.clock.now()
         try:
-            for chunk in response.iter_content(CHUNK):
+            # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
+            while chunk := response.raw.read1(CHUNK, decode_content=True):
                 size += len(chunk)
                 if size > limit:
                     raise RegistryError(f"{what}: the answer is longer than {limit} bytes; reading stopped there.")
@@ -167,8 +172,8 @@ class Registry:
                 if self._patience.clock.now() - started > SLOWEST:
                     raise Passing("the answer comes too slowly")
                 yield chunk
-        except _MAY_PASS as error:
-            raise Passing(_cut(error)) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Passing("the connection failed or was cut") from error
 
     def _refuse(self, response: requests.Response, what: str) -> None:
         status = response.status_code
@@ -183,6 +188,13 @@ class Registry:
                 advice="Check npm-token and the registry's URL.",
             )
         raise RegistryError(f"{what}: the registry answered {status}.", advice="Check the registry's URL.")
+
+
+class _Unredirected(requests.Session):
+    """Never looks at a redirect: requests would read its whole body, without end, even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
+        return None
 
 
 class _OwnOrigin(AuthBase):

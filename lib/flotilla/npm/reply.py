@@ -12,6 +12,8 @@ from flotilla.npm.redaction import plain, redact
 
 _OIDC = re.compile(r"npm (?:verbose|verb|http|silly|sill) (oidc .*)")
 _STATUS = re.compile(r"E([1-9]\d\d)")
+# A reader is told to run commands with it, so it holds nothing that a shell would read.
+_STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,8 @@ def parse_answer(
         oidc=tuple(said(line) for line in _OIDC.findall(stderr)),
         observed=tuple(_observed(observed)),
         stage_id=next(filter(None, map(_stage_id, documents)), ""),
-        log=redact(stderr[-20_000:], known),
+        # Cut afterwards: of a secret that the cut went through, the rest would be known to nobody as one.
+        log=redact(stderr, known)[-20_000:],
     )
 
 
@@ -133,9 +136,14 @@ def _error(documents: Sequence[dict[str, object]]) -> dict[str, object]:
 
 def _stage_id(document: dict[str, object]) -> str:
     for each in (document, *document.values()):
-        if isinstance(each, dict) and isinstance(each.get("stageId"), str):
-            return plain(each["stageId"], longest=100)
+        if isinstance(each, dict) and is_stage_id(each.get("stageId")):
+            return str(each["stageId"])
     return ""
+
+
+def is_stage_id(value: object) -> bool:
+    """Whether a registry's word can be the id of something staged."""
+    return isinstance(value, str) and _STAGE_ID.fullmatch(value) is not None
 
 
 def _last_error(stderr: str) -> str:
