@@ -204,3 +204,11 @@ def test_the_outputs_are_one_line_of_json_that_a_matrix_can_take(jobs: JobWorld)
     platforms = jobs.run("release", phase="prepare").outputs["platforms"]
     assert json.loads(platforms) == ["linux-x64", "linux-x64-musl"]
     assert "\n" not in platforms
+
+
+def test_a_release_of_another_commit_than_the_workflows_is_said(jobs: JobWorld) -> None:
+    jobs.variables = {**jobs.variables, "GITHUB_SHA": "e" * 40}
+    done = jobs.run("release", phase="wait-for-ci", commit=jobs.github.commit)
+    assert done.status == 0, done.log
+    [notice] = done.annotations("notice")
+    assert f"the release is of commit {jobs.github.commit}, and this workflow runs on {'e' * 40}." in notice.text

@@ -24,7 +24,7 @@ def settle_commit(job: Job[Inputs], wanted: str = "") -> str:
     commit = wanted or tagged or job.facts.commit
     if not commit:
         raise InputError("no commit is known: give the input `commit`, or set GITHUB_SHA")
-    return commit
+    return _told(job, commit)
 
 
 def tagged_commit(job: Job[Inputs]) -> str:
@@ -41,4 +41,17 @@ def tagged_commit(job: Job[Inputs]) -> str:
             f"tag {job.family.tag} does not exist, and packages are published from a tag's commit only",
             advice="Run action-release first, in a job that this one `needs`.",
         )
-    return tagged
+    return _told(job, tagged)
+
+
+def _told(job: Job[Inputs], commit: str) -> str:
+    """The commit; where it is not this run's, its reader hears of it, since templates come from the checkout."""
+    here = job.facts.commit
+    if here and commit != here:
+        job.runner.notice(
+            f"the release is of commit {commit}, and this workflow runs on {here}. flotilla.yml and the templates are "
+            "those that this job checked out; where they changed in between, check the released commit out "
+            "(actions/checkout with ref).",
+            title="Another commit",
+        )
+    return commit
