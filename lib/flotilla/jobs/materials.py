@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from flotilla.errors import ArtifactError, Fault, FlotillaError
 from flotilla.family import Need, Package
@@ -53,11 +55,19 @@ def _unpack(job: Job[Inputs], download: Download) -> Material:
     artifact = download.artifact
     if not download.digest_checked:
         job.runner.line(f"{artifact.name}: GitHub recorded no digest of it; its bytes are {download.digest}")
-    files = job.scratch / "artifacts" / str(artifact.id)
+    files, workshop = job.scratch / "artifacts" / str(artifact.id), _workshop(job)
     if download.raw:
-        files.mkdir(parents=True)
-        download.path.rename(files / download.name)
+        _put(download, files, download.name)
     else:
         extract(download.path, files, limits=job.family.config.limits)
-        download.path.unlink()
-    return _workshop(job).unpack(artifact, download.digest, files)
+        if workshop.is_archive(artifact.name, files):
+            shutil.rmtree(files)
+            _put(download, files, artifact.name)
+        else:
+            download.path.unlink()
+    return workshop.unpack(artifact, download.digest, files)
+
+
+def _put(download: Download, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True)
+    download.path.rename(folder / name)

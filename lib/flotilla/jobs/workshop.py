@@ -15,6 +15,8 @@ from flotilla.github import Artifact
 from flotilla.jobs.manifests import Manifest
 from flotilla.packing import Tarball, build_folder, extract, sidecar_faults, write_tarball
 
+FLAGS = glob.GLOBSTAR | glob.NODIR
+
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
@@ -54,6 +56,18 @@ class Workshop:
     family: Family
     root: Path
     scratch: Path
+
+    def is_archive(self, name: str, files: Path) -> bool:
+        """Whether a zipped artifact is no wrapping but the archive that ci.archive names, uploaded as it is.
+
+        GitHub serves a .zip that was uploaded with `archive: false` as it serves one that it zipped itself.
+
+        Args:
+            name: of the artifact; a raw one has its file's.
+            files: folder of what the zip holds.
+        """
+        pattern = self.family.config.ci.archive
+        return pattern is not None and glob.globmatch(name, pattern, flags=FLAGS) and not _matching(files, pattern)
 
     def unpack(self, artifact: Artifact, digest: str, files: Path) -> Material:
         """An artifact's files, checked against their .sha256 files, and the archive among them unpacked.
@@ -129,10 +143,14 @@ class Workshop:
 
 
 def _only(files: Path, pattern: str) -> Path:
-    found = sorted(glob.glob(pattern, root_dir=files, flags=glob.GLOBSTAR | glob.NODIR))
+    found = _matching(files, pattern)
     if len(found) != 1:
         holds = ", ".join(sorted(path.relative_to(files).as_posix() for path in files.rglob("*"))) or "nothing"
         raise ArtifactError(
             f"{pattern} (ci.archive) matches {len(found)} files in it, and must match one; it holds {holds}"
         )
     return files / found[0]
+
+
+def _matching(files: Path, pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, root_dir=files, flags=FLAGS))

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -72,9 +72,13 @@ def github_state(options: argparse.Namespace) -> GitHubState:
     return state
 
 
-def add_artifact(state: GitHubState, run: Run, path: Path) -> None:
-    """Add a folder or a zip as an artifact of its name, any other file as a raw one."""
-    zips = path.is_dir() or path.suffix == ".zip"
+def add_artifact(state: GitHubState, run: Run, path: Path, raw: Collection[str] = ()) -> None:
+    """Add a folder or a zip as an artifact of its name, any other file as a raw one.
+
+    Args:
+        raw: names of artifacts that are a file of that name, though it be a zip.
+    """
+    zips = path.is_dir() or (path.suffix == ".zip" and path.name not in raw)
     state.add_artifact(run, path.name.removesuffix(".zip") if zips else path.name, path, raw=not zips)
 
 
