@@ -11,7 +11,7 @@ from pathlib import Path
 from flotilla.desk.check import check
 from flotilla.desk.init import init
 from flotilla.desk.plan import plan, plan_json
-from flotilla.errors import InputError
+from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
 from flotilla.jobs.inputs import Inputs, variable
 from flotilla.jobs.job import read_config
@@ -19,6 +19,7 @@ from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
 JOBS = "release, publish-platform, publish-dev, publish-meta"
+OWNER = "OWNER/flotilla"
 PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 
 
@@ -46,6 +47,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
         case "init":
             written = init(Path.cwd(), family=options.family, platforms=options.platforms, flotilla=options.flotilla)
             runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
+            if options.flotilla == OWNER:
+                runner.line(f"The workflow names {OWNER}: put the repository that holds flotilla's actions there.")
             return 0
         case "verify":
             return verify(options.ledger, environment, runner, registry=options.registry)
@@ -69,7 +72,8 @@ def _rehearse(options: argparse.Namespace, family: Family, root: Path, repositor
     except ModuleNotFoundError as missing:
         raise InputError(
             f"the rehearsal is not installed ({missing.name} is missing)",
-            advice="Install it: pip install 'flotilla[rehearsal]'",
+            # By its repository: the registry's package of this name is another project's.
+            advice="Install it: pip install 'flotilla[rehearsal] @ git+https://github.com/OWNER/flotilla'",
         ) from missing
     show = Show()
     config = Path(options.config).name
@@ -90,6 +94,11 @@ def _rehearse(options: argparse.Namespace, family: Family, root: Path, repositor
 
 def _family(options: argparse.Namespace) -> tuple[Family, Path]:
     file = Path(options.config)
+    if not file.is_file():
+        raise ConfigError(
+            f"there is no {file}",
+            advice="Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE",
+        )
     return Family(read_config(file.parent, file.name), options.version), file.parent
 
 
@@ -118,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     begun = commands.add_parser("init", help="write a flotilla.yml and a release workflow to begin with")
     begun.add_argument("--family", required=True, help="the npm name that users will install, such as @acme/tool")
     begun.add_argument("--platforms", nargs="+", default=PLATFORMS, help=f"default: {' '.join(PLATFORMS)}")
-    begun.add_argument("--flotilla", default="OWNER/flotilla", help="repository that holds flotilla's actions")
+    begun.add_argument("--flotilla", default=OWNER, help="repository that holds flotilla's actions")
     verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
     verified.add_argument("ledger", type=Path, help="the ledger, as a job or a release's asset has it")
     verified.add_argument("--registry", default="", help="the registry's URL; default: the one npm is configured for")

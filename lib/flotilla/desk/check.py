@@ -18,6 +18,8 @@ from flotilla.jobs.markdown import size
 from flotilla.jobs.workshop import Built, Material, Workshop
 from flotilla.packing import extract
 
+FOLDER = "Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
+
 
 def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None) -> str:
     """What was checked, in words.
@@ -39,6 +41,8 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
 
 
 def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
+    if not artifacts.is_dir():
+        raise ArtifactError(f"{artifacts} is no folder", advice=FOLDER)
     materials: dict[str, Material] = {}
     faults: list[Fault] = []
     for number, need in enumerate(workshop.family.artifacts, start=1):
@@ -47,7 +51,10 @@ def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
         except FlotillaError as failure:
             faults += [Fault(text=f"artifact {need.artifact}: {fault.text}") for fault in failure.faults]
     if faults:
-        raise ArtifactError(faults, advice=f"Each artifact is a folder or a zip in {artifacts}, named as CI names it.")
+        raise ArtifactError(
+            faults,
+            advice=f"Each artifact is a folder, a zip or a file in {artifacts}, named as CI names it (ci.artifact).",
+        )
     return materials
 
 
@@ -56,7 +63,8 @@ def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Ma
     folder, archive, raw = artifacts / name, artifacts / f"{name}.zip", artifacts / name
     files = workshop.scratch / "artifacts" / str(number)
     if folder.is_dir():
-        shutil.copytree(folder, files)
+        # Without modes: upload-artifact's zip keeps none, and `check` is to build what the release will.
+        shutil.copytree(folder, files, copy_function=shutil.copyfile)
     elif archive.is_file():
         extract(archive, files, limits=workshop.family.config.limits)
     elif raw.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from typing import Any
 from flotilla.rehearsal.world import Rehearsal
 
 MOST_PARALLEL = 2
+_ERROR = re.compile(r"::error title=(?P<title>[^:,]*)[^:]*::(?P<text>.*)")
+_ESCAPES = {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +102,11 @@ class Graph:
 
 def errors(run: JobRun) -> Sequence[str]:
     """The error annotations of a job, as a reader sees them."""
-    found = [
-        line.partition("::error ")[2].partition("::") for line in run.log.splitlines() if line.startswith("::error ")
-    ]
-    return [
-        f"{title.removeprefix('title=')}: {text}".replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-        for title, _, text in found
-    ]
+    found = [_ERROR.match(line) for line in run.log.splitlines()]
+    return [f"{_plain(one['title'])}:\n{_plain(one['text'])}" for one in found if one]
+
+
+def _plain(escaped: str) -> str:
+    for code, character in _ESCAPES.items():
+        escaped = escaped.replace(code, character)
+    return escaped

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from flotilla.desk.check import FOLDER
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
 from flotilla.family import Family
 from flotilla.rehearsal.github_state import GitHubState
@@ -62,10 +63,9 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
     Raises:
         FlotillaError: a job failed, or a user would get something else than was released.
     """
-    workspace = folder / "workspace"
-    shutil.copytree(plan.root, workspace, ignore=NOT_COPIED)
-    modules = node_modules(default_cache(os.environ), environment=os.environ, told=show.line)
     state = _github(plan)
+    workspace = copied(plan, folder / "workspace")
+    modules = node_modules(default_cache(os.environ), environment=os.environ, told=show.line)
     with Rehearsal(folder / "world", github=state, modules=modules, verdaccio=True, sigstore=True) as world:
         show.begin(plan.family, plan.repository)
         _release(plan, world, workspace, show)
@@ -77,6 +77,17 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
         )
         ran = _try(plan, world.registry.url, folder / "host", path, show) if plan.program else False
     return Rehearsed(packages=packages, platforms=len({one.platform.name for one in users}), program_ran=ran)
+
+
+def copied(plan: Plan, workspace: Path) -> Path:
+    """The repository as a checkout would have it: without what others installed, and without the artifacts."""
+    artifacts = plan.artifacts.resolve()
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        return NOT_COPIED(folder, names) | {name for name in names if Path(folder, name).resolve() == artifacts}
+
+    shutil.copytree(plan.root, workspace, symlinks=True, ignore=ignore)
+    return workspace
 
 
 def host() -> Machine:
@@ -91,12 +102,17 @@ def _github(plan: Plan) -> GitHubState:
     state = GitHubState(repository=plan.repository)
     run = state.add_run(workflow=plan.family.config.ci.workflow)
     if not plan.artifacts.is_dir():
-        raise ArtifactError(
-            f"{plan.artifacts} is no folder",
-            advice="Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR",
-        )
+        raise ArtifactError(f"{plan.artifacts} is no folder", advice=FOLDER)
+    needed = dict.fromkeys(need.artifact for need in plan.family.artifacts)
     for path in sorted(plan.artifacts.iterdir()):
-        add_artifact(state, run, path)
+        add_artifact(state, run, path, raw=needed)
+    there = {artifact.name for artifact in state.artifacts}
+    if missing := [name for name in needed if name not in there]:
+        raise ArtifactError(
+            [f"artifact {name} is not there" for name in missing],
+            advice=f"Each artifact is a folder, a zip or a file in {plan.artifacts}, named as CI names it (ci.artifact "
+            f"in flotilla.yml). The folder holds {', '.join(sorted(there)) or 'nothing'}.",
+        )
     return state
 
 
@@ -114,7 +130,7 @@ def _release(plan: Plan, world: Rehearsal, workspace: Path, show: Show) -> None:
 
 
 def _failure(run: JobRun) -> str:
-    return f"{run.title} ended with {run.status}: {' '.join(errors(run)) or run.log[-2000:]}"
+    return "\n".join([f"{run.title} ended with {run.status}.", *(errors(run) or [run.log[-2000:]])])
 
 
 def _accepted(world: Rehearsal, family: Family) -> int:

@@ -56,7 +56,7 @@ class Show:
         kinds = ", ".join(dict.fromkeys(what for _, what in one.binaries))
         self._say(
             f" [green]✓[/] [bold]{machine:<18}[/] npm install {escape(one.meta):<24} → {escape(brought)}",
-            f"   {'':<18} [dim]{len(one.binaries)} binaries: {escape(kinds)}[/]",
+            f"   {'':<18} [dim]{escape(_counted(one, kinds))}[/]",
         )
 
     def tried(self, program: Path, printed: str) -> None:
@@ -68,6 +68,11 @@ class Show:
         with self._lock:
             for line in lines:
                 self._console.print(line, overflow="ignore", crop=False, soft_wrap=True)
+
+
+def _counted(one: Installed, kinds: str) -> str:
+    count = len(one.binaries)
+    return f"{count} binar{'y' if count == 1 else 'ies'}: {kinds}" if count else "no ELF, Mach-O or PE file"
 
 
 def _outcome(run: JobRun) -> str:

@@ -1,0 +1,65 @@
+"""flotilla check: the packages that the release would make, from artifacts as they lie on a desk."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.jobs.jobworld import packed
+
+from flotilla.desk.check import check
+from flotilla.errors import ArtifactError
+from flotilla.family import Family, parse_config
+
+WASM = b"\0asm\x01\0\0\0"
+
+
+def family(artifact: str, more: str = "") -> Family:
+    ci = f'ci: {{workflow: ci.yml, artifact: "{artifact}"{more}}}'
+    return Family(parse_config(f'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\n{ci}\n'), "1.2.3")
+
+
+def checked(of: Family, root: Path, artifacts: Path) -> str:
+    return check(of, root=root, repository_url="git+https://github.com/acme/tool.git", artifacts=artifacts)
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(name, content)
+    return sink.getvalue()
+
+
+def test_a_folders_modes_count_as_little_as_they_do_after_an_upload(tmp_path: Path) -> None:
+    folder = tmp_path / "dist" / "tool-wasm32"
+    folder.mkdir(parents=True)
+    (folder / "tool.wasm").write_bytes(WASM)
+    plain = checked(family("tool-wasm32"), tmp_path, tmp_path / "dist")
+    (folder / "tool.wasm").chmod(0o755)
+    assert checked(family("tool-wasm32"), tmp_path, tmp_path / "dist") == plain
+
+
+@pytest.mark.parametrize("name", ["tool.zip", "tool.tgz"])
+def test_a_file_of_an_artifacts_whole_name_is_a_raw_artifact(tmp_path: Path, name: str) -> None:
+    content = zipped("tool.wasm", WASM) if name.endswith(".zip") else packed({"tool.wasm": WASM})
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / name).write_bytes(content)
+    said = checked(family(name, f', archive: "*.{name[-3:]}"'), tmp_path, tmp_path / "dist")
+    assert "@acme/tool-wasm32  2 " in said
+
+
+def test_artifacts_that_are_not_there_are_said_together_with_how_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    with pytest.raises(ArtifactError) as caught:
+        checked(family("tool-{build}"), tmp_path, tmp_path / "dist")
+    assert str(caught.value) == (
+        f"artifact tool-wasm32: is not there\n"
+        f"Each artifact is a folder, a zip or a file in {tmp_path / 'dist'}, named as CI names it (ci.artifact)."
+    )
+
+
+def test_a_folder_of_artifacts_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nowhere is no folder\nName the folder with CI's artifacts"):
+        checked(family("tool-{build}"), tmp_path, tmp_path / "nowhere")

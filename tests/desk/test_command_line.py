@@ -1,0 +1,79 @@
+"""The desk commands, as somebody who never saw flotilla types them."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from flotilla import cli
+from flotilla.errors import FlotillaError
+from flotilla.runner import Runner
+
+DESK: Mapping[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(*arguments: str) -> str:
+    out = io.StringIO()
+    assert cli.run(arguments, DESK, Runner(DESK, out)) == 0
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_a_folder_without_flotilla_yml_is_told_how_to_begin(command: str) -> None:
+    with pytest.raises(FlotillaError) as caught:
+        typed(command)
+    assert str(caught.value) == (
+        "there is no flotilla.yml\n"
+        "Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE"
+    )
+
+
+def test_what_init_writes_is_what_plan_and_check_take() -> None:
+    said = typed("init", "--family", "@acme/tool", "--platforms", "linux-x64", "win32-x64")
+    assert said == (
+        "Wrote flotilla.yml and .github/workflows/release.yml. Next: flotilla plan, flotilla check.\n"
+        "The workflow names OWNER/flotilla: put the repository that holds flotilla's actions there.\n"
+    )
+    assert typed("plan").startswith("@acme/tool 1.0.0: 3 packages (2 platforms, 1 variant)\n")
+    assert typed("check").startswith("flotilla.yml and the templates are right: 3 packages.\n")
+
+
+def test_init_with_the_actions_repository_leaves_no_owner_to_fill_in(folder: Path) -> None:
+    said = typed("init", "--family", "tool", "--flotilla", "acme/flotilla")
+    assert "OWNER" not in said + (folder / ".github/workflows/release.yml").read_text(encoding="utf-8")
+
+
+def test_init_writes_nothing_where_a_platform_is_wrong(folder: Path) -> None:
+    with pytest.raises(FlotillaError, match=re.escape("In npm's words: win32-x64.")):
+        typed("init", "--family", "tool", "--platforms", "windows-x64")
+    assert not [*folder.iterdir()]
+
+
+def test_init_overwrites_nothing(folder: Path) -> None:
+    typed("init", "--family", "tool")
+    before = (folder / "flotilla.yml").read_bytes()
+    with pytest.raises(FlotillaError, match=r"flotilla\.yml is there already"):
+        typed("init", "--family", "other")
+    assert (folder / "flotilla.yml").read_bytes() == before
+
+
+def test_a_rehearsal_of_missing_artifacts_says_so_before_it_installs_anything(folder: Path) -> None:
+    typed("init", "--family", "@acme/tool", "--platforms", "linux-x64", "linux-arm64")
+    (folder / "dist" / "tool-linux-x64").mkdir(parents=True)
+    with pytest.raises(FlotillaError) as caught:
+        typed("rehearse", "--artifacts", "dist")
+    assert str(caught.value) == (
+        "artifact tool-linux-arm64 is not there\n"
+        "Each artifact is a folder, a zip or a file in dist, named as CI names it (ci.artifact in flotilla.yml). "
+        "The folder holds tool-linux-x64."
+    )
