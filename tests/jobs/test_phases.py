@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.jobs.jobworld import JobWorld
+from tests.jobs.jobworld import Ended, JobWorld
 
 from flotilla.family import Family, parse_config
 from flotilla.rehearsal.registry_state import Grant
@@ -70,12 +71,12 @@ def test_action_release_sets_exactly_the_outputs_of_its_action_file(jobs: JobWor
 
 @pytest.mark.parametrize("action", PUBLISHING)
 def test_a_publishing_action_sets_exactly_the_outputs_of_its_action_file(jobs: JobWorld, action: str) -> None:
-    run = {
+    runs: dict[str, Callable[..., Ended]] = {
         "publish-platform": jobs.platform,
         "publish-dev": jobs.dev,
         "publish-meta": partial(jobs.run, "publish-meta"),
-    }[action]
-    done = run(dry_run="true")
+    }
+    done = runs[action](dry_run="true")
     assert set(done.outputs) == declared_outputs(action)
     assert set(done.packages[0]) == {"name", "version", "status", "integrity", "size", "dist-tag"}
 
@@ -207,8 +208,8 @@ def test_the_outputs_are_one_line_of_json_that_a_matrix_can_take(jobs: JobWorld)
 
 
 def test_a_release_of_another_commit_than_the_workflows_is_said(jobs: JobWorld) -> None:
-    jobs.variables = {**jobs.variables, "GITHUB_SHA": "e" * 40}
-    done = jobs.run("release", phase="wait-for-ci", commit=jobs.github.commit)
+    elsewhere = replace(jobs, variables={**jobs.variables, "GITHUB_SHA": "e" * 40})
+    done = elsewhere.run("release", phase="wait-for-ci", commit=jobs.github.commit)
     assert done.status == 0, done.log
     [notice] = done.annotations("notice")
     assert f"the release is of commit {jobs.github.commit}, and this workflow runs on {'e' * 40}." in notice.text
