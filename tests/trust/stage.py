@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,9 +22,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 import flotilla
+from flotilla import __main__ as program
 from flotilla.rehearsal.github_records import Run
 from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.rehearsal.node import node, npm_script
 from flotilla.rehearsal.registry_state import Accepted, RegistryState
 from flotilla.rehearsal.world import Rehearsal
@@ -167,16 +173,7 @@ class Stage:
         meanwhile: Callable[[subprocess.Popen[str]], None] = lambda _process: None,
     ) -> Ended:
         """Run a job to its end."""
-        given = {**self.inputs, **(inputs or {})}
-        made = self.world.environment(job, workspace=self.workspace, inputs=given, id_token=id_token)
-        (made.folder / "tmp").mkdir()
-        environment = {
-            **made.variables,
-            "PATH": f"{self._npm()}:{made.variables['PATH']}",
-            "TMPDIR": str(made.folder / "tmp"),
-            "PYTHONPATH": str(Path(flotilla.__file__).parents[1]),
-            **(variables or {}),
-        }
+        made, environment = self._prepared(job, inputs, variables, id_token=id_token)
         with subprocess.Popen(
             [sys.executable, "-P", "-m", "flotilla", job],
             env=environment, cwd=self.workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -189,9 +186,51 @@ class Stage:
             finally:
                 process.kill()
                 watcher.join()
+        return self._kept(job, made, process.returncode, stdout, stderr)
+
+    def run_here(
+        self, job: str, inputs: Mapping[str, str] | None = None, *, variables: Mapping[str, str] | None = None
+    ) -> Ended:
+        """Run a job to its end in this process: its words are the same, and it starts sooner."""
+        made, environment = self._prepared(job, inputs, variables)
+        out, errors = io.StringIO(), io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in program.STOPPING}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "environ", environment)
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", errors)
+            patch.setattr(tempfile, "tempdir", environment["TMPDIR"])
+            try:
+                status = program.main([job])
+                gc.collect()  # at the latest, folders go with the objects that they belong to when the process ends
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        return self._kept(job, made, status, out.getvalue(), errors.getvalue())
+
+    def _prepared(
+        self,
+        job: str,
+        inputs: Mapping[str, str] | None,
+        variables: Mapping[str, str] | None,
+        *,
+        id_token: bool = True,
+    ) -> tuple[JobEnvironment, dict[str, str]]:
+        given = {**self.inputs, **(inputs or {})}
+        made = self.world.environment(job, workspace=self.workspace, inputs=given, id_token=id_token)
+        (made.folder / "tmp").mkdir()
+        return made, {
+            **made.variables,
+            "PATH": f"{self._npm()}:{made.variables['PATH']}",
+            "TMPDIR": str(made.folder / "tmp"),
+            "PYTHONPATH": str(Path(flotilla.__file__).parents[1]),
+            **(variables or {}),
+        }
+
+    def _kept(self, job: str, made: JobEnvironment, status: int, stdout: str, stderr: str) -> Ended:
         ended = Ended(
             name=job,
-            status=process.returncode,
+            status=status,
             stdout=stdout,
             stderr=stderr,
             summary=made.summary,
@@ -225,7 +264,7 @@ class Stage:
             lines = [line for line in ended.stdout.splitlines() if not line.startswith("::add-mask::")]
             yield f"stdout of {ended.name}", "\n".join(lines).encode()
             yield f"stderr of {ended.name}", ended.stderr.encode()
-        for folder in (self.workspace, self.kept, self.world.folder / "jobs"):
+        for folder in filter(Path.is_dir, (self.workspace, self.kept, self.world.folder / "jobs")):
             for path in folder.rglob("*"):
                 yield f"the name of {path}", str(path).encode()
                 if path.is_file():
@@ -301,7 +340,7 @@ def seed(state: RegistryState) -> None:
             "_id": name,
             "name": name,
             "versions": {"0.1.0": {"name": name, "version": "0.1.0", "dist": dist}},
-            "time": {},
+            "time": {"created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z"},
             "dist-tags": {"latest": "0.1.0"},
             "readme": "",
         }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import signal
 import subprocess
 import threading
@@ -84,7 +82,7 @@ def spoiled(make_stage: MakeStage, spoil: Spoil, sign_in: SignIn) -> tuple[Stage
     run = state.runs[0]
     stage.world.github.state.refs["refs/tags/v1.2.3"] = state.refs["refs/heads/main"]
     inputs = {"run-id": str(run.id), "platform": "linux-x64", "timeout-minutes": "0.02", **NO_PROVENANCE}
-    return stage, stage.run("publish-platform", {**inputs, **spoil(stage)})
+    return stage, stage.run_here("publish-platform", {**inputs, **spoil(stage)})
 
 
 @pytest.mark.parametrize(
@@ -124,7 +122,7 @@ def test_an_exchange_that_is_refused_shows_the_claims_and_no_token(make_stage: M
     state.refs["refs/tags/v1.2.4"] = state.refs["refs/heads/main"]
     stage.world.registry.state.trusts_all = None
     inputs = {"version": "1.2.4", "run-id": str(state.runs[0].id), "platform": "linux-x64", **NO_PROVENANCE}
-    ended = stage.run("publish-platform", inputs)
+    ended = stage.run_here("publish-platform", inputs)
     assert ended.status == 1
     assert "workflow file release.yml, environment none" in ended.stdout
     assert shown(SECRETS, stage.written()) == []
@@ -138,16 +136,13 @@ def defect(job: Job[object]) -> None:  # type: ignore[type-var] # it is never re
 
 def test_a_defects_traceback_shows_no_secret(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = make_stage()
-    made = stage.world.environment("publish-dev", workspace=stage.workspace, inputs={**stage.inputs, "run-id": "1"})
-    monkeypatch.setattr(os, "environ", {**made.variables})
     monkeypatch.setattr(program, "JOBS", {"publish-dev": (program.JOBS["publish-dev"][0], defect)})
-    out = io.StringIO()
-    monkeypatch.setattr("sys.stdout", out)
-    assert program.main(["publish-dev"]) == program.DEFECT
-    said = [line for line in out.getvalue().splitlines() if not line.startswith("::add-mask::")]
-    assert any("Traceback" in line for line in said)
-    assert any(line.startswith("::error title=") for line in said)
-    assert shown(SECRETS, iter([("the log", "\n".join(said).encode())])) == []
+    ended = stage.run_here("publish-dev", {"run-id": "1"})
+    assert ended.status == program.DEFECT
+    assert "Traceback" in ended.stdout
+    assert "::error title=" in ended.stdout
+    assert shown(SECRETS, stage.written()) == []
+    assert ended.left == []
 
 
 def stalled_at(server: str, method: str, arrived: threading.Event) -> FaultPlan:

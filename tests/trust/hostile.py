@@ -1,0 +1,163 @@
+"""Servers that lie in every text that they send, and a reader that reads a job's words as GitHub's runner does."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from markdown_it import MarkdownIt
+from tests.trust.stage import Ended
+
+FORGED = "forged"
+HOSTILE = (
+    "::error::forged\n::error::forged\r\n##[error]forged ##[command]forged\u2028::notice::forged\x1b[2J\x1b]8;;https://forged\x07"
+    "\n::set-output name=forged::1\nforged<<EOF\n1\nEOF\nforged=1\n"
+    "[forged](https://forged.example) ![forged](https://forged.example/x.png) <https://forged.example>"
+    "<img src=https://forged.example><script>forged</script>`code` ``two``"
+    "\n\n| forged | forged |\n|---|---|\n| forged | forged |\n\n# forged\n\n```\nforged\n\u202eforged\x00\x9b31m"
+)
+ONE_LINE = re.sub(r"[\r\n]+", " ", HOSTILE)
+COMMANDS = re.compile(r"^\s*::([a-z-]+)(?: ([^:]*(?::[^:]+)*?))?::(.*)$", re.IGNORECASE)
+SPOKEN = {"add-mask", "group", "endgroup", "error", "warning", "notice"}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+Rewrite = Callable[[int, Any], tuple[int, Any]]
+
+
+class Liar:
+    """Stands before a server, and rewrites its JSON answers.
+
+    Args:
+        target: origin of the server.
+        rewrite: gives status and document as they shall be.
+    """
+
+    def __init__(self, target: str, rewrite: Rewrite) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(target.rstrip("/"), rewrite, lambda: self.url))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def handler(target: str, rewrite: Rewrite, here: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        wbufsize = 64 * 1024
+
+        def serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            headers = {
+                k: v for k, v in self.headers.items() if k.lower() not in ("host", "accept-encoding", "connection")
+            }
+            answer = requests.request(
+                self.command, target + self.path, data=body, headers=headers, allow_redirects=False, timeout=30
+            )
+            status, sent = answer.status_code, answer.content
+            if "json" in answer.headers.get("content-type", ""):
+                status, document = rewrite(status, answer.json())
+                sent = json.dumps(document).replace(target, here()).encode()
+            self.send_response(status)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                    self.send_header(name, value.replace(target, here()))
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - names that the base class looks for
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+            pass
+
+    return Handler
+
+
+def refusing(status: int, **words: Any) -> Rewrite:
+    """Refuse everything in hostile words."""
+    return lambda _status, _document: (status, {**words})
+
+
+def replacing(*keys: str, value: Any = HOSTILE) -> Rewrite:
+    """Put hostile text under these keys, wherever they stand."""
+
+    def changed(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {k: value if k in keys and isinstance(v, str) else changed(v) for k, v in part.items()}
+        return [changed(item) for item in part] if isinstance(part, list) else part
+
+    return lambda status, document: (status, changed(document))
+
+
+def forgeries(ended: Ended, *, outputs: set[str]) -> list[str]:
+    """What of a job's words is a command, an output, a link or a row that flotilla did not mean."""
+    raw = (ended.folder / "output").read_text(encoding="utf-8")
+    return [
+        *(f"log: {what}" for what in in_log(ended.stdout)),
+        *(f"stderr: {line!r}" for line in ended.stderr.splitlines() if FORGED in line),
+        *(f"output: {name}" for name in ended.outputs if name not in outputs),
+        *(f"output file: {line!r}" for line in loose_lines(raw)),
+        *(f"summary: {what}" for what in in_summary(ended.summary)),
+        *(f"file: {name}" for name in ("env", "path", "state") if (ended.folder / name).read_text(encoding="utf-8")),
+    ]
+
+
+def in_log(text: str) -> Iterator[str]:
+    for line in re.split(r"\r\n|\n|\r", text):
+        if line.startswith("::add-mask::"):
+            continue
+        command = COMMANDS.match(line)
+        if command and (command[1].lower() not in SPOKEN or FORGED in (command[2] or "")):
+            yield f"command {line[:100]!r}"
+        if command and command[3].startswith((FORGED, "error::")):
+            yield f"command {line[:100]!r}"
+        if "##[" in line:
+            yield f"old command {line[:100]!r}"
+        if CONTROL.search(line):
+            yield f"control character in {line[:100]!r}"
+
+
+def loose_lines(text: str) -> Iterator[str]:
+    """Lines of an output file that stand in no heredoc of ours."""
+    ends = ""
+    for line in text.splitlines():
+        if ends:
+            ends = "" if line == ends else ends
+        elif match := re.fullmatch(r"[a-z-]+<<(flotilla-[0-9a-f-]{36})", line):
+            ends = match[1]
+        else:
+            yield line
+
+
+def in_summary(text: str) -> Iterator[str]:
+    """What GitHub would make of the summary, beside what we meant."""
+    columns = 0
+    for token in MarkdownIt("commonmark", {"html": True}).enable(["table", "linkify"][:1]).parse(text):
+        if token.type == "html_block":
+            yield f"HTML {token.content[:80]!r}"
+        if token.type == "tr_open":
+            columns = 0
+        columns += token.type in ("td_open", "th_open")
+        for inner in token.children or []:
+            target = str(inner.attrs.get("href", inner.attrs.get("src", "")))
+            if inner.type in ("html_inline", "image"):
+                yield f"{inner.type} {inner.content[:80]!r}"
+            if inner.type == "link_open" and FORGED in target.partition("?")[0].partition("//")[2].partition("/")[0]:
+                yield f"link to {target[:80]}"
+            if inner.type == "text" and FORGED in inner.content:
+                yield f"bare text {inner.content[:80]!r}"
