@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flotilla.errors import ArtifactError
+from flotilla.errors import ArtifactError, RunError
 from flotilla.family import Need
 from flotilla.github import Artifact, ArtifactRow, WorkflowRun, artifact_table, from_earlier_attempts
 from flotilla.jobs.inputs import Inputs
@@ -17,8 +17,10 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
 
     Raises:
         ArtifactError: with every artifact that is missing, expired or empty.
+        RunError: the run was started again, so that the artifacts may be of an attempt that nobody has checked.
     """
     found = job.github.artifacts(run.id)
+    _refuse_restarted(job, run)
     rows = artifact_table([need.artifact for need in needs], found)
     faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
     if faults:
@@ -31,6 +33,16 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
     for artifact in from_earlier_attempts(artifacts, run):
         job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
     return artifacts
+
+
+def _refuse_restarted(job: Job[Inputs], run: WorkflowRun) -> None:
+    """An artifact does not say which attempt it is of: between two looks at one and the same, it can be of no later."""
+    again = job.github.run(run.id)
+    if again is None or (again.attempt, again.status, again.conclusion) != (run.attempt, run.status, run.conclusion):
+        raise RunError(
+            f"the CI run {run.url} was started again while its artifacts were looked up",
+            advice="Re-run this job when CI is done.",
+        )
 
 
 def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:

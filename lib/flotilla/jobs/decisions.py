@@ -12,8 +12,8 @@ from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.workshop import Built
 from flotilla.npm import (
+    AlreadyStaged,
     Packument,
-    Publish,
     PublishedVersion,
     Settled,
     Staged,
@@ -96,7 +96,9 @@ def decide_packages(
             for one in built
         ]
     )
-    found = registry_refusals([each.wanted for each in settled if isinstance(each, Publish)], packuments, terms(job))
+    # Of what is there, too: the tarball may be ours, and the manifest that npm installs by another.
+    asked = [each.wanted for each in settled if not isinstance(each, AlreadyStaged)]
+    found = registry_refusals(asked, packuments, terms(job))
     if found:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was published.")
     return settled

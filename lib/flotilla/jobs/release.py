@@ -124,7 +124,11 @@ def _notes(job: Job[ReleaseInputs], commit: str) -> str:
     name = job.family.notes
     if name is None:
         return job.github.generate_notes(job.family.tag, commit)
+    file = job.root / name
+    # A link could publish any file of this machine as the release's notes, the environment of this process included.
+    if not file.resolve().is_relative_to(job.root.resolve()):
+        raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
     try:
-        return (job.root / name).read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise ConfigError(Fault(text=f"release.notes cannot be read: {failure}", place=Place(file=name))) from failure

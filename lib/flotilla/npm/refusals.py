@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from flotilla.npm.request import Credential, TrustedPublishing
 # What npm neither rewrites nor normalizes on the way to the registry, so that a difference is one of content.
 COMPARED = (
     *("type", "main", "module", "types", "typings", "exports", "os", "cpu", "libc", "license", "engines"),
-    *("dependencies", "optionalDependencies", "peerDependencies"),
+    *("dependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta", "bin"),
 )
 # publishConfig may say these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
 _OVERRIDDEN = frozenset({"access", "tag", "registry", "provenance"})
@@ -177,7 +178,20 @@ def _field(manifest: Mapping[str, object], key: str) -> object:
         # npm has listed optional dependencies among the dependencies too.
         optional = manifest.get("optionalDependencies")
         value = {name: spec for name, spec in value.items() if not (isinstance(optional, Mapping) and name in optional)}
-    return _plain(value)
+    return _plain(_bin(value, manifest) if key == "bin" else value)
+
+
+def _bin(value: object, manifest: Mapping[str, object]) -> object:
+    """Commands and their files as npm writes them (normalize-package-bin); one alone has the package's name."""
+    if isinstance(value, str):
+        value = {str(manifest.get("name", "")): value}
+    if not isinstance(value, Mapping):
+        return None
+    return {
+        str(name).rpartition("/")[2]: posixpath.join("/", posixpath.normpath(file)).lstrip("/")
+        for name, file in value.items()
+        if isinstance(file, str)
+    }
 
 
 def _plain(value: object) -> object:
