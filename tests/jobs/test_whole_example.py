@@ -266,7 +266,7 @@ def pack(
                 file.chmod(0o600 | (file.stat().st_mode & 0o111))
     scratch = folder / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-c", PACK, umask, folder / "root", folder / "artifacts", scratch]
+    command = [sys.executable, "-c", PACK, umask, str(folder / "root"), str(folder / "artifacts"), str(scratch)]
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, tuple[str, int]] = {name: (one[0], one[1]) for name, one in json.loads(done.stdout).items()}

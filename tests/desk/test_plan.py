@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from flotilla.errors import FlotillaError
+
+
+def test_a_plan_shows_every_package_with_what_npm_installs_it_by(
+    repository: Path, flotilla: Callable[..., str]
+) -> None:
+    assert repository.is_dir()
+    shown = flotilla("plan", "--version", "2.0.0-rc.1")
+    lines = shown.splitlines()
+    assert lines[0] == "@acme/chroma 2.0.0-rc.1: 13 packages (5 platforms, 2 variants)"
+    assert lines[1] == "tag v2.0.0-rc.1, dist-tag rc"
+    rows = {line.split()[0]: line.split()[1:] for line in lines[5:]}
+    assert len(rows) == 13
+    assert rows["@acme/chroma-linux-x64-musl"] == [
+        *("platform", "linux", "x64", "musl"),
+        "chroma-linuxmusl-x64-free",
+    ]
+    assert rows["@acme/chroma-non-free"] == ["meta"]
+
+
+def test_a_plan_shows_the_dist_tag_of_flotilla_yml(repository: Path, flotilla: Callable[..., str]) -> None:
+    config = repository / "flotilla.yml"
+    config.write_text(config.read_text().replace("publish:\n", "publish:\n  dist-tag: v1-latest\n"))
+    assert "dist-tag v1-latest" in flotilla("plan")
+    assert json.loads(flotilla("plan", "--json"))["dist-tag"] == "v1-latest"
+
+
+def test_a_plan_for_machines_holds_whole_manifests(repository: Path, flotilla: Callable[..., str]) -> None:
+    assert repository.is_dir()
+    plan = json.loads(flotilla("plan", "--json", "--version", "v1.4.0", "--repository", "OWNER/chroma"))
+    assert (plan["family"], plan["version"], plan["tag"], plan["dist-tag"]) == (
+        *("@acme/chroma", "1.4.0", "v1.4.0"),
+        "latest",
+    )
+    assert plan["platforms"] == ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "linux-x64-musl"]
+    manifests = {package["name"]: package["manifest"] for package in plan["packages"]}
+    assert len(manifests) == 13
+    assert manifests["@acme/chroma-linux-x64"]["libc"] == ["glibc"]
+    assert manifests["@acme/chroma"]["repository"]["url"] == "git+https://github.com/OWNER/chroma.git"
+    assert set(manifests["@acme/chroma"]["optionalDependencies"].values()) == {"1.4.0"}
+
+
+def test_a_plan_of_a_wrong_template_names_its_place(repository: Path, refused: Callable[..., FlotillaError]) -> None:
+    (repository / "npm/dev/package.json").write_text('{"name": "@acme/other",\n "version": 1,}')
+    error = refused("plan")
+    assert error.title == "Configuration"
+    assert str(error).startswith("npm/dev/package.json:2:")

@@ -1,0 +1,263 @@
+"""What the documentation says, held against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flotilla import __main__ as flotilla
+from flotilla import family
+from flotilla.family import Family, parse_config
+from flotilla.family.placeholders import ALL
+from flotilla.family.platforms import CPU, ENDINGS, OS
+from flotilla.jobs.inputs import variable
+from flotilla.npm.answers import TABLE
+from flotilla.npm.causes import Kind, Row
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("action-*/*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/**/*.md"),
+    ]
+    if "node_modules" not in path.parts
+)
+SCHEMA = json.loads((Path(family.__file__).parent / "flotilla.schema.json").read_text(encoding="utf-8"))
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def snippets(name: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text(name), re.DOTALL | re.MULTILINE)
+
+
+def rows(name: str) -> Iterator[list[str]]:
+    """The rows of every table of a page, their heads left out."""
+    tables = re.findall(r"(?:^\|.*\n)+", text(name), re.MULTILINE)
+    for table in tables:
+        for line in table.splitlines()[2:]:
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def schema_keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every key of flotilla.yml, its path written as in the docs, and what the schema says of it."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "then" in schema:
+        yield from schema_keys(schema["then"], path)
+    if "items" in schema:
+        yield from schema_keys(schema["items"], f"{path}[]")
+    for name, inner in schema.get("properties", {}).items():
+        key = f"{path}.{name}".removeprefix(".")
+        yield key, inner
+        yield from schema_keys(inner, key)
+
+
+KEYS = dict(schema_keys(SCHEMA))
+
+
+def documented() -> dict[str, list[str]]:
+    return {row[0].strip("`"): row for row in rows("docs/flotilla-yml.md") if re.fullmatch(r"`[a-z.\[\]-]+`", row[0])}
+
+
+def test_the_schema_has_the_keys_that_this_test_looks_for() -> None:
+    assert {"family", "platforms[].glibc", "packages.dev.from.variant", "publish.dist-tag", "limits.ratio"} <= set(KEYS)
+
+
+def test_every_key_of_flotilla_yml_is_described_and_no_other() -> None:
+    assert set(documented()) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_keys_default_is_the_schemas(key: str) -> None:
+    said = re.search(r"Default:? (\S+?)\.?(?:$|\s)", KEYS[key].get("description", ""))
+    default = documented()[key][1]
+    if said and re.fullmatch(r"[0-9]+|true|false|auto|public|generate|\".*\"", said[1]):
+        assert default == f"`{said[1]}`"
+    assert documented()[key][2], key
+
+
+def test_every_required_key_is_said_to_be_required() -> None:
+    required = {f"platforms[].{name}" for name in SCHEMA["$defs"]["platform"]["required"]}
+    required |= {f"variants[].{name}" for name in SCHEMA["$defs"]["variant"]["required"]}
+    required |= {f"ci.{name}" for name in SCHEMA["properties"]["ci"]["required"]} | set(SCHEMA["required"])
+    assert {key for key, row in documented().items() if row[1] == "required"} == required
+
+
+def test_the_example_of_flotilla_yml_parses_and_uses_every_key() -> None:
+    (example,) = snippets("docs/flotilla-yml.md", "yaml")
+    config = parse_config(example)
+    assert len(Family(config, "1.0.0").packages) == len(config.platforms) * 2 + 3
+
+    def used(value: object, path: str = "") -> Iterator[str]:
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            yield (key := f"{path}.{name}".removeprefix("."))
+            yield from used(inner, key)
+        for inner in value if isinstance(value, list) else ():
+            yield from used(inner, f"{path}[]")
+
+    assert set(KEYS) == set(used(yaml.safe_load(example)))
+
+
+def test_every_placeholder_and_no_other_is_described() -> None:
+    section = text("docs/flotilla-yml.md").split("## Placeholders\n")[1].split("\n## ")[0]
+    table = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"\{(\w+)\}", table)) == set(ALL)
+
+
+def test_every_platform_word_is_listed() -> None:
+    (line,) = (line for line in text("docs/flotilla-yml.md").splitlines() if line.startswith("The words for `os`"))
+    systems, cpus = line.split("; for `cpu`")
+    assert tuple(re.findall(r"`([a-z0-9]+)`", systems)[1:]) == OS
+    assert tuple(re.findall(r"`([a-z0-9]+)`", cpus)) == CPU
+    assert all(f"`-{ending}`" in text("docs/flotilla-yml.md") for ending in set(ENDINGS) - {"eabi"})
+
+
+# What a row of npm's answers is looked for by, where it has no code of its own.
+BY_WORDS = {
+    "npm does not trust the certificate": "a certificate",
+    "npm wants a dist-tag": "must specify a tag",
+    "npm refused with {code}": "any other code",
+    "sigstore refuses to sign": "CA_…",
+}
+
+
+def names(row: Row) -> str:
+    """What the first column of the documentation says for a row of the table."""
+    by_words = [said for words, said in BY_WORDS.items() if row.words.startswith(words)]
+    return by_words[0] if by_words else row.code.split("|")[0]
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.kind is Kind.REFUSE], ids=lambda row: row.words[:50])
+def test_every_answer_of_npm_that_refuses_is_explained(row: Row) -> None:
+    section = text("docs/troubleshooting.md").split("## npm refuses to publish\n")[1].split("\n## ")[0]
+    first = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+    assert names(row)
+    assert any(names(row) in cell for cell in first), names(row)
+
+
+def test_every_answer_in_the_documentation_is_one_of_npms() -> None:
+    section = text("docs/troubleshooting.md").split("## npm refuses to publish\n")[1].split("\n## ")[0]
+    codes = {
+        code
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for code in re.findall(r"`([A-Z0-9_]+)`", line.split("|")[1])
+    }
+    assert codes
+    assert not {
+        code for code in codes if not any(re.fullmatch(row.code, code) for row in TABLE if row.code not in ("", ".*"))
+    }
+
+
+@each_page
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, heading = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), target
+        assert file.is_relative_to(ROOT), target
+        if heading:
+            assert heading in headings(file), target
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}
+
+
+@each_page
+def test_a_page_names_no_machine_of_ours(page: Path) -> None:
+    said = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(work|root|home)/", said)
+    assert "registry.npmjs" not in said
+
+
+def test_the_readmes_flotilla_yml_parses() -> None:
+    (config,) = (one for one in snippets("README.md", "yaml") if one.startswith("schema:"))
+    made = Family(parse_config(config), "1.0.0")
+    assert (made.config.family, len(made.packages)) == ("@acme/ffmpeg", 9)
+
+
+def uses() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each step of a page that uses an action of ours: the page, the action, the step."""
+    for page in PAGES:
+        for snippet in snippets(page.relative_to(ROOT).as_posix(), "yaml"):
+            if "OWNER/flotilla/" not in snippet:
+                continue
+            for job in yaml.safe_load(snippet)["jobs"].values():
+                for step in (job or {}).get("steps", ()):
+                    if "OWNER/flotilla/" in step.get("uses", ""):
+                        yield page.name, step["uses"].split("/")[2].partition("@")[0], step
+
+
+def test_the_workflows_of_the_pages_name_actions_and_inputs_that_exist() -> None:
+    found = list(uses())
+    assert {action for _, action, _ in found} == {f"action-{job}" for job in flotilla.JOBS}
+    for page, action, step in found:
+        document = yaml.safe_load(text(f"{action}/action.yml"))
+        required = {name for name, one in document["inputs"].items() if one.get("required")}
+        assert required <= set(step["with"]) <= set(document["inputs"]), page
+
+
+def test_the_readmes_workflow_reads_outputs_that_exist() -> None:
+    workflow = "".join(one for one in snippets("README.md", "yaml") if "OWNER/flotilla/" in one)
+    outputs = yaml.safe_load(text("action-release/action.yml"))["outputs"]
+    read = re.findall(r"steps\.release\.outputs\.([\w-]+)", workflow)
+    handed_on = yaml.safe_load(workflow)["jobs"]["release"]["outputs"]
+    assert read
+    assert set(read) <= set(outputs)
+    assert set(re.findall(r"needs\.release\.outputs\.([\w-]+)", workflow)) <= set(handed_on)
+
+
+def test_every_command_of_the_readme_is_one() -> None:
+    said = "".join(snippets("README.md", "sh"))
+    commands = set(re.findall(r"^flotilla (\w+)", said, re.MULTILINE))
+    targets = set(re.findall(r"^make (\w+)", said, re.MULTILINE))
+    assert commands <= {"plan", "check", "init", "rehearse", "verify"}
+    assert commands
+    assert targets <= set(re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE))
+
+
+def test_the_permissions_of_the_pages_are_those_of_the_examples_workflow() -> None:
+    jobs = yaml.safe_load(text("examples/chroma/.github/workflows/release.yml"))["jobs"]
+    table = {row[0]: row[1] for row in rows("docs/credentials.md") if len(row) == 3}
+    wanted = {
+        "prepare": "phase `prepare`",
+        "wait-for-ci": "phases `wait-for-ci`, `check-artifacts`",
+        "check-artifacts": "phases `wait-for-ci`, `check-artifacts`",
+        "release": "phases `release`, `finish`",
+        "publish-platform": "`action-publish-platform`, `action-publish-dev`",
+        "publish-dev": "`action-publish-platform`, `action-publish-dev`",
+        "publish-meta": "`action-publish-meta`",
+    }
+    for name, row in wanted.items():
+        said = dict(part.strip("`").split(": ") for part in table[row].split(", "))
+        assert said == jobs[name]["permissions"], name
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    (version,) = re.findall(r'^version = "(.*)"$', text("pyproject.toml"), re.MULTILINE)
+    assert re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)[0] == version
+
+
+def test_no_secret_is_an_option_in_any_page() -> None:
+    for page in PAGES:
+        assert "--npm-token" not in page.read_text(encoding="utf-8")
+        assert "--github-token" not in page.read_text(encoding="utf-8")
+    assert variable("npm-token") == "INPUT_NPM-TOKEN"
