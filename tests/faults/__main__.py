@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,9 @@ TO_THE_END = 40
 def main() -> int:
     """Try what the command line names; 1 if anything differs."""
     options = parser().parse_args()
+    # Whoever ends it ends its workers too, and what they wrote.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     report = Report()
 
     def choose(release: Sequence[Checkpoint]) -> list[Task]:
