@@ -52,7 +52,27 @@ def test_a_wait_beyond_the_deadline_ends_at_once(patience: Patience, recorded_cl
     ) as told:
         patience.keep_trying(failing(1, after=1934), what="publish it")
     assert recorded_clock.slept == []
-    assert "Re-run the job" in str(told.value)
+    assert "Re-run the job after 1970-01-12 14:18:54 UTC: what is done stays done" in str(told.value)
+
+
+def test_a_server_that_is_down_is_waited_for_until_the_deadline(recorded_clock: RecordedClock) -> None:
+    begun = recorded_clock.time
+    patience = Patience(deadline=begun + 1800, clock=recorded_clock, jitter=lambda: 1.0)
+    with pytest.raises(DeadlineError, match="Re-run the job later"):
+        patience.keep_trying(failing(10**6), what="read")
+    assert 1740 < recorded_clock.time - begun <= 1800
+
+
+def test_a_retry_after_that_never_holds_is_waited_for_until_the_deadline_and_asked_ever_less(
+    recorded_clock: RecordedClock,
+) -> None:
+    begun = recorded_clock.time
+    patience = Patience(deadline=begun + 1800, clock=recorded_clock, jitter=lambda: 0.0)
+    with pytest.raises(DeadlineError):
+        patience.keep_trying(failing(10**6, after=1), what="read")
+    assert recorded_clock.slept[:5] == [1, 1, 1, 1, 1]
+    assert len(recorded_clock.slept) < 70
+    assert 1740 < recorded_clock.time - begun <= 1800
 
 
 def test_tries_are_bounded_however_much_time_is_left(recorded_clock: RecordedClock) -> None:

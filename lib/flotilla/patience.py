@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
+# Tries for which a server's own Retry-After is believed; one that names a second for an hour is asked ever less.
+BELIEVED = 5
 
 
 class Passing(Exception):  # noqa: N818 - not an error yet: the same call may go through later
@@ -67,14 +69,14 @@ class Patience:
         deadline: seconds since the epoch after which nothing is tried again.
         clock: what tells the time and sleeps.
         jitter: gives a number from 0 to 1, so that parallel jobs do not retry in step.
-        attempts: tries of one call at the most, however much time is left.
+        attempts: tries of one call at the most, against a clock that stands; time is what ends them.
         told: is given a line for each wait.
     """
 
     deadline: float
     clock: Clock = field(default_factory=SystemClock)
     jitter: Callable[[], float] = random.random
-    attempts: int = 12
+    attempts: int = 1000
     told: Callable[[str], None] = lambda _line: None
 
     def left(self) -> float:
@@ -135,13 +137,16 @@ class Patience:
     def _wait(self, passing: Passing, attempt: int) -> float:
         backoff = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
         jittered = backoff * (0.5 + self.jitter() / 2)
-        return jittered if passing.after is None else passing.after + self.jitter()
+        if passing.after is None:
+            return jittered
+        return max(passing.after, jittered if attempt > BELIEVED else 0.0) + self.jitter()
 
     def _out_of_time(self, passing: Passing, what: str) -> DeadlineError:
         asked = f" and asks to wait {passing.after:.0f} s more" if passing.after else ""
+        when = f"after {as_utc(self.clock.now() + passing.after)}" if passing.after else "later"
         return DeadlineError(
             f"{what}: {passing.reason}{asked}; {self.left():.0f} s were left of this job's time.",
-            advice="Re-run the job later: what is done stays done, and it goes on from there.",
+            advice=f"Re-run the job {when}: what is done stays done, and it goes on from there.",
         )
 
 
