@@ -28,7 +28,7 @@ def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenan
     _await(job, [record for record in records if record.status != "staged"])
     if not provenance:
         return list(records)
-    looked = [(one, []) if one.status == "staged" else _look_at_provenance(job, one) for one in records]
+    looked = [(one, []) if one.status == "staged" else _look(job, one) for one in records]
     if faults := [fault for _, faults in looked for fault in faults]:
         raise RegistryError(faults, advice=ESTRANGED)
     return [record for record, _ in looked]
@@ -55,6 +55,15 @@ def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
         await_visible(job.registry, awaited, patience=job.patience, minutes=VISIBLE_MINUTES, told=job.runner.line)
     except DeadlineError as late:
         job.runner.warning(str(late), title=late.title)
+
+
+def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
+    """A record with its provenance; a registry that cannot show it just now takes nothing back."""
+    try:
+        return _look_at_provenance(job, record)
+    except DeadlineError as late:
+        job.runner.warning(str(late), title="Provenance was not looked at")
+        return replace(record, note="its provenance was not looked at: the registry did not answer"), []
 
 
 def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
