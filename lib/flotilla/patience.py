@@ -136,7 +136,7 @@ class Patience:
 
     def _wait(self, passing: Passing, attempt: int) -> float:
         backoff = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
-        jittered = backoff * (0.5 + self.jitter() / 2)
+        jittered: float = backoff * (0.5 + self.jitter() / 2)
         if passing.after is None:
             return jittered
         return max(passing.after, jittered if attempt > BELIEVED else 0.0) + self.jitter()

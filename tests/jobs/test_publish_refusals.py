@@ -158,11 +158,22 @@ def test_an_executable_bit_that_differs_is_a_conflict(stages: Mapping[str, Saved
     assert "index.js: mode" in everything.refused("publish-dev", run_id=str(everything.run_id)).text
 
 
-def test_a_dist_tag_that_another_version_holds_is_told_and_not_moved(everything: JobWorld) -> None:
-    everything.put_version("@acme/chroma-dev", "1.9.0")
+def test_a_dist_tag_that_an_older_version_holds_is_told_and_not_moved(everything: JobWorld) -> None:
+    everything.put_version("@acme/chroma-dev", "1.0.0")
     done = everything.dev()
     assert done.statuses == {"@acme/chroma-dev": "already-published"}
     assert "npm dist-tag add @acme/chroma-dev@1.2.3 latest" in done.summary
+    assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.0.0"}
+
+
+def test_a_re_run_after_a_newer_release_leaves_the_dist_tag_there_and_advises_no_one_to_move_it(
+    everything: JobWorld,
+) -> None:
+    everything.put_version("@acme/chroma-dev", "1.9.0")
+    done = everything.dev()
+    assert done.statuses == {"@acme/chroma-dev": "already-published"}
+    assert 'the dist-tag "latest" is on 1.9.0, a newer version, and stays there' in done.summary
+    assert "npm dist-tag add" not in done.summary
     assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.9.0"}
 
 

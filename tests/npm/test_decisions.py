@@ -31,6 +31,10 @@ def never(_published: PublishedVersion) -> Sequence[str]:
     raise AssertionError("asked for the files though the tarballs are the same")
 
 
+def never_below(_version: str) -> bool:
+    return False
+
+
 def same(_published: PublishedVersion) -> Sequence[str]:
     return ()
 
@@ -47,7 +51,7 @@ def test_what_is_not_there_is_published(found: Packument | None) -> None:
 def test_the_same_tarball_is_already_published() -> None:
     decision = decide(WANTED, packument(), differs=never)
     assert isinstance(decision, AlreadyPublished)
-    assert (decision.repacked, decision.dist_tag_missing, decision.next_step) == (False, False, "")
+    assert (decision.repacked, decision.next_step(never_below)) == (False, "")
 
 
 def test_another_tarball_with_the_same_files_is_already_published() -> None:
@@ -62,10 +66,19 @@ def test_the_same_name_with_other_files_is_a_conflict_and_not_a_success() -> Non
 
 
 def test_a_dist_tag_elsewhere_is_reported_with_the_command_and_not_moved() -> None:
+    decision = decide(WANTED, packument(next="1.0.0", latest="0.9.0"), differs=never)
+    assert isinstance(decision, AlreadyPublished)
+    assert decision.next_step(never_below) == (
+        '@acme/tool@1.0.0 is there, but the dist-tag "latest" is on 0.9.0. '
+        "Set it by hand if you want it: npm dist-tag add @acme/tool@1.0.0 latest"
+    )
+
+
+def test_a_dist_tag_on_a_newer_version_stays_there_and_no_command_moves_it_back() -> None:
     decision = decide(WANTED, packument(next="1.0.0", latest="2.0.0"), differs=never)
     assert isinstance(decision, AlreadyPublished)
-    assert decision.dist_tag_missing
-    assert "npm dist-tag add @acme/tool@1.0.0 latest" in decision.next_step
+    said = decision.next_step(lambda version: version == "2.0.0")
+    assert said == 'the dist-tag "latest" is on 2.0.0, a newer version, and stays there'
 
 
 @pytest.mark.parametrize(("shasum", "kind"), [("00ff", AlreadyStaged), ("ee", Conflict)])

@@ -55,6 +55,17 @@ def chosen_dist_tag(job: Job[Inputs]) -> tuple[str, bool]:
     return named or job.family.default_dist_tag, bool(named)
 
 
+def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
+    """Whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
+
+    Args:
+        packuments: of the family's packages, by name.
+    """
+    dist_tag, given = chosen_dist_tag(job)
+    latest = [packument.dist_tags.get("latest") for packument in packuments.values() if packument]
+    return dist_tag == "latest" and (given or not any(job.family.below(version) for version in latest if version))
+
+
 def wanted_package(job: Job[Inputs], built: Built) -> Wanted:
     """A built package as this job wants it on the registry."""
     dist_tag, given = chosen_dist_tag(job)

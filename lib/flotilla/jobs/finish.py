@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
-from flotilla.jobs.decisions import chosen_dist_tag, decide_packages
+from flotilla.jobs.decisions import chosen_dist_tag, decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import LEDGER, Known, write_ledger
@@ -59,7 +59,7 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
     ledger = write_ledger(job, known, asset=True)
     if found.draft and not job.inputs.dry_run:
         _add_ledger(job, found, ledger)
-        release = job.github.publish_release(found, latest=chosen_dist_tag(job)[0] == "latest")
+        release = job.github.publish_release(found, latest=is_latest(job, packuments))
     return Finished(release=release, records=records, ledger=ledger)
 
 
@@ -87,7 +87,7 @@ def _record(job: Job[ReleaseInputs], built: Built, decision: AlreadyPublished) -
         dist_tag=chosen_dist_tag(job)[0],
         integrity=published.integrity,
         provenance=statement,
-        note=decision.next_step,
+        note=decision.next_step(job.family.below),
     )
     return record, faults
 

@@ -11,7 +11,7 @@ from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConfigError, Fault, Place
 from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for
-from flotilla.jobs.decisions import decide_packages
+from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import OUTPUT_FOLDER, output_file
@@ -105,7 +105,7 @@ def _write(
             job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
     if not draft.draft or job.inputs.draft:
         return draft
-    return github.publish_release(draft, latest=prepared.dist_tag == "latest")
+    return github.publish_release(draft, latest=is_latest(job, prepared.packuments))
 
 
 def _matching(materials: Iterable[Material], pattern: str) -> Iterable[Path]:

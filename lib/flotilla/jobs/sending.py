@@ -57,7 +57,9 @@ class Sending:
                     sent = True
                     yield self._publish(publisher, one)
                 case AlreadyPublished(published=published):
-                    yield record(job, one, "already-published", integrity=published.integrity, note=_note(decision))
+                    yield record(
+                        job, one, "already-published", integrity=published.integrity, note=_note(job, decision)
+                    )
                 case AlreadyStaged(stage_id=stage_id):
                     yield record(job, one, "staged", stage_id=stage_id, note="staged by an earlier run")
                 case never:
@@ -126,8 +128,8 @@ def _intent(decision: Settled) -> str:
             assert_never(never)
 
 
-def _note(decision: AlreadyPublished) -> str:
-    return decision.next_step or ("the same files in another tarball" if decision.repacked else "")
+def _note(job: Job[PublishInputs], decision: AlreadyPublished) -> str:
+    return decision.next_step(job.family.below) or ("the same files in another tarball" if decision.repacked else "")
 
 
 def _pause(job: Job[PublishInputs]) -> None:

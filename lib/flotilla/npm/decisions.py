@@ -61,23 +61,30 @@ class AlreadyPublished:
     """The registry has the version, with this content.
 
     Args:
-        dist_tag_missing: the wanted dist-tag points elsewhere. It is reported and never moved: only a publish sets it.
+        dist_tag_on: the version that the wanted dist-tag is on, None for none. It is told and never moved: only a
+            publish sets it.
         repacked: another tarball, with the same files in it.
     """
 
     wanted: Wanted
     published: PublishedVersion
-    dist_tag_missing: bool
+    dist_tag_on: str | None
     repacked: bool
 
-    @property
-    def next_step(self) -> str:
-        """What to do about a dist-tag that points elsewhere; empty where it does not."""
-        if not self.dist_tag_missing:
+    def next_step(self, below: Callable[[str], bool]) -> str:
+        """What to do about a dist-tag that points elsewhere; empty where it does not.
+
+        Args:
+            below: whether this version is lower than that one.
+        """
+        wanted, on = self.wanted, self.dist_tag_on
+        if on == wanted.version:
             return ""
+        if on is not None and below(on):
+            return f'the dist-tag "{wanted.dist_tag}" is on {on}, a newer version, and stays there'
         return (
-            f'{self.wanted} is there, but the dist-tag "{self.wanted.dist_tag}" is not on it. '
-            f"Set it by hand if you want it: npm dist-tag add {self.wanted} {self.wanted.dist_tag}"
+            f'{wanted} is there, but the dist-tag "{wanted.dist_tag}" is {f"on {on}" if on else "not on it"}. '
+            f"Set it by hand if you want it: npm dist-tag add {wanted} {wanted.dist_tag}"
         )
 
 
@@ -146,8 +153,8 @@ def _compare(wanted: Wanted, packument: Packument, published: PublishedVersion, 
     repacked = not same_integrity(wanted.integrity, published.integrity)
     if repacked and (differences := tuple(differs(published))):
         return Conflict(wanted=wanted, differences=differences)
-    missing = packument.dist_tags.get(wanted.dist_tag) != wanted.version
-    return AlreadyPublished(wanted=wanted, published=published, dist_tag_missing=missing, repacked=repacked)
+    on = packument.dist_tags.get(wanted.dist_tag)
+    return AlreadyPublished(wanted=wanted, published=published, dist_tag_on=on, repacked=repacked)
 
 
 def _compare_staged(wanted: Wanted, waiting: Staged) -> Decision:
