@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,9 @@ def test_outputs_are_read_as_the_runner_reads_them() -> None:
 def test_verdaccio_without_its_modules_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="node_modules"), Rehearsal(tmp_path, verdaccio=True):
         pass
+
+
+def test_jobs_that_begin_side_by_side_have_files_of_their_own(world: Rehearsal, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [*pool.map(lambda _job: world.environment("publish-platform", workspace=tmp_path), range(64))]
+    assert len({job.folder for job in jobs}) == 64

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import resources, util
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,7 @@ def node_bin(folder: Path) -> Path:
     links = folder / "node-bin"
     links.mkdir(parents=True, exist_ok=True)
     for name, program in {"node": node(), "npm": npm_script(), "npx": npm_script().with_name("npx-cli.js")}.items():
-        if not (links / name).is_symlink():
+        with suppress(FileExistsError):  # by an earlier job, or by one that begins beside this one
             (links / name).symlink_to(program)
     return links
 

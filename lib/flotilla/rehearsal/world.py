@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -67,7 +68,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         self._with = {"verdaccio": verdaccio, "sigstore": sigstore, "count_sigstore": count_sigstore}
         self._clock = clock
         self._stack = ExitStack()
-        self._jobs = 0
+        self._job_numbers = itertools.count(1)  # jobs begin side by side
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
             path: the PATH, behind the folder of node and npm.
             id_token: whether the job has `id-token: write`.
         """
-        self._jobs += 1
+        number = next(self._job_numbers)
         more = {
             "PATH": f"{node_bin(self.folder)}:{path}",
             "npm_config_registry": self.registry.url,
@@ -125,7 +126,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         return job_environment(
             self.github,
             job=job,
-            folder=self.folder / "jobs" / f"{self._jobs:04}-{job}",
+            folder=self.folder / "jobs" / f"{number:04}-{job}",
             workspace=workspace,
             inputs={"github-token": self.github.state.token, **(inputs or {})},
             more=more,
