@@ -86,7 +86,7 @@ def read_contents(tarball: Path, *, limits: Limits) -> Contents:
 def _entries(source: BinaryIO, budget: Budget) -> Iterator[tuple[str, FileEntry]]:
     for member in open_members(source, budget, into=None):
         budget.enter()
-        _, _, path = member.name.removeprefix("./").partition("/")
+        _, _, path = member.name.partition("/")
         if member.kind != "file" or not path:
             continue
         digest, size = hashlib.sha256(), 0

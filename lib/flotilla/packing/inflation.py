@@ -16,6 +16,7 @@ else:
 from flotilla.errors import ArchiveError
 from flotilla.packing.budget import Budget
 
+BLOCK = 512  # bytes of a header, and the unit of all that follows it
 CHUNK = 1 << 18
 MEMORY = 1 << 27  # bytes a decompressor may keep; xz -9 needs 65 MiB, zstd -22 a window of 128 MiB
 STREAMS = 1 << 17  # in one file: bgzip makes one for each 64 KiB, and each costs the time to begin it
@@ -87,6 +88,7 @@ class Inflated:
         self._budget = budget
         self._position = 0
         self._headers_left = HEADERS
+        self.headers = bytearray()  # of the members that were asked for since somebody cleared it
         self._streams_left = STREAMS
         self.last_block = b""
 
@@ -116,6 +118,8 @@ class Inflated:
             parts.append(part)
             size -= len(part)
         self.last_block = b"".join(parts)
+        if self._headers_left <= HEADERS and not len(self.last_block) % BLOCK:  # tarfile skips by reading one byte
+            self.headers += self.last_block
         return self.last_block
 
     def seek(self, position: int) -> None:

@@ -13,6 +13,7 @@ else:
     from backports.zstd import tarfile  # the 3.14 one: Debian 12's Python 3.11.2 has no data filter
 
 from flotilla.errors import ArchiveError
+from flotilla.packing.alike import read_alike
 from flotilla.packing.budget import Budget
 from flotilla.packing.inflation import CHUNK, DAMAGED, Inflated
 from flotilla.packing.members import Kind, Member, no_content
@@ -43,6 +44,12 @@ def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, in
     while (info := _next(archive, inflated)) is not None:
         if into is not None:
             _filter(info, into)
+        elif not read_alike(info, bytes(inflated.headers)):
+            raise ArchiveError(
+                f"the member {quoted(info.name)} has headers that npm may read in another way.",
+                advice="Find out who published this, and with what; release under a new version number.",
+            )
+        inflated.headers.clear()
         yield _member(archive, info, inflated)
     if len(inflated.last_block) < tarfile.BLOCKSIZE or any(inflated.last_block):
         raise ArchiveError("it has no end-of-archive mark: a header is damaged, or the end is missing.", advice=DAMAGED)
