@@ -128,6 +128,11 @@ def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
     assert out.getvalue() == "error: Release stopped: no\ngroup\nname=value\n"
 
 
+def test_on_a_desk_several_faults_stand_in_a_column(out: io.StringIO) -> None:
+    Runner({}, out).error(ConfigError(["one", "two"], advice="Mend both."))
+    assert out.getvalue() == "error: Configuration:\n- one\n- two\nMend both.\n"
+
+
 def test_half_a_character_from_a_server_does_not_break_the_job_s_last_words(tmp_path: Path) -> None:
     """JSON can hold one, and no stream in UTF-8 takes it: the error would end as a traceback."""
     files = {"GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -19,11 +21,13 @@ from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform
 from flotilla.jobs.release_phases import release_phases
+from flotilla.jobs.release_report import stopped
 from flotilla.runner import Runner
 
 RESUMES = "What is done stays done; a re-run goes on from there."
 REFUSED = 1
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
+FULL = (errno.ENOSPC, errno.EDQUOT)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
@@ -51,16 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(stopping, _stop)
         return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
     except FlotillaError as failure:
-        runner.error(failure)
-        return REFUSED
+        return _stopped(runner, failure, REFUSED, summary=not runner.summarized)
     except KeyboardInterrupt:
-        runner.error(FlotillaError("the job was cancelled", advice=RESUMES))
-        return REFUSED
+        return _stopped(runner, FlotillaError("the job was cancelled", advice=RESUMES), REFUSED)
     except Exception as defect:  # noqa: BLE001 - whatever it is, its reader gets an annotation and the way to report it
+        if isinstance(defect, OSError) and defect.errno in FULL:
+            return _stopped(runner, _no_room(defect), REFUSED)
         with runner.group("Traceback, for a report to flotilla"):
             runner.line(traceback.format_exc())
-        runner.error(_defect(defect))
-        return DEFECT
+        return _stopped(runner, _defect(defect), DEFECT)
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
@@ -72,6 +75,22 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     with open_job(kind, cli.with_options(kind, arguments, environment), runner) as opened:
         job(opened)
     return 0
+
+
+def _stopped(runner: Runner, failure: FlotillaError, status: int, *, summary: bool = True) -> int:
+    """The exit status, once the annotation and, on a runner, the job summary say what stopped the job."""
+    runner.error(failure)
+    if summary and runner.summarizes:
+        with suppress(OSError):  # the annotation stands; where the disk is full, this may not fit
+            runner.summary(stopped(failure))
+    return status
+
+
+def _no_room(failure: OSError) -> FlotillaError:
+    return FlotillaError(
+        f"the disk of this machine is full ({failure.strerror}: {failure.filename or 'its temporary folder'})",
+        advice=f"Free space in a step before, or take a larger runner. {RESUMES}",
+    )
 
 
 def _defect(defect: Exception) -> FlotillaError:

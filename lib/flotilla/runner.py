@@ -18,6 +18,7 @@ from typing import TextIO
 from flotilla.errors import Fault, FlotillaError
 
 BLANK = "***"
+LISTED = "- "  # how FlotillaError begins one of several faults
 # Half a character (\ud800) is in nobody's alphabet, but in a server's JSON, and no file or stream takes it.
 _HALF = r"\ud800-\udfff"
 _CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069{_HALF}]")
@@ -38,6 +39,12 @@ class Runner:
         self._output_file = _file(environment.get("GITHUB_OUTPUT"))
         self._summary_file = _file(environment.get("GITHUB_STEP_SUMMARY"))
         self._secrets: list[str] = []
+        self.summarized = False
+
+    @property
+    def summarizes(self) -> bool:
+        """Whether there is a job summary, and not only a log."""
+        return self._summary_file is not None
 
     def mask(self, secret: str) -> None:
         """Keep a value out of everything printed from now on, here and in the steps that follow."""
@@ -78,6 +85,7 @@ class Runner:
         if self._summary_file is None:
             self.line(markdown)
         else:
+            self.summarized = True
             self._append(self._summary_file, self._blanked(markdown) + "\n")
 
     @contextmanager
@@ -96,7 +104,8 @@ class Runner:
     def _annotate(self, kind: str, title: str, fault: Fault) -> None:
         text = "\n".join(defused(line) for line in self._blanked(fault.text).splitlines())
         if not self._on_github:
-            self.line(f"{kind}: {title}: {text}")
+            gap = "\n" if text.startswith(LISTED) else " "
+            self.line(f"{kind}: {title}:{gap}{text}")
             return
         place = fault.place
         places = {"file": place.file, "line": place.line, "col": place.column} if place else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from flotilla.packing.zips import zip_members
 
 EXECUTABLE, PLAIN = 0o755, 0o644
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 HEAD = 512
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 ZIP = b"PK\x03\x04"
@@ -40,6 +42,7 @@ def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Lim
 
     Raises:
         ArchiveError: it is hostile, damaged, too large, or none of these formats.
+        OSError: the disk is full.
     """
     try:
         _refuse_full(into)
@@ -54,6 +57,8 @@ def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Lim
             [f"{printable(archive.name)}: {fault}" for fault in error.faults], advice=error.advice
         ) from error
     except OSError as error:
+        if error.errno in FULL:
+            raise  # no fault of the archive's
         raise ArchiveError(
             f"{printable(archive.name)}: it cannot be unpacked: {error.strerror or error}.",
             advice="Make room or rights on this machine, then run the job again.",

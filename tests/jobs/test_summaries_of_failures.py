@@ -1,0 +1,61 @@
+"""However a job ends, its job summary says so: whoever looks at the run sees that page, and no log."""
+
+from __future__ import annotations
+
+import errno
+from unittest.mock import patch
+
+import pytest
+from tests.jobs.jobworld import JobWorld
+
+NO_ROOM = OSError(errno.ENOSPC, "No space left on device", "lib/libchroma.so")
+RESUMES = "What is done stays done; a re-run goes on from there."
+
+
+def test_a_wrong_input_is_in_the_job_summary_too(jobs: JobWorld) -> None:
+    done = jobs.run("release", version="1.2")
+    assert done.summary.startswith("### Stopped: Input\n")
+    assert "has too few numbers; a semantic version has three: 1.2.0." in done.summary
+
+
+def test_a_wrong_flotilla_yml_is_in_the_job_summary_of_each_action_once(released: JobWorld) -> None:
+    released.edit("flotilla.yml", lambda text: text.replace("access: public", "access: publik"))
+    for done in (released.run("release"), released.platform(), released.run("publish-meta")):
+        assert done.status == 1
+        assert done.summary.count("### Stopped: Configuration\n") == 1
+
+
+def test_what_stopped_a_release_is_in_its_job_summary_once(jobs: JobWorld) -> None:
+    jobs.github.runs[0].conclusion = "failure"
+    assert jobs.run("release").summary.count("### Stopped: ") == 1
+
+
+@pytest.mark.parametrize("call", ["folders.shutil.copyfile", "extraction.tempfile.TemporaryDirectory"])
+def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(released: JobWorld, call: str) -> None:
+    before = released.world.snapshot()
+    with patch(f"flotilla.packing.{call}", side_effect=NO_ROOM):
+        done = released.platform()
+    assert done.status == 1
+    assert done.error.text == (
+        "the disk of this machine is full (No space left on device: lib/libchroma.so)\n"
+        f"Free space in a step before, or take a larger runner. {RESUMES}"
+    )
+    assert "the disk of this machine is full" in done.summary
+    assert "Traceback" not in done.log
+    assert released.world.snapshot() == before
+
+
+def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
+    with patch("flotilla.jobs.publishing.gather", side_effect=KeyboardInterrupt):
+        done = released.platform()
+    assert done.status == 1
+    assert "### Stopped: Release stopped\n\n- `the job was cancelled`" in done.summary
+    assert RESUMES in done.summary
+
+
+def test_a_defect_is_in_the_job_summary_without_its_traceback(jobs: JobWorld) -> None:
+    with patch("flotilla.jobs.prepare.render_all", side_effect=RuntimeError("npm_rehearsal")):
+        done = jobs.run("release")
+    assert "- `a defect of flotilla: RuntimeError`" in done.summary
+    assert "Traceback (" not in done.summary
+    assert "npm_rehearsal" not in done.summary
