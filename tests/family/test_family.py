@@ -101,7 +101,7 @@ def test_an_unknown_platform_is_refused_with_the_nearest_one(family: Family) -> 
         family.of_platform("darwin-arm46")
     assert str(refused.value) == (
         'The family @acme/ffmpeg has no platform "darwin-arm46"; did you mean "darwin-arm64"?\n'
-        "Give the platform as flotilla.yml names it."
+        f"Give the platform as flotilla.yml names it: {', '.join(p.name for p in family.config.platforms)}."
     )
 
 

@@ -18,7 +18,7 @@ def test_an_unknown_platform_is_answered_with_the_nearest(released: JobWorld) ->
     error = released.refused("publish-platform", platform="linux-x86", run_id=str(released.run_id))
     assert error.text == (
         'The family @acme/chroma has no platform "linux-x86"; did you mean "linux-x64"?\n'
-        "Give the platform as flotilla.yml names it."
+        "Give the platform as flotilla.yml names it: linux-x64, linux-x64-musl."
     )
 
 
@@ -132,7 +132,7 @@ def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(
     assert "versions.json: " in error.text
     assert "lib/more.so: " in error.text
     assert "README.md" not in error.text
-    assert error.text.endswith("Nothing was published. Release under a new version number.")
+    assert "Nothing was published. Release under a new version number; or, where templates" in error.text
 
 
 def test_a_tarball_repacked_by_another_zlib_is_already_published(

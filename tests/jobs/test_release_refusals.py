@@ -272,7 +272,7 @@ def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_fi
     assert "include/chroma.h: " in error.text
     assert "stray.txt: " in error.text
     assert "README.md" not in error.text
-    assert "Release under a new version number." in error.text
+    assert "Release under a new version number; or, where " in error.text
 
 
 @pytest.mark.parametrize(

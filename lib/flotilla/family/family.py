@@ -68,7 +68,7 @@ class Family:
         if name not in names:
             raise InputError(
                 f"The family {self.config.family} has no platform {shown(name)}; {did_you_mean(name, names)}",
-                advice="Give the platform as flotilla.yml names it.",
+                advice=f"Give the platform as flotilla.yml names it: {', '.join(names)}.",
             )
         return tuple(p for p in self.packages if p.kind == "platform" and p.platform and p.platform.name == name)
 

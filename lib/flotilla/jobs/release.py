@@ -10,7 +10,7 @@ from pathlib import Path
 from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConfigError, Fault, Place
-from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
@@ -101,11 +101,22 @@ def _write(
     github.create_tag(family.tag, prepared.commit)
     draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
     with job.runner.group(f"assets of {family.tag}"):
-        for asset in github.upload_assets(draft, plan_for(draft, assets)):
+        plan = plan_for(draft, assets)
+        _tell(job, draft, plan)
+        for asset in github.upload_assets(draft, plan):
             job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
     if not draft.draft or job.inputs.draft:
         return draft
     return github.publish_release(draft, latest=is_latest(job, prepared.packuments))
+
+
+def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
+    """What somebody put there before, and what becomes of it."""
+    for change in plan.replace:
+        job.runner.line(f"{change.asset.name} is there, broken or with other content, and is replaced")
+    if release.draft and plan.foreign:
+        names = ", ".join(asset.name for asset in plan.foreign)
+        job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
 
 
 def _matching(materials: Iterable[Material], pattern: str) -> Iterable[Path]:

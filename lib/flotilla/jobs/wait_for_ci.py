@@ -10,6 +10,11 @@ from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 
 POLL_SECONDS = 20.0
+GOES_ON = "Re-run this job when CI is done, or give it more time with the input timeout-minutes."
+NO_RUN = (
+    "Nothing started CI there: look at the workflow's `on:` (branches, tags, paths), at [skip ci] in the commit's "
+    "message, and whether this is the commit that you mean. Let CI run on it, then re-run this job."
+)
 
 
 def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
@@ -25,8 +30,10 @@ def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> Wor
     if run_id is not None:
         return checked_run(job, run_id, commit)
     states: list[str] = []
+    runs: tuple[WorkflowRun, ...] = ()
 
     def probe() -> WorkflowRun | None:
+        nonlocal runs
         runs = job.github.runs_of(job.family.config.ci.workflow, commit)
         found, state = _look(job, runs, commit)
         if state and state not in states[-1:]:
@@ -38,7 +45,7 @@ def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> Wor
     if run is None:
         raise DeadlineError(
             f"CI did not succeed in time: {states[-1]}",
-            advice="Re-run this job when CI is done, or give it more time with the input timeout-minutes.",
+            advice=GOES_ON if runs else NO_RUN,
         )
     return run
 

@@ -13,6 +13,11 @@ from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
 # Says how a published tarball's files differ from ours, a line each; no line: not at all.
 Differs = Callable[[PublishedVersion], Sequence[str]]
 
+OTHER_CONTENT = (
+    "Nothing was published. Release under a new version number; or, where templates, flotilla.yml or the CI run are "
+    "not those that the version was made from, run again with those."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -140,7 +145,7 @@ def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
             case _:
                 assert_never(decision)
     if faults:
-        raise ConflictError(faults, advice="Nothing was published. Release under a new version number.")
+        raise ConflictError(faults, advice=OTHER_CONTENT)
     return tuple(settled)
 
 

@@ -1,0 +1,58 @@
+"""What a maintainer meets who is called at midnight: each message says what to look at, and a re-run finishes."""
+
+from __future__ import annotations
+
+from tests.jobs.jobworld import JobWorld
+from tests.jobs.test_release_refusals import draft
+
+from flotilla.rehearsal.faults import Kind, PlannedFault
+from flotilla.rehearsal.github_records import GitObject, StoredAsset
+
+OTHER = "f" * 40
+
+
+def test_a_tag_on_a_commit_that_ci_never_saw_sends_its_reader_to_what_starts_ci(jobs: JobWorld) -> None:
+    jobs.github.add_commit(OTHER)
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
+    error = jobs.refused("release", timeout_minutes="1")
+    assert f"waiting for a run of ci.yml on {OTHER}; there is none yet." in error.text
+    assert "Nothing started CI there: look at the workflow's `on:`" in error.text
+    assert "whether this is the commit that you mean" in error.text
+
+
+def test_a_ci_run_that_goes_on_is_not_said_to_be_missing(jobs: JobWorld) -> None:
+    jobs.github.runs[0].reads_until_done = 10**6
+    error = jobs.refused("release", timeout_minutes="1")
+    assert error.text.endswith("Re-run this job when CI is done, or give it more time with the input timeout-minutes.")
+
+
+def test_a_draft_that_somebody_made_is_completed_and_what_lies_in_it_is_told(jobs: JobWorld) -> None:
+    release = draft(jobs, body="By hand")
+    for name in ("notes.pdf", "chroma-linux-x64-free.tar.gz"):
+        asset = StoredAsset(
+            id=jobs.github.new_id(),
+            name=name,
+            label="",
+            content_type="application/octet-stream",
+            content=b"older",
+            state="uploaded",
+            created_at="2026-01-01T00:00:00Z",
+        )
+        release.assets.append(asset)
+    done = jobs.run("release")
+    assert done.status == 0, done.log
+    (notice,) = done.annotations("notice")
+    assert notice.text == "the draft of v1.2.3 was there before, with assets that stay: notes.pdf"
+    assert "chroma-linux-x64-free.tar.gz is there, broken or with other content, and is replaced" in done.log
+    (made,) = jobs.github.releases
+    assert (made.draft, made.body, len(made.assets)) == (False, "By hand", 10)
+    assert {asset.name: asset.content for asset in made.assets}["notes.pdf"] == b"older"
+
+
+def test_a_registry_that_is_down_for_minutes_is_waited_for(released: JobWorld) -> None:
+    label = "registry GET /@acme/chroma-dev?write=true"
+    released.world.plan.start([PlannedFault(kind=Kind.ERROR_503, label=label, times=30, retry_after=1)])
+    done = released.dev(dry_run="true")
+    assert done.status == 0, done.log
+    assert sum(released.clock.slept) > 180
+    assert "the registry answered 503; trying again in" in done.log
