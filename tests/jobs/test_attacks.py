@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from tests.jobs.jobworld import VERSION, JobWorld
 
+from flotilla.family import Family, parse_config
 from flotilla.github import Artifact, GitHub
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.workshop import Workshop
 from flotilla.npm import Packument, Registry
 
 
@@ -59,3 +65,19 @@ def test_a_registrys_manifest_that_says_otherwise_than_our_tarball_is_not_alread
     assert again.status == 1
     assert "is on the registry with another package.json: dependencies" in again.error.text
     assert "evil" in again.error.text
+
+
+def test_a_package_s_tarball_is_not_overwritten_by_another_of_the_same_tarball_s_name(tmp_path: Path) -> None:
+    """Both are acme-a-b-1.0.0.tgz to npm pack; the first would be published with the second's bytes."""
+    config = """
+        {schema: 1, family: "@acme/b", platforms: [linux-x64], ci: {workflow: ci.yml, artifact: "{variant}"},
+         variants: [{name: a-b, suffix: ""}, {name: b, suffix: -a}],
+         packages: {meta: {name: "@acme{suffix}/{variant}"}}}
+    """
+    family = Family(parse_config(config), "1.0.0")
+    manifests = render_all(family.metas, root=tmp_path, repository="git+https://github.com/acme/b.git")
+    built = Workshop(family=family, root=tmp_path, scratch=tmp_path).build(family.metas, manifests, {})
+    assert [one.package.name for one in built] == ["@acme/a-b", "@acme-a/b"]
+    for one in built:
+        digest = hashlib.sha512(one.tarball.path.read_bytes()).digest()
+        assert one.tarball.integrity == f"sha512-{base64.b64encode(digest).decode()}"

@@ -216,9 +216,10 @@ def test_a_template_that_is_a_link_is_refused(build: Build, tmp_path: Path, temp
     assert refusals(build, tmp_path) == ["the template's NOTICE is a link, and npm drops links"]
 
 
-def test_a_manifest_that_is_no_unicode_is_refused(build: Build, tmp_path: Path) -> None:
-    assert refusals(build, tmp_path, manifest={**MANIFEST, "author": "\ud800"}) == [
-        "package.json holds text that is no Unicode"
+@pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf")])
+def test_a_manifest_that_is_no_json_in_unicode_is_refused(build: Build, tmp_path: Path, value: object) -> None:
+    assert refusals(build, tmp_path, manifest={**MANIFEST, "author": value}) == [
+        "package.json holds text that is no Unicode, or NaN, which is no JSON"
     ]
 
 

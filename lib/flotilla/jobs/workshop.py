@@ -104,7 +104,6 @@ class Workshop:
         """
         built: list[Built] = []
         faults: list[Fault] = []
-        (self.scratch / "tarballs").mkdir(parents=True, exist_ok=True)
         for package in packages:
             material = materials[package.artifact] if package.artifact else None
             try:
@@ -131,7 +130,8 @@ class Workshop:
             content=material.content if material else None,
             into=place,
         )
-        tarball = write_tarball(folder, self.scratch / "tarballs")
+        # A folder for each: @acme/a-b and @acme-a/b have one and the same tarball's name.
+        tarball = write_tarball(folder, self.scratch / "tarballs" / place.name)
         shutil.rmtree(place)
         budget = self.family.config.publish.package_size
         if tarball.size > budget:

@@ -40,7 +40,7 @@ def build_folder(
     plan = _Plan.of(package, template, content)
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
-        faults.append(f"{MANIFEST} holds text that is no Unicode")
+        faults.append(f"{MANIFEST} holds text that is no Unicode, or NaN, which is no JSON")
     if faults or written is None:
         raise PackageError([f"{package.name}: {fault}" for fault in faults], advice=ADVICE)
     modes = _modes(package, manifest, plan) | {MANIFEST: PLAIN}
@@ -136,11 +136,10 @@ def _own_bit(file: Path) -> bool:
 
 
 def _as_json(manifest: Mapping[str, object]) -> bytes | None:
-    """The manifest as npm would write it, None where it holds half a character."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    """The manifest as npm would write it, None where it holds half a character, NaN or an infinite number."""
     try:
-        return text.encode()
-    except UnicodeEncodeError:
+        return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except ValueError:
         return None
 
 
