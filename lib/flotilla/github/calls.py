@@ -10,11 +10,11 @@ from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+import github
 import requests
 from github.Requester import Requester
 from requests.utils import parse_header_links
 
-import github
 from flotilla.errors import FlotillaError, GitHubError
 from flotilla.github.answers import Reply, Unsure, broken, quoted, refusal
 from flotilla.github.document import Document, documents, unusable

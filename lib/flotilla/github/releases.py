@@ -135,7 +135,7 @@ class Releases:
         return found
 
     def _refuse_others(self, made: Release) -> None:
-        """One more look, before anything goes into the draft: another job, or a list that was late, may have hid one."""
+        """One more look, before anything goes into the draft: another job, or a late list, may have hid one."""
         others = [release for release in self.of(made.tag) if release.id != made.id]
         found = the_release([made, *others], made.tag)
         if found != made:

@@ -9,7 +9,7 @@ from aiohttp import web
 from flotilla.rehearsal.content import sha256
 from flotilla.rehearsal.hub import HUB, Hub, Signed
 
-# What upload-artifact gives a raw artifact by its name; anything else is octets (@actions/artifact lib/internal/upload).
+# The type that upload-artifact gives a raw artifact by its name; any other is octets (@actions/artifact lib/internal).
 RAW_TYPES = {".gz": "application/gzip", ".zip": "application/zip", ".json": "application/json", ".txt": "text/plain"}
 
 
