@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.jobs.jobworld import JobWorld
+from pathlib import Path
+
+import pytest
+from tests.jobs.jobworld import JobWorld, ended, in_process
 from tests.jobs.test_release_refusals import draft
 
 from flotilla.rehearsal.faults import Kind, PlannedFault
@@ -56,3 +59,21 @@ def test_a_registry_that_is_down_for_minutes_is_waited_for(released: JobWorld) -
     assert done.status == 0, done.log
     assert sum(released.clock.slept) > 180
     assert "the registry answered 503; trying again in" in done.log
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_an_npm_that_is_too_old_is_said_to_be_that_before_it_publishes(
+    released: JobWorld, tmp_path: Path, dry_run: str
+) -> None:
+    old = tmp_path / "old" / "npm"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 10.9.2\n", encoding="ascii")
+    old.chmod(0o755)
+    before = released.world.snapshot()
+    variables, folder = released.environment("publish-dev", run_id=str(released.run_id), dry_run=dry_run)
+    status, log = in_process(
+        ["publish-dev"], {**variables, "PATH": f"{old.parent}:{variables['PATH']}"}, released.clock
+    )
+    error = ended(status, log, folder).error
+    assert error.text == "npm is 10.9.2; flotilla needs 11.17 or newer.\nInstall it: npm install -g npm@latest"
+    assert released.world.snapshot() == before

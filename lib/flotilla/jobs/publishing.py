@@ -17,7 +17,7 @@ from flotilla.jobs.sending import Sending, rehearsed
 from flotilla.jobs.wait_for_ci import checked_run
 from flotilla.jobs.watching import see_packages
 from flotilla.jobs.workshop import Built
-from flotilla.npm import Credential, Provenance, Token, TrustedPublishing, possible, sign_in_faults
+from flotilla.npm import Credential, Provenance, Publish, Token, TrustedPublishing, possible, sign_in_faults
 
 
 def publish_packages(
@@ -62,6 +62,8 @@ def _publish(
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
     decisions = decide_packages(job, built, packuments, sending.staged(built))
     report.planned += built
+    if any(isinstance(decision, Publish) for decision in decisions):
+        job.runner.line(f"npm {job.npm.version()}")
     if job.inputs.dry_run:
         report.records += rehearsed(job, built, decisions)
         return
