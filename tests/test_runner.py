@@ -146,9 +146,3 @@ def test_half_a_character_from_a_server_does_not_break_the_job_s_last_words(tmp_
             pass
     for name in ("log", "output", "summary"):
         assert "a\N{REPLACEMENT CHARACTER}b" in (tmp_path / name).read_text(encoding="utf-8")
-
-
-def test_an_annotation_carries_no_order_for_a_terminal(runner: Runner, out: io.StringIO) -> None:
-    runner.error(FlotillaError("a\x1b[2J\u202eb"))
-    assert "\x1b" not in out.getvalue()
-    assert "\u202e" not in out.getvalue()
