@@ -25,7 +25,8 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
     && node --version \
     && npm --version \
-    && /opt/flotilla/bin/python -IB -c "import flotilla"
+    && /opt/flotilla/bin/python -IB -c "import flotilla" \
+    && rm -rf /tmp/node-compile-cache
 LABEL org.opencontainers.image.title="flotilla" \
       org.opencontainers.image.description="Releases families of npm packages that carry prebuilt native binaries" \
       org.opencontainers.image.licenses="MIT"

@@ -190,3 +190,12 @@ def test_a_version_below_latest_needs_a_dist_tag_and_goes_there(released: JobWor
 def test_a_dist_tag_that_npm_would_take_for_something_else_is_refused(released: JobWorld, dist_tag: str) -> None:
     error = released.refused("publish-dev", run_id=str(released.run_id), dist_tag=dist_tag)
     assert "Correct the input dist-tag, or publish.dist-tag in flotilla.yml." in error.text
+
+
+def test_a_ci_run_repeated_after_the_release_cannot_give_npm_other_bytes(released: JobWorld) -> None:
+    (release,) = released.github.releases
+    asset = next(one for one in release.assets if one.name == "chroma-linux-x64-free.tar.gz")
+    asset.content = b"what the first attempt of the run built"
+    error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id))
+    assert "chroma-linux-x64-free.tar.gz is sha256:" in error.text
+    assert "CI was run again after the release was made." in error.text

@@ -12,6 +12,8 @@ from flotilla.npm.address import credential_key, escaped, origin, path_of, regis
         ("https://registry.example", "https://registry.example/"),
         ("https://registry.example/npm", "https://registry.example/npm/"),
         (" http://127.0.0.1:4873/// ", "http://127.0.0.1:4873/"),
+        ("http://localhost:4873", "http://localhost:4873/"),
+        ("http://[::1]:4873", "http://[::1]:4873/"),
     ],
 )
 def test_a_registry_url_ends_with_one_slash(given: str, url: str) -> None:
@@ -30,6 +32,10 @@ def test_a_registry_url_ends_with_one_slash(given: str, url: str) -> None:
         "https://u:p@x/",
         "https://x/?a",
         "https://x/#a",
+        "http://registry.example/",
+        "http://10.0.0.7:4873/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/",
     ],
 )
 def test_a_registry_that_is_no_bare_http_url_is_refused(given: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flotilla.errors import FlotillaError, RefusedError
 from flotilla.family import Package
+from flotilla.jobs.assets import refuse_other_assets
 from flotilla.jobs.commit import tagged_commit
 from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import PublishInputs
@@ -85,7 +86,9 @@ def _build(
     report.ci_run = checked_run(job, run_id, report.commit)
     wanted = {package.artifact for package in packages}
     needs = [need for need in job.family.artifacts if need.artifact in wanted]
-    return build(job, packages, manifests, gather(job, report.ci_run, needs))
+    materials = gather(job, report.ci_run, needs)
+    refuse_other_assets(job, materials)
+    return build(job, packages, manifests, materials)
 
 
 def _credential(job: Job[PublishInputs]) -> Credential:

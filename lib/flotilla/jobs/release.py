@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConfigError, Fault, Place
 from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
+from flotilla.jobs.assets import artifact_assets, file_asset, matching_files
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
@@ -79,18 +76,16 @@ def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) ->
         ArtifactError: a pattern of release.assets matches nothing.
     """
     patterns = job.family.config.release.assets
-    matched = {pattern: list(_matching(materials.values(), pattern)) for pattern in patterns}
-    if empty := [pattern for pattern, files in matched.items() if not files]:
+    if empty := [pattern for pattern in patterns if not any(matching_files(materials.values(), pattern))]:
         raise ArtifactError(
             [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
             advice="Correct the pattern in flotilla.yml; nothing was written.",
         )
-    files = sorted({file for found in matched.values() for file in found}, key=lambda file: file.name)
-    assets = [_asset(file) for file in files]
+    assets = artifact_assets(job, materials)
     sums = output_file(job.facts.workspace, CHECKSUMS)
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
     sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
-    return (*assets, _asset(sums)) if assets else ()
+    return (*assets, file_asset(sums)) if assets else ()
 
 
 def _write(
@@ -117,18 +112,6 @@ def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
     if release.draft and plan.foreign:
         names = ", ".join(asset.name for asset in plan.foreign)
         job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
-
-
-def _matching(materials: Iterable[Material], pattern: str) -> Iterable[Path]:
-    for material in materials:
-        for name in glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR):
-            yield material.files / name
-
-
-def _asset(file: Path) -> WantedAsset:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return WantedAsset(name=file.name, size=file.stat().st_size, digest=f"sha256:{digest}", path=file)
 
 
 def _notes(job: Job[ReleaseInputs], commit: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
 from flotilla.errors import InputError, RegistryError
@@ -15,7 +16,7 @@ def registry_url(given: str) -> str:
     """The registry's URL as flotilla uses it, with a slash at its end.
 
     Raises:
-        InputError: it is no http(s) URL, or carries a password, query or fragment.
+        InputError: it is no http(s) URL, is plain http to another machine, or carries a password, query or fragment.
     """
     parts = _split(given.strip())
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
@@ -26,6 +27,12 @@ def registry_url(given: str) -> str:
         raise InputError(
             "registry: the URL carries a user name, a query or a fragment.",
             advice="Give the bare URL; a token belongs into the input npm-token.",
+        )
+    if parts.scheme == "http" and not _is_here(parts.hostname):
+        raise InputError(
+            f"registry: {parts.hostname} would be spoken to by plain http, and the credential would cross the network "
+            "for anybody to read.",
+            advice="Give an https URL, as the input registry or in .npmrc; plain http is for this machine only.",
         )
     return parts.geturl().rstrip("/") + "/"
 
@@ -87,6 +94,13 @@ def tarball_url(given: str, *, registry: str) -> str:
         f"the registry names a tarball at {theirs.hostname} by plain http.",
         advice="Check the registry; nothing was fetched.",
     )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(url: str) -> SplitResult | None:
