@@ -38,6 +38,7 @@ fuzz: $(READY) ## the fuzz tests, for long
 
 bench: $(READY) ## speed and memory beside named alternatives
 	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python -m benchmarks.release
 
 lock: $(READY) ## renew the locks of the Python packages
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --upgrade \
