@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint e2e faults fuzz bench lock format clean
+.PHONY: help demo test lint e2e faults fuzz mutants bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,18 +23,21 @@ lint: $(READY) ## the static checks
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --no-progress .github action-*/ examples
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/actionlint
+	$(BIN)/actionlint .github/workflows/*.yml examples/*/.github/workflows/*.yml
 
 e2e: $(READY) ## the example's workflow, in containers, against a simulated GitHub and a real registry
 	$(BIN)/pytest -m e2e tests/e2e
 
 faults: $(READY) ## break every request of a release, in every way that applies
-	$(BIN)/python tests/faults
+	$(BIN)/python -m tests.faults
 
 fuzz: $(READY) ## the fuzz tests, for long
 	FLOTILLA_FUZZ_EXAMPLES=2000 $(BIN)/pytest -m fuzz --timeout 3600
 	@if $(BIN)/python -c 'import atheris' 2> /dev/null; then $(BIN)/python tests/packing/coverage_fuzz.py 600; \
 	else echo "fuzz: the coverage-guided part is left out; $(BIN)/pip install atheris brings it"; fi
+
+mutants: $(READY) ## take out security rules one at a time, and see the test that fails
+	$(BIN)/python -m tests.mutations
 
 bench: $(READY) ## speed and memory beside named alternatives
 	$(BIN)/python benchmarks/packing.py
