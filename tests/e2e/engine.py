@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +26,15 @@ class NoEngineError(Exception):
 
 def connected() -> DockerClient | None:
     """A client of the engine that answers here, None where none does."""
+    with warnings.catch_warnings():
+        # docker leaves a socket open that could not connect (docker/transport/unixconn.py); it ends here, unwarned.
+        warnings.simplefilter("ignore", ResourceWarning)
+        client = _client()
+        gc.collect()
+    return client
+
+
+def _client() -> DockerClient | None:
     client: DockerClient | None = None
     try:
         client = docker.from_env(timeout=ANSWER_SECONDS)
