@@ -5,10 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.artifacts import EXAMPLE, example_artifacts
@@ -19,6 +17,7 @@ from tests.faults.trial import Outcome, tried
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
+    from multiprocessing.synchronize import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,8 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
     context = multiprocessing.get_context("spawn")
     tasks: Queue[Task | None] = context.Queue()
     told: Queue[Message] = context.Queue()
-    processes = [context.Process(target=work, args=(tasks, told, example_artifacts())) for _ in range(workers)]
+    over = context.Event()
+    processes = [context.Process(target=work, args=(tasks, told, over, example_artifacts())) for _ in range(workers)]
     for process in processes:
         process.start()
     try:
@@ -67,29 +67,25 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
         for _ in chosen:
             yield _outcome(told.get(timeout=SILENT))
     finally:
-        _drain(tasks)
+        # What is left in the queue is left: who is interrupted waits for the cases under way, and for no more.
+        over.set()
+        tasks.cancel_join_thread()
         for _ in processes:
             tasks.put(None)
         for process in processes:
             process.join()
 
 
-def work(tasks: Queue[Task | None], told: Queue[Message], artifacts: Path) -> None:
-    """A worker's life: a clean release, then one task after another."""
+def work(tasks: Queue[Task | None], told: Queue[Message], over: Event, artifacts: Path) -> None:
+    """A worker's life: a clean release, then one task after another, until it is over."""
     try:
         with Scene(EXAMPLE, artifacts, provenance=True) as scene:
             release = clean_release(scene)
             told.put(Ready(release=release))
-            while (task := tasks.get()) is not None:
+            while not over.is_set() and (task := tasks.get()) is not None and not over.is_set():
                 told.put(tried(scene, release, task.case, to_the_end=task.to_the_end))
     except BaseException:  # noqa: BLE001 - whatever it is, the one who waits must hear of it
         told.put(traceback.format_exc())
-
-
-def _drain(tasks: Queue[Task | None]) -> None:
-    with suppress(Empty):
-        while True:
-            tasks.get_nowait()
 
 
 def _ready(message: Message) -> tuple[Checkpoint, ...]:
