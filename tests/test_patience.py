@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flotilla.errors import DeadlineError
-from flotilla.patience import Passing, Patience, retry_after
+from flotilla.patience import Passing, Patience, SystemClock, retry_after
 
 if TYPE_CHECKING:
     from tests.conftest import RecordedClock
@@ -114,3 +114,18 @@ def test_retry_after_is_seconds_or_a_date(header: str, seconds: float) -> None:
 @pytest.mark.parametrize("header", [None, "", "soon", "-1", "²", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT"])
 def test_a_retry_after_that_says_nothing_is_none(header: str | None) -> None:
     assert retry_after(header, now=1_000_000) is None
+
+
+def test_a_wait_that_no_calendar_has_a_day_for_is_told_in_words(patience: Patience) -> None:
+    def years() -> None:
+        raise Passing("rate limited", after=1e14)
+
+    with pytest.raises(DeadlineError, match="Re-run the job after 1970-"):
+        patience.keep_trying(years, what="read")
+
+
+def test_setting_the_machine_s_clock_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    before = clock.now()
+    monkeypatch.setattr("time.time", lambda: before + 7200)
+    assert clock.now() - before < 60

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
+# Nobody waits longer; a server's clock that is off by years would name a day that no calendar has.
+LONGEST_AFTER = 30 * 86400.0
 # Tries for which a server's own Retry-After is believed; one that names a second for an hour is asked ever less.
 BELIEVED = 5
 
@@ -30,13 +32,13 @@ class Passing(Exception):  # noqa: N818 - not an error yet: the same call may go
 
     Args:
         reason: what was answered, in plain words.
-        after: seconds that the server asked us to wait, None where it did not say.
+        after: seconds that the server asked us to wait, None where it did not say; cut to 30 days.
     """
 
     def __init__(self, reason: str, *, after: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.after = after
+        self.after = None if after is None else min(after, LONGEST_AFTER)
 
 
 class Clock(Protocol):
@@ -50,11 +52,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock as it stood at the beginning; one that is set in between changes no deadline."""
+
+    def __init__(self) -> None:
+        self._start = time.time() - time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return time.time()
+        return self._start + time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

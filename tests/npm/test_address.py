@@ -14,6 +14,10 @@ from flotilla.npm.address import credential_key, escaped, origin, path_of, regis
         (" http://127.0.0.1:4873/// ", "http://127.0.0.1:4873/"),
         ("http://localhost:4873", "http://localhost:4873/"),
         ("http://[::1]:4873", "http://[::1]:4873/"),
+        # As npm writes it, which looks for the credential under that.
+        ("https://Registry.Example:443/NPM", "https://registry.example/NPM/"),
+        ("http://LOCALHOST:80", "http://localhost/"),
+        ("https://registry.example:80", "https://registry.example:80/"),
     ],
 )
 def test_a_registry_url_ends_with_one_slash(given: str, url: str) -> None:

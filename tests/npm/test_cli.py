@@ -51,7 +51,7 @@ def test_an_npm_that_fails_is_told_without_secrets() -> None:
 
 @pytest.mark.parametrize("said", ["undefined", "", "file:///etc"])
 def test_a_configured_registry_that_is_no_url_is_refused(said: str, tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="no http"):
+    with pytest.raises(RegistryError, match="not an http"):
         saying(said).configured_registry(tmp_path)
 
 

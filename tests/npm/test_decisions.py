@@ -89,6 +89,16 @@ def test_a_staged_version_is_compared_by_its_shasum(shasum: str, kind: type[Any]
     assert "id-1" in str(decision)
 
 
+@pytest.mark.parametrize(("tag", "says"), [("next", 'for the dist-tag "next", not "latest"'), ("latest", ""), ("", "")])
+def test_a_version_staged_for_another_dist_tag_says_so(tag: str, says: str) -> None:
+    waiting = [Staged(id="id-1", version="1.0.0", shasum="00ff", tag=tag)]
+    decision = decide(WANTED, None, differs=never, staged=waiting)
+    assert isinstance(decision, AlreadyStaged)
+    assert decision.dist_tag == (tag or "latest")
+    assert says in decision.next_step
+    assert bool(says) == ("npm stage reject id-1" in decision.next_step)
+
+
 def test_what_is_published_counts_before_what_is_staged() -> None:
     waiting = [Staged(id="id-1", version="1.0.0", shasum="ee")]
     assert isinstance(decide(WANTED, packument(), differs=never, staged=waiting), AlreadyPublished)

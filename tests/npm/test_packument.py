@@ -69,9 +69,11 @@ def test_what_is_no_json_is_refused_in_words(text: bytes) -> None:
         ("sha512-AA", "sha512-AA", True),
         ("sha512-AA", "sha1-xx sha512-AA?opt", True),
         ("sha512-AA", "sha512-AB", False),
-        ("sha1-AA", "sha1-AA", False),
+        ("sha512-AA sha1-AA", "sha1-AA", True),
+        ("sha512-AA sha1-AA", "sha512-AB sha1-AA", False),
+        ("sha512-AA", "sha1-AA", False),
         ("", "", False),
     ],
 )
-def test_only_a_sha512_in_common_makes_contents_the_same(ours: str, theirs: str, same: bool) -> None:  # noqa: FBT001
+def test_a_sha512_in_common_makes_contents_the_same_or_a_sha1_where_there_is_no_better(ours: str, theirs: str, same: bool) -> None:  # noqa: FBT001
     assert same_integrity(ours, theirs) is same

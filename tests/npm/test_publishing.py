@@ -37,17 +37,21 @@ class Run:
 
 @dataclass
 class ScriptedNpm:
-    """Stands in for running npm; `runs` are used up one by one."""
+    """Stands in for running npm; `runs` are used up one by one, as are the codes of failed `lists`."""
 
     registry: ScriptedRegistry
     runs: list[Run]
     request: PublishRequest
+    lists: list[str] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     environments: list[Mapping[str, str]] = field(default_factory=list)
 
     def __call__(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
     ) -> subprocess.CompletedProcess[str]:
+        if "list" in argv and self.lists:
+            code = self.lists.pop(0)
+            return subprocess.CompletedProcess(argv, 1, json.dumps({"error": {"code": code, "summary": "x"}}), "")
         if "list" in argv:
             return subprocess.CompletedProcess(argv, 0, json.dumps(list(self.registry.staged.values())), "")
         run = self.runs.pop(0)
@@ -131,7 +135,6 @@ def test_a_publish_that_works_is_not_read_back(stage: Stages) -> None:
         Run(code="ECONNRESET", lands=True),
         Run(code="E503", lands=True),
         Run(code="E409", text="Failed to save packument. A common cause is", lands=True),
-        Run(code="E403", text="You cannot publish over the previously published versions: 1.0.0.", lands=True),
         Run(killed=True, lands=True),
         Run(code="EWHATEVER", lands=True),
         Run(text="Segmentation fault", lands=True),
@@ -215,15 +218,46 @@ def test_a_version_that_the_registry_shows_late_is_waited_for(
 ) -> None:
     played = stage(Run(code="E403", text="cannot publish over the previously published versions", lands=True))
     registry.script("GET", "/", Reply(status=404), Reply(status=404))
-    assert played.publish().status == "published"
+    published = played.publish()
+    assert (published.status, published.read_back) == ("already-published", True)
     assert recorded_clock.slept == [2.0, 4.0]
+
+
+def test_what_the_registry_has_after_a_try_of_unknown_outcome_is_taken_for_ours(
+    stage: Stages, registry: ScriptedRegistry
+) -> None:
+    played = stage(Run(code="ECONNRESET"), Run(code="E403", text="cannot publish over the previously", lands=True))
+    registry.script("GET", "/", Reply(status=404), Reply(status=404))
+    published = played.publish()
+    assert (published.status, published.read_back) == ("published", True)
+
+
+def test_a_number_that_was_unpublished_is_told_at_once(
+    stage: Stages, registry: ScriptedRegistry, recorded_clock: RecordedClock
+) -> None:
+    played = stage(Run(code="E403", text="cannot publish over the previously published versions"))
+    body = {"name": "@acme/tool", "dist-tags": {}, "versions": {}, "time": {"1.0.0": "2026-01-01T00:00:00.000Z"}}
+    registry.script("GET", "/", Reply(body=body))
+    with pytest.raises(RegistryError, match="published once and unpublished"):
+        played.publish()
+    assert recorded_clock.slept == []
+
+
+def test_a_registry_that_keeps_a_shasum_only_has_our_tarball_by_that(
+    stage: Stages, registry: ScriptedRegistry
+) -> None:
+    played = stage(Run(code="ECONNRESET"))
+    dist = {"shasum": played.request.shasum, "tarball": "http://x/"}
+    registry.put({"name": "@acme/tool", "dist-tags": {}, "versions": {"1.0.0": {"dist": dist}}})
+    assert played.publish().status == "published"
 
 
 def test_a_number_that_is_taken_and_never_shown_is_explained(stage: Stages, recorded_clock: RecordedClock) -> None:
     played = stage(Run(code="E403", text="cannot publish over the previously published versions"))
     with pytest.raises(RegistryError, match="used before and unpublished"):
         played.publish()
-    assert recorded_clock.slept == [2.0, 4.0, 8.0, 16.0, 30.0]
+    assert recorded_clock.slept[:5] == [2.0, 4.0, 8.0, 16.0, 30.0]
+    assert sum(recorded_clock.slept) == 600.0
 
 
 @pytest.mark.parametrize("code", ["E401", "E402", "E404", "E413", "E422", "EOTP"])
@@ -279,6 +313,18 @@ def test_a_staged_package_has_its_id(stage: Stages) -> None:
 def test_a_lost_answer_to_staging_is_looked_up_with_a_token(stage: Stages) -> None:
     published = stage(Run(code="ECONNRESET", lands=True), staged=True, credential=Token(value=CANARY)).publish()
     assert (published.status, published.stage_id) == ("staged", "id-1")
+
+
+@pytest.mark.parametrize(("code", "stage_id", "waits"), [("E503", "id-1", 1), ("ECONNRESET", "id-1", 1), ("E403", "", 0)])
+def test_a_failed_look_at_what_is_staged_is_tried_again_unless_nobody_may_look(
+    stage: Stages, recorded_clock: RecordedClock, code: str, stage_id: str, waits: int
+) -> None:
+    staged = 'Cannot publish over previously staged version "1.0.0"'
+    played = stage(Run(code="E409", text=staged, lands=True), staged=True, credential=Token(value=CANARY))
+    played.npm.lists.append(code)
+    published = played.publish()
+    assert (published.status, published.stage_id) == ("staged", stage_id)
+    assert len(recorded_clock.slept) == waits
 
 
 def test_a_lost_answer_to_staging_is_explained_where_nobody_may_look(stage: Stages) -> None:

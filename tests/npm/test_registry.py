@@ -3,9 +3,14 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import socket
+import ssl
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trustme
 from tests.conftest import RecordedClock
 from tests.npm.scripted_registry import Reply, ScriptedRegistry
 from tests.trickling import BYTES, MinuteClock, Trickle
@@ -233,3 +238,38 @@ def test_visibility_is_public_only_when_the_registry_says_so(registry: ScriptedR
     registry.script("GET", "/-/package/", Reply(body={"public": True}), Reply(body={"public": "yes"}))
     assert reads.is_public(NAME) is True
     assert reads.is_public(NAME) is False
+
+
+def test_a_certificate_that_nobody_here_trusts_is_told_at_once(
+    patience: Patience, recorded_clock: RecordedClock
+) -> None:
+    with Untrusted() as port, pytest.raises(RegistryError, match=r"certificate of 127\.0\.0\.1") as raised:
+        Registry(f"https://127.0.0.1:{port}/", token=None, patience=patience).fresh(NAME)
+    assert "REQUESTS_CA_BUNDLE" in raised.value.advice
+    assert "NODE_EXTRA_CA_CERTS" in raised.value.advice
+    assert recorded_clock.slept == []
+
+
+class Untrusted:
+    """A TLS server on loopback, its certificate of an authority that no machine knows."""
+
+    def __init__(self) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(self._context)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._refused_once)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self._thread.join()
+
+    def _refused_once(self) -> None:
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            with connection, suppress(OSError):
+                self._context.wrap_socket(connection, server_side=True).close()

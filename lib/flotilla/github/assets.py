@@ -19,12 +19,19 @@ UPLOADED = "uploaded"
 
 @dataclass(frozen=True, kw_only=True)
 class WantedAsset:
-    """A file that the release must have; digest is "sha256:…" of its bytes, size counts them."""
+    """A file that the release must have.
+
+    Args:
+        size: bytes.
+        digest: "sha256:…" of them.
+        source: the artifact that it is of, for messages; empty for none.
+    """
 
     name: str
     size: int
     digest: str
     path: Path
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +127,19 @@ def _distinct(wanted: Sequence[WantedAsset]) -> tuple[WantedAsset, ...]:
         first = files.setdefault(file.name, file)
         if (first.size, first.digest) != (file.size, file.digest):
             faults.append(
-                f"Two different files would be the asset {file.name}: {first.path.name} and {file.path.name}."
+                f"Two different files would be the asset {file.name}: "
+                f"that of {_source(first)} and that of {_source(file)}. An asset has its file's name; "
+                "give each file a name of its own."
             )
         if file.size == 0:
             faults.append(f"The asset {file.name} would be empty; GitHub takes no empty asset.")
     if faults:
         raise ArtifactError(faults, advice="Change what CI packs, or `release.assets` in flotilla.yml.")
     return tuple(files.values())
+
+
+def _source(file: WantedAsset) -> str:
+    return f"the artifact {file.source}" if file.source else "flotilla itself"
 
 
 def _difference(change: Replacement) -> str:

@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ConflictError
-from flotilla.github import WantedAsset, the_release
+from flotilla.errors import ArtifactError, ConflictError
+from flotilla.family import Config
+from flotilla.github import WantedAsset, decide_assets, the_release
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.workshop import Material
 
 
-def matching_files(materials: Iterable[Material], pattern: str) -> Iterable[Path]:
-    """The artifacts' files that a pattern of release.assets names."""
-    for material in materials:
-        for name in glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR):
-            yield material.files / name
+def release_assets(config: Config, materials: Mapping[str, Material]) -> list[WantedAsset]:
+    """What a whole family's artifacts give the release.
+
+    Raises:
+        ArtifactError: a pattern of release.assets matches nothing, or GitHub would not take a file as it is.
+    """
+    if empty := [one for one in config.release.assets if not any(_matching_files(materials.values(), one))]:
+        raise ArtifactError(
+            [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
+            advice="Correct the pattern in flotilla.yml; nothing was written.",
+        )
+    assets = artifact_assets(config, materials)
+    decide_assets(assets, ())
+    return assets
 
 
-def artifact_assets(job: Job[Inputs], materials: Mapping[str, Material]) -> list[WantedAsset]:
+def artifact_assets(config: Config, materials: Mapping[str, Material]) -> list[WantedAsset]:
     """The files of these artifacts that release.assets names, by name."""
-    patterns = job.family.config.release.assets
-    files = {file for pattern in patterns for file in matching_files(materials.values(), pattern)}
-    return [file_asset(file) for file in sorted(files, key=lambda file: file.name)]
+    patterns = config.release.assets
+    files = {file: source for pattern in patterns for file, source in _matching_files(materials.values(), pattern)}
+    return [file_asset(file, source) for file, source in sorted(files.items(), key=lambda item: item[0].name)]
 
 
-def file_asset(file: Path) -> WantedAsset:
-    """A file as an asset of its name."""
+def file_asset(file: Path, source: str = "") -> WantedAsset:
+    """A file as an asset of its name.
+
+    Args:
+        source: the artifact that it is of.
+    """
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return WantedAsset(name=file.name, size=file.stat().st_size, digest=f"sha256:{digest}", path=file)
+    size = file.stat().st_size
+    return WantedAsset(name=file.name, size=size, digest=f"sha256:{digest}", path=file, source=source)
+
+
+def _matching_files(materials: Iterable[Material], pattern: str) -> Iterator[tuple[Path, str]]:
+    """The artifacts' files that a pattern of release.assets names, each with its artifact's name."""
+    for material in materials:
+        for name in glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR):
+            yield material.files / name, material.artifact.name
 
 
 def refuse_other_assets(job: Job[Inputs], materials: Mapping[str, Material]) -> None:
@@ -44,7 +66,7 @@ def refuse_other_assets(job: Job[Inputs], materials: Mapping[str, Material]) -> 
     Raises:
         ConflictError: the release has a file of the same name with other bytes.
     """
-    wanted = artifact_assets(job, materials)
+    wanted = artifact_assets(job.family.config, materials)
     found = the_release(job.github.releases(job.family.tag), job.family.tag) if wanted else None
     if found is None:
         return

@@ -22,6 +22,7 @@ from flotilla.npm import (
     decide,
     decide_all,
     is_new,
+    manifest_differences,
     new_names_fault,
     refusals,
 )
@@ -154,5 +155,7 @@ def _differs(job: Job[Inputs], built: Built, published: PublishedVersion) -> tup
     finally:
         place.unlink()
     lines = differences(built.tarball.contents, theirs)
+    if fields := manifest_differences(built.manifest, published.manifest):
+        lines = tuple(f"{line} ({', '.join(fields)})" if line.startswith("package.json: ") else line for line in lines)
     more = len(lines) - DIFFERENCES_SHOWN
     return (*lines[:DIFFERENCES_SHOWN], f"and {more} more files") if more > 0 else lines

@@ -13,6 +13,7 @@ from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, render_all, repository_faults
+from flotilla.jobs.notes import own_notes
 from flotilla.npm import Packument, Wanted, possible
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
@@ -26,6 +27,7 @@ class Prepared:
     Args:
         release: what GitHub has under the tag already, draft or published.
         packuments: of each package by name, None where the registry has no such name.
+        notes: the family's own notes of this release; None where GitHub is to generate them.
     """
 
     commit: str
@@ -33,17 +35,19 @@ class Prepared:
     manifests: Mapping[str, Manifest]
     release: Release | None
     packuments: Mapping[str, Packument | None]
+    notes: str | None
 
 
 def prepare(job: Job[ReleaseInputs]) -> Prepared:
     """Settle what is released, and refuse what must not be.
 
     Raises:
-        ConfigError: templates are wrong.
+        ConfigError: templates or the file with the notes are wrong.
         RefusedError: with everything that GitHub or the registry would refuse later.
     """
     family, found = job.family, list[Refusal]()
     manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
+    notes = own_notes(family, job.root)
     dist_tag, _ = chosen_dist_tag(job)
     commit = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, job.inputs.commit))
     releases = job.github.releases(family.tag)
@@ -53,7 +57,9 @@ def prepare(job: Job[ReleaseInputs]) -> Prepared:
     found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
     if found or commit is None:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
-    return Prepared(commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments)
+    return Prepared(
+        commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments, notes=notes
+    )
 
 
 def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:

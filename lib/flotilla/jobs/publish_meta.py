@@ -8,7 +8,7 @@ from flotilla.errors import RefusedError
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.publishing import publish_packages
-from flotilla.jobs.watching import VISIBLE_MINUTES
+from flotilla.jobs.watching import visible_minutes
 from flotilla.npm import Awaited, await_visible
 
 
@@ -39,7 +39,7 @@ def _platforms_first(job: Job[PublishInputs]) -> None:
         job.registry,
         [awaited for awaited in found.values() if awaited],
         patience=job.patience,
-        minutes=VISIBLE_MINUTES,
+        minutes=visible_minutes(job),
         told=job.runner.line,
     )
 

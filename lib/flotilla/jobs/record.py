@@ -22,6 +22,7 @@ class Record:
         provenance: what the registry's provenance statement about it says, checked; None for none.
         stage_id: what approves a staged package; empty where it is not known.
         note: something to tell about it; empty for nothing.
+        read_back: it was found on the registry, whose answer to this job was lost; perhaps another run's.
     """
 
     built: Built
@@ -31,6 +32,7 @@ class Record:
     provenance: Statement | None = None
     stage_id: str = ""
     note: str = ""
+    read_back: bool = False
 
 
 def packages_output(records: Iterable[Record]) -> str:

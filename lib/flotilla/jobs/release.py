@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flotilla.errors import ArtifactError, ConfigError, Fault, Place
-from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
-from flotilla.jobs.assets import artifact_assets, file_asset, matching_files
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, decide_assets, plan_for
+from flotilla.jobs.assets import file_asset, release_assets
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
@@ -53,7 +52,7 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
     found = job.github.with_digests(prepared.release, assets) if prepared.release else None
     if found is not None:
         plan_for(found, assets)
-    notes = found.body if found else _notes(job, prepared.commit)
+    notes = found.body if found else _notes(job, prepared)
     done = found
     if job.inputs.dry_run:
         job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
@@ -73,19 +72,15 @@ def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) ->
     """The release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
 
     Raises:
-        ArtifactError: a pattern of release.assets matches nothing.
+        ArtifactError: as `release_assets`, or an artifact has a file named SHA256SUMS of its own.
     """
-    patterns = job.family.config.release.assets
-    if empty := [pattern for pattern in patterns if not any(matching_files(materials.values(), pattern))]:
-        raise ArtifactError(
-            [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
-            advice="Correct the pattern in flotilla.yml; nothing was written.",
-        )
-    assets = artifact_assets(job, materials)
+    assets = release_assets(job.family.config, materials)
     sums = output_file(job.facts.workspace, CHECKSUMS)
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
     sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
-    return (*assets, file_asset(sums)) if assets else ()
+    with_sums = (*assets, file_asset(sums)) if assets else ()
+    decide_assets(with_sums, ())
+    return with_sums
 
 
 def _write(
@@ -114,15 +109,7 @@ def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
         job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
 
 
-def _notes(job: Job[ReleaseInputs], commit: str) -> str:
-    name = job.family.notes
-    if name is None:
-        return job.github.generate_notes(job.family.tag, commit)
-    file = job.root / name
-    # A link could publish any file of this machine as the release's notes, the environment of this process included.
-    if not file.resolve().is_relative_to(job.root.resolve()):
-        raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as failure:
-        raise ConfigError(Fault(text=f"release.notes cannot be read: {failure}", place=Place(file=name))) from failure
+def _notes(job: Job[ReleaseInputs], prepared: Prepared) -> str:
+    if prepared.notes is None:
+        return job.github.generate_notes(job.family.tag, prepared.commit)
+    return prepared.notes

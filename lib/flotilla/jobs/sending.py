@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 from flotilla.jobs.decisions import chosen_dist_tag
@@ -35,7 +36,13 @@ class Sending:
         """What waits for approval already, by name, as far as the credential may see it."""
         if not self.job.inputs.staged:
             return {}
-        return {one.package.name: self.job.npm.staged(self.request(one)) for one in built}
+        requests = [self.request(one) for one in built]
+        return {
+            request.name: self.job.patience.keep_trying(
+                partial(self.job.npm.staged, request), what=f"list what is staged of {request.name}"
+            )
+            for request in requests
+        }
 
     def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
         """Each package's record as soon as it is done; a pause lies between two publishes."""
@@ -60,8 +67,10 @@ class Sending:
                     yield record(
                         job, one, "already-published", integrity=published.integrity, note=_note(job, decision)
                     )
-                case AlreadyStaged(stage_id=stage_id):
-                    yield record(job, one, "staged", stage_id=stage_id, note="staged by an earlier run")
+                case AlreadyStaged():
+                    note = decision.next_step or "staged by an earlier run"
+                    done = record(job, one, "staged", stage_id=decision.staged.id, note=note)
+                    yield replace(done, dist_tag=decision.dist_tag)
                 case never:
                     assert_never(never)
 
@@ -88,7 +97,8 @@ class Sending:
         published = publisher.publish(request)
         _show_log(self.job, str(request), published.log)
         runner.line(f"{request} {published.status}")
-        return record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
+        done = record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
+        return replace(done, read_back=published.read_back)
 
 
 def _show_log(job: Job[PublishInputs], of: str, log: str) -> None:

@@ -9,7 +9,7 @@ from flotilla.errors import DeadlineError, RegistryError
 from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.record import Record
-from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated
+from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated, with_shasum
 
 VISIBLE_MINUTES = 15.0
 PROVENANCE_PAUSE = 5.0
@@ -49,10 +49,21 @@ def published_provenance(
     return (None if faults else stated(attestations)), faults
 
 
+def visible_minutes(job: Job[PublishInputs]) -> float:
+    """How long to wait for what npm installs by: 15 minutes, or half of a longer timeout-minutes."""
+    return max(VISIBLE_MINUTES, job.inputs.timeout_minutes / 2)
+
+
+def _integrity(record: Record) -> str:
+    """By what the registry's tarball is known; one that keeps no sha512 of ours has its sha1."""
+    tarball = record.built.tarball
+    return with_shasum(tarball.integrity, tarball.shasum) if record.integrity == tarball.integrity else record.integrity
+
+
 def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
-    awaited = [(record.built.package.name, record.built.package.version, record.integrity) for record in records]
+    awaited = [(one.built.package.name, one.built.package.version, _integrity(one)) for one in records]
     try:
-        await_visible(job.registry, awaited, patience=job.patience, minutes=VISIBLE_MINUTES, told=job.runner.line)
+        await_visible(job.registry, awaited, patience=job.patience, minutes=visible_minutes(job), told=job.runner.line)
     except DeadlineError as late:
         job.runner.warning(str(late), title=late.title)
 
@@ -67,19 +78,21 @@ def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
 
 
 def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
-    """What this job published names this run; what was there before names this repository, if it names anything."""
+    """What this job published names this run; what was there before names this repository, if it names anything.
+
+    What was found there after a lost answer is this run's, or that of another run of this release that was faster.
+    """
     package, facts = record.built.package, job.facts
     ours = record.status == "published"
-    source = f"{facts.server_url}/{facts.repository}"
-    by = (
-        Origin(repository=source, commit=facts.commit, run_id=facts.run_id or None)
-        if ours
-        else Origin(repository=source)
-    )
+    anyone = Origin(repository=f"{facts.server_url}/{facts.repository}")
+    this_run = replace(anyone, commit=facts.commit, run_id=facts.run_id or None)
     limit = PROVENANCE_LIMIT if ours else 0.0
     found = job.patience.wait_until(lambda: _attested(job, record), every=PROVENANCE_PAUSE, limit=limit)
     if found is not None:
-        statement, faults = published_provenance(job, found, by=by)
+        statement, faults = published_provenance(job, found, by=this_run if ours else anyone)
+        if faults and record.read_back:
+            statement, faults = published_provenance(job, found, by=anyone)
+            return replace(record, provenance=statement, status="already-published"), faults
         return replace(record, provenance=statement), faults
     if not ours:
         return record, []

@@ -2,6 +2,7 @@
 
 from flotilla.npm.address import registry_url
 from flotilla.npm.cli import Npm
+from flotilla.npm.compared import manifest_differences
 from flotilla.npm.decisions import (
     AlreadyPublished,
     AlreadyStaged,
@@ -15,7 +16,7 @@ from flotilla.npm.decisions import (
     decide_all,
 )
 from flotilla.npm.identity import Claims, IdTokens, claims_of_job
-from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
+from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
 from flotilla.npm.provenance import Origin, Provenance, check_bundle, possible
 from flotilla.npm.publishing import Published, Publisher
 from flotilla.npm.refusals import Terms, is_new, new_names_fault, refusals, sign_in_faults, trust_command
@@ -58,6 +59,7 @@ __all__ = [
     "decide",
     "decide_all",
     "is_new",
+    "manifest_differences",
     "new_names_fault",
     "possible",
     "refusals",
@@ -68,4 +70,5 @@ __all__ = [
     "stated",
     "trust_command",
     "visible",
+    "with_shasum",
 ]

@@ -34,7 +34,8 @@ def registry_url(given: str) -> str:
             "for anybody to read.",
             advice="Give an https URL, as the input registry or in .npmrc; plain http is for this machine only.",
         )
-    return parts.geturl().rstrip("/") + "/"
+    # As npm writes it, which looks for the credential under that: small letters, and no port that goes without saying.
+    return parts._replace(netloc=_netloc(parts)).geturl().rstrip("/") + "/"
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
@@ -94,6 +95,11 @@ def tarball_url(given: str, *, registry: str) -> str:
         f"the registry names a tarball at {theirs.hostname} by plain http.",
         advice="Check the registry; nothing was fetched.",
     )
+
+
+def _netloc(parts: SplitResult) -> str:
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return host if parts.port in {None, _PORTS[parts.scheme]} else f"{host}:{parts.port}"
 
 
 def _is_here(host: str) -> bool:

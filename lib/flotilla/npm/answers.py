@@ -87,7 +87,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         kind=Kind.REFUSE,
         words="npm does not trust the certificate of the registry, of sigstore or of a proxy ({code})",
-        step="Give the proxy's authority by NODE_EXTRA_CA_CERTS.",
+        step="Give the file of its authority in NODE_EXTRA_CA_CERTS (for npm) and REQUESTS_CA_BUNDLE (for flotilla).",
         when=_untrusted,
     ),
     # Signing, before anything reaches the registry.

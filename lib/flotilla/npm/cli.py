@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flotilla.errors import InputError, RegistryError
 from flotilla.npm.address import registry_url
+from flotilla.npm.answers import explain
+from flotilla.npm.causes import Context, Kind
 from flotilla.npm.command import (
+    ANSWERS,
     ID_TOKEN_BEARER,
     configured_environment,
     private_environment,
@@ -22,6 +26,7 @@ from flotilla.npm.process import compile_cache, place, private_folder, run_group
 from flotilla.npm.redaction import plain, redact
 from flotilla.npm.reply import NpmAnswer, is_stage_id, parse_answer, parse_staged
 from flotilla.npm.request import PublishRequest, Token
+from flotilla.patience import Passing, retry_after
 
 # `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
 OLDEST = (11, 17, 0)
@@ -79,8 +84,8 @@ class Npm:
             return registry_url(said.splitlines()[-1] if said else "")
         except InputError as error:
             raise RegistryError(
-                f'npm is configured for the registry "{plain(said, longest=200)}", which is no http(s) URL.',
-                advice="Give the input registry, or correct .npmrc.",
+                [f"npm's configuration: {plain(redact(str(fault)), longest=300)}" for fault in error.faults],
+                advice=f"Give the input registry, or correct .npmrc. {error.advice}",
             ) from error
 
     def publish(self, request: PublishRequest, *, timeout: float, sigstore_token: str = "") -> NpmAnswer:
@@ -98,28 +103,47 @@ class Npm:
                 request, tarball=place(request.tarball, folder), timeout=min(REQUEST_TIMEOUT, timeout)
             )
             status, stdout, stderr = self._outcome(arguments, environment, folder, timeout)
-            observed = folder / "answers"
-            return parse_answer(
-                exit_status=status,
-                stdout=stdout,
-                stderr=stderr,
-                observed=observed.read_text("utf-8", "replace") if observed.exists() else "",
-                secrets=self._secrets(request, sigstore_token),
-            )
+            return self._answer(status, stdout, stderr, folder, self._secrets(request, sigstore_token))
 
     def staged(self, request: PublishRequest) -> tuple[Staged, ...]:
-        """What is staged of this package; nothing where the credential may not look (an id-token never may)."""
+        """What is staged of this package; nothing where the credential may not look (an id-token never may).
+
+        Raises:
+            Passing: the registry did not answer; another look may show what is there.
+        """
         if not isinstance(request.credential, Token):
             return ()
         with private_folder() as folder:
             environment = private_environment(self._environment, folder=folder)
             write_credential(folder, request)
             arguments = stage_list_arguments(request.name, registry=request.registry)
-            status, stdout, _ = self._outcome(arguments, environment, folder, SMALL_CALL)
+            status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
+            answer = self._answer(status, stdout, stderr, folder, self._secrets(request, ""))
+        if not answer.ok:
+            cause = explain(answer, Context(package=request.name, registry=request.registry, trusted=False))
+            if cause.kind in {Kind.RETRY, Kind.READ_BACK}:
+                raise Passing(cause.words, after=retry_after(answer.after, now=time.time()))
         return tuple(
-            Staged(id=str(item["id"]), version=str(item["version"]), shasum=str(item.get("shasum", "")))
-            for item in (parse_staged(stdout) if status == 0 else [])
+            Staged(
+                id=str(item["id"]),
+                version=str(item["version"]),
+                shasum=str(item.get("shasum", "")),
+                tag=plain(str(item.get("tag", "")), longest=100),
+            )
+            for item in (parse_staged(stdout) if answer.ok else [])
             if item.get("packageName") == request.name and is_stage_id(item.get("id")) and "version" in item
+        )
+
+    def _answer(
+        self, status: int | None, stdout: str, stderr: str, folder: Path, secrets: Sequence[str]
+    ) -> NpmAnswer:
+        observed = folder / ANSWERS
+        return parse_answer(
+            exit_status=status,
+            stdout=stdout,
+            stderr=stderr,
+            observed=observed.read_text("utf-8", "replace") if observed.exists() else "",
+            secrets=secrets,
         )
 
     def _outcome(

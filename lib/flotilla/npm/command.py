@@ -31,6 +31,7 @@ ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - the name of a vari
 ID_TOKEN_BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a variable
 
 OBSERVER = Path(__file__).with_name("observe.mjs")
+ANSWERS = "answers"  # in npm's folder: what the observer saw servers answer
 
 
 def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) -> list[str]:
@@ -72,7 +73,11 @@ def stage_list_arguments(name: str, *, registry: str) -> list[str]:
     """The arguments to list what is staged of one package."""
     scope = scope_of(name)
     scoped = [f"--{scope}:registry={registry}"] if scope else []
-    return ["stage", "list", "--json", "--logs-max=0", "--prefix=.", f"--registry={registry}", *scoped, "--", name]
+    return [
+        *("stage", "list", "--fetch-retries=0", "--json", "--logs-max=0", "--prefix=.", f"--registry={registry}"),
+        *scoped,
+        *("--", name),
+    ]
 
 
 def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
@@ -86,6 +91,8 @@ def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, 
         "npm_config_userconfig": str(folder / "npmrc"),
         "npm_config_globalconfig": str(folder / "globalnpmrc"),
         "npm_config_update_notifier": "false",
+        "NODE_OPTIONS": f"--import={OBSERVER.as_uri()}",
+        "FLOTILLA_ANSWERS": str(folder / ANSWERS),
     }
 
 
@@ -114,12 +121,7 @@ def publish_environment(
             kept |= {"SIGSTORE_ID_TOKEN": sigstore_token}
         case Token():
             pass
-    return {
-        **private_environment(outer, folder=folder),
-        **kept,
-        "NODE_OPTIONS": f"--import={OBSERVER.as_uri()}",
-        "FLOTILLA_ANSWERS": str(folder / "answers"),
-    }
+    return {**private_environment(outer, folder=folder), **kept}
 
 
 def configured_environment(outer: Mapping[str, str]) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """A version that waits on the registry for its approval."""
+    """A version that waits on the registry for its approval; the tag is empty where the registry does not say it."""
 
     id: str
     version: str
@@ -98,7 +98,22 @@ class AlreadyStaged:
     """The version waits for its approval, with this content."""
 
     wanted: Wanted
-    stage_id: str
+    staged: Staged
+
+    @property
+    def dist_tag(self) -> str:
+        """Where it will be found once it is approved; that was settled when it was staged."""
+        return self.staged.tag or self.wanted.dist_tag
+
+    @property
+    def next_step(self) -> str:
+        """What to do about a dist-tag that is not the one wanted; empty where it is."""
+        if self.dist_tag == self.wanted.dist_tag:
+            return ""
+        return (
+            f'staged by an earlier run for the dist-tag "{self.dist_tag}", not "{self.wanted.dist_tag}"; for that one, '
+            f"reject it (npm stage reject {self.staged.id}) and run this job again"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +179,6 @@ def _compare(wanted: Wanted, packument: Packument, published: PublishedVersion, 
 
 def _compare_staged(wanted: Wanted, waiting: Staged) -> Decision:
     if waiting.shasum == wanted.shasum:
-        return AlreadyStaged(wanted=wanted, stage_id=waiting.id)
+        return AlreadyStaged(wanted=wanted, staged=waiting)
     difference = f"it is staged as {waiting.id} with shasum {waiting.shasum}, ours is {wanted.shasum}"
     return Conflict(wanted=wanted, differences=(difference,))

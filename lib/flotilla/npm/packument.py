@@ -90,8 +90,24 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
 
 
 def same_integrity(ours: str, theirs: str) -> bool:
-    """Whether two Subresource Integrity strings name one content by its sha512."""
-    return bool(_sha512(ours) & _sha512(theirs))
+    """Whether two Subresource Integrity strings name one content: by sha512, or sha1 where theirs has nothing better.
+
+    Args:
+        ours: of our tarball, by sha512; `with_shasum` adds its sha1.
+        theirs: as the registry gives it.
+    """
+    algorithm = "sha1" if all(part.startswith("sha1-") for part in theirs.split()) else "sha512"
+    return bool(_hashes(ours, algorithm) & _hashes(theirs, algorithm))
+
+
+def with_shasum(integrity: str, shasum: str) -> str:
+    """A tarball's integrity and its sha1, for a registry that keeps no better.
+
+    Args:
+        integrity: its Subresource Integrity.
+        shasum: its sha1 in hexadecimal.
+    """
+    return f"{integrity} {_from_shasum(shasum)}"
 
 
 def as_object(value: object, *, what: str, part: str) -> Json:
@@ -120,7 +136,7 @@ def _integrity(dist: Json, number: str, what: str) -> str:
         return _as_text(given, what=what, part=f"dist.integrity of version {number}")
     shasum = _as_text(dist.get("shasum"), what=what, part=f"dist.shasum of version {number}")
     try:
-        return "sha1-" + base64.b64encode(bytes.fromhex(shasum)).decode()
+        return _from_shasum(shasum)
     except ValueError as error:
         raise _malformed(what, f"dist.shasum of version {number} is not hexadecimal") from error
 
@@ -142,8 +158,12 @@ def _burnt(time: object, what: str) -> frozenset[str]:
     return frozenset(moments.keys() - _MOMENTS) | frozenset(gone)
 
 
-def _sha512(integrity: str) -> frozenset[str]:
-    return frozenset(part.partition("?")[0] for part in integrity.split() if part.startswith("sha512-"))
+def _from_shasum(shasum: str) -> str:
+    return "sha1-" + base64.b64encode(bytes.fromhex(shasum)).decode()
+
+
+def _hashes(integrity: str, algorithm: str) -> frozenset[str]:
+    return frozenset(part.partition("?")[0] for part in integrity.split() if part.startswith(f"{algorithm}-"))
 
 
 def _as_text(value: object, *, what: str, part: str) -> str:

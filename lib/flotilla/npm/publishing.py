@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NoReturn, assert_never
 
 from flotilla.errors import ConflictError, FlotillaError, RegistryError
@@ -12,15 +12,16 @@ from flotilla.npm.answers import explain
 from flotilla.npm.causes import Cause, Context, Kind
 from flotilla.npm.cli import Npm
 from flotilla.npm.identity import Claims, IdTokens, claims_of_job, claims_of_token
-from flotilla.npm.packument import same_integrity
+from flotilla.npm.packument import same_integrity, with_shasum
 from flotilla.npm.refusals import trust_command
 from flotilla.npm.registry import Registry
 from flotilla.npm.reply import NpmAnswer
 from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
 from flotilla.patience import Passing, Patience, retry_after
 
-# Waits between read-backs of a version that the registry says it has and does not show yet, in seconds.
-READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0)
+# Waits between read-backs of a version that the registry says it has and does not show yet, in seconds. Ten minutes:
+# publishes that answered 409 were seen to show after three to ten (FACTS).
+READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0, *[60.0] * 9)
 # One run of npm, in seconds: at least, and at the most.
 SHORTEST_RUN = 30.0
 LONGEST_RUN = 1800.0
@@ -36,6 +37,7 @@ class Published:
         integrity: of the tarball that the registry has, or has staged.
         stage_id: of what was staged; empty where the registry told it to an earlier run only.
         note: what a reader should know besides; empty for nothing.
+        read_back: npm did not say so; the registry was found to have it, perhaps from another run of this release.
         log: npm's own log, without secrets, for a log group.
     """
 
@@ -45,6 +47,7 @@ class Published:
     integrity: str
     stage_id: str = ""
     note: str = ""
+    read_back: bool = False
     log: str = ""
 
 
@@ -92,13 +95,13 @@ class Publisher:
             # A publish whose answer was lost may have landed meanwhile; and a second signature is public for good.
             if tried and (landed := self._landed(request)):
                 return landed
-            tried = True
-            return self._attempt(request)
+            first, tried = not tried, True
+            return self._attempt(request, first=first)
 
         verb = "stage" if request.staged else "publish"
         return self._patience.keep_trying(attempt, what=f"{verb} {request}")
 
-    def _attempt(self, request: PublishRequest) -> Published:
+    def _attempt(self, request: PublishRequest, *, first: bool) -> Published:
         timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._patience.left()))
         answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
         if answer.ok:
@@ -113,7 +116,9 @@ class Publisher:
                     return landed
                 raise self._passing(answer, cause)
             case Kind.THERE:
-                return self._landed_at_last(request, cause)
+                there = self._landed_at_last(request, cause)
+                # Nothing of ours was on its way: another run of this release was faster.
+                return replace(there, status="already-published") if first else there
             case Kind.STAGED:
                 return self._landed(request) or _staged_before(request, cause)
             case Kind.REFUSE:
@@ -125,15 +130,20 @@ class Publisher:
         """What the registry made of the request, by a fresh read; None where it has nothing."""
         packument = self._registry.fresh(request.name)
         found = packument.versions.get(request.version) if packument else None
+        if packument and request.version in packument.burnt:
+            raise RegistryError(
+                f"{request}: this version number was published once and unpublished; the registry never takes it again.",
+                advice="Release under a new version number.",
+            )
         if found is None:
             return self._landed_staged(request) if request.staged else None
-        if not same_integrity(request.integrity, found.integrity):
+        if not same_integrity(with_shasum(request.integrity, request.shasum), found.integrity):
             raise ConflictError(
                 f"{request} is on the registry with another tarball: "
                 f"{found.integrity} there, {request.integrity} here.",
                 advice="Somebody else published this version. Release under a new version number.",
             )
-        return _done(request, "already-published" if request.staged else "published")
+        return replace(_done(request, "already-published" if request.staged else "published"), read_back=True)
 
     def _landed_staged(self, request: PublishRequest) -> Published | None:
         staged = next((each for each in self._npm.staged(request) if each.version == request.version), None)
@@ -156,8 +166,8 @@ class Publisher:
                 break
             self._patience.clock.sleep(pause)
         raise RegistryError(
-            f"{request}: {cause.words}, but it does not show it: the number was used before and unpublished, "
-            "or another job published it a moment ago.",
+            f"{request}: {cause.words}, but does not show it: it shows late what was published just now, by an "
+            "earlier try or by another job; or the number was used before and unpublished.",
             advice="Re-run the job in some minutes; if it ends the same, release under a new version number.",
         )
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flotilla.npm.address import path_of, scope_of
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.compared import manifest_differences
 from flotilla.npm.decisions import Wanted
 from flotilla.npm.packument import Packument, PublishedVersion
 from flotilla.npm.request import Credential, TrustedPublishing
 
-# What npm neither rewrites nor normalizes on the way to the registry, so that a difference is one of content.
-COMPARED = (
-    *("type", "main", "module", "types", "typings", "exports", "os", "cpu", "libc", "license", "engines"),
-    *("dependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta", "bin"),
-)
 # publishConfig may say these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
 _OVERRIDDEN = frozenset({"access", "tag", "registry", "provenance"})
 # Settings of publishConfig that choose the credential or the connection. A flag of ours beats none of them.
@@ -134,12 +129,11 @@ def trust_command(name: str, *, repository: str, workflow: str, staged: bool) ->
 
 
 def _other_manifest(wanted: Wanted, published: PublishedVersion) -> list[str]:
-    fields = [key for key in COMPARED if _field(wanted.manifest, key) != _field(published.manifest, key)]
-    if not (wanted.manifest and fields):
+    differences = manifest_differences(wanted.manifest, published.manifest) if wanted.manifest else []
+    if not differences:
         return []
-    differences = ", ".join(_difference(wanted, published, key) for key in fields)
     fault = (
-        f"version {wanted.version} is on the registry with another package.json: {differences}. "
+        f"version {wanted.version} is on the registry with another package.json: {', '.join(differences)}. "
         "Release under a new version number."
     )
     return [fault]
@@ -170,41 +164,3 @@ def _steers(key: str, name: str) -> bool:
     if key in _OVERRIDDEN or key == f"{scope_of(name)}:registry":
         return False
     return key in _STEERING or key.startswith(("//", "_")) or key.endswith(":registry")
-
-
-def _field(manifest: Mapping[str, object], key: str) -> object:
-    value = manifest.get(key)
-    if key == "dependencies" and isinstance(value, Mapping):
-        # npm has listed optional dependencies among the dependencies too.
-        optional = manifest.get("optionalDependencies")
-        value = {name: spec for name, spec in value.items() if not (isinstance(optional, Mapping) and name in optional)}
-    return _plain(_bin(value, manifest) if key == "bin" else value)
-
-
-def _bin(value: object, manifest: Mapping[str, object]) -> object:
-    """Commands and their files as npm writes them (normalize-package-bin); one alone has the package's name."""
-    if isinstance(value, str):
-        value = {str(manifest.get("name", "")): value}
-    if not isinstance(value, Mapping):
-        return None
-    return {
-        str(name).rpartition("/")[2]: posixpath.join("/", posixpath.normpath(file)).lstrip("/")
-        for name, file in value.items()
-        if isinstance(file, str)
-    }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()} or None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value] or None
-    return value
-
-
-def _difference(wanted: Wanted, published: PublishedVersion, key: str) -> str:
-    theirs, ours = _field(published.manifest, key), _field(wanted.manifest, key)
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
-        return f"{key} ({', '.join(names[:5])}{' …' if len(names) > 5 else ''})"  # noqa: PLR2004 - enough to see which
-    return f"{key} is {theirs!r} there, {ours!r} here"

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -156,6 +156,8 @@ class Registry:
             # By hand: requests would look for credentials of a redirect's target in ~/.netrc.
             return self._session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
         except _MAY_PASS as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise _untrusted(url) from None
             raise Passing(_cut(error)) from error
         except requests.exceptions.RequestException as error:
             raise RegistryError(f"cannot ask {self.url}: {plain(str(error), longest=300)}") from error
@@ -221,6 +223,14 @@ def _digest(integrity: str, what: str) -> tuple[str, bytes]:
                 break
     raise RegistryError(
         f"{what}: the registry gives no integrity that can be checked ({plain(integrity, longest=120)})."
+    )
+
+
+def _untrusted(url: str) -> RegistryError:
+    return RegistryError(
+        f"The certificate of {urlsplit(url).hostname} is not one that this machine trusts.",
+        advice="Give the file of your registry's or proxy's authority in two variables of the job, REQUESTS_CA_BUNDLE "
+        "(for flotilla; with all other authorities in it) and NODE_EXTRA_CA_CERTS (for npm).",
     )
 
 

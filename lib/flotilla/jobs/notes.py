@@ -1,0 +1,34 @@
+"""The release's notes, where the family writes its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flotilla.errors import ConfigError, Fault, Place
+from flotilla.family import Family
+
+
+def own_notes(family: Family, root: Path) -> str | None:
+    """What the file that release.notes names says; None where GitHub is to generate the notes.
+
+    Args:
+        root: folder of flotilla.yml.
+
+    Raises:
+        ConfigError: it is not there, is no text, or lies outside the repository.
+    """
+    name = family.notes
+    if name is None:
+        return None
+    file = root / name
+    # A link could publish any file of this machine as the release's notes, the environment of this process included.
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        why = failure.strerror if isinstance(failure, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            Fault(text=f"release.notes cannot be read: {why}", place=Place(file=name)),
+            advice="Commit the file, or correct release.notes in flotilla.yml (generate: GitHub writes them).",
+        ) from failure
