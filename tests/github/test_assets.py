@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,3 +92,19 @@ def test_an_immutable_release_takes_nothing_and_says_why(make: Maker, tmp_path: 
 
 def test_a_draft_gives_up_a_different_asset(make: Maker, tmp_path: Path) -> None:
     assert len(plan_for(make.a_release(assets=[make.asset(size=6)]), [make.wanted(tmp_path)]).replace) == 1
+
+
+def test_more_or_larger_files_than_github_takes_are_refused(make: Maker, tmp_path: Path) -> None:
+    wanted = make.wanted(tmp_path)
+    many = [replace(wanted, name=f"a{number}") for number in range(1000)]
+    assert len(decide_assets(many, []).upload) == 1000
+    with pytest.raises(ArtifactError, match="more than 1000 assets"):
+        decide_assets(many, [make.an_asset(name="theirs")])
+    with pytest.raises(ArtifactError, match="takes 2147483648 at the most"):
+        decide_assets([replace(wanted, size=2**31 + 1)], [])
+
+
+def test_two_files_of_one_name_are_told_by_their_artifacts(make: Maker, tmp_path: Path) -> None:
+    one = replace(make.wanted(tmp_path), source="tool-linux-x64")
+    with pytest.raises(ArtifactError, match="that of the artifact tool-linux-x64 and that of the artifact tool-win32"):
+        decide_assets([one, replace(one, source="tool-win32", size=6)], [])

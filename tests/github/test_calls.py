@@ -58,6 +58,7 @@ def test_a_cut_connection_and_a_cut_body_are_tried_again(
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1300"}, "API rate limit exceeded", 300),
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "900"}, "API rate limit exceeded", 1),
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, "API rate limit exceeded", 60),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1760000000000"}, "API rate limit exceeded", 60),
         (403, {"x-ratelimit-remaining": "12"}, "You have exceeded a secondary rate limit. Wait.", 60),
         (429, {}, "", 60),
         (403, {"x-ratelimit-remaining": "12"}, "Resource not accessible by integration", None),

@@ -176,14 +176,20 @@ def test_publishing_says_whether_it_is_the_latest(
 ) -> None:
     server.on("GET", ONE, reply=make.release(prerelease=prerelease))
     server.on("PATCH", ONE, reply=make.release(draft=False, prerelease=prerelease))
-    published = github.publish_release(make.a_release(prerelease=prerelease), latest=latest)
+    # What the draft says counts for nothing: a person may have made it.
+    published = github.publish_release(make.a_release(prerelease=not prerelease), latest=latest, prerelease=prerelease)
     assert not published.draft
-    assert server.seen[1].document == {"draft": False, "make_latest": sent}
+    assert server.seen[1].document == {
+        "tag_name": "v1.0.0",
+        "draft": False,
+        "prerelease": prerelease,
+        "make_latest": sent,
+    }
 
 
 def test_a_published_release_is_left_as_it_is(server: ScriptedServer, github: GitHub, make: Maker) -> None:
     server.on("GET", ONE, reply=make.release(draft=False))
-    assert github.publish_release(make.a_release(), latest=True) == make.a_release(draft=False)
+    assert github.publish_release(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
 
 
 def test_a_publication_whose_answer_was_lost_is_not_sent_twice(
@@ -192,7 +198,7 @@ def test_a_publication_whose_answer_was_lost_is_not_sent_twice(
     server.on("GET", ONE, reply=make.release())
     server.drop("PATCH", ONE)
     server.on("GET", ONE, reply=make.release(draft=False))
-    assert github.publish_release(make.a_release(), latest=True) == make.a_release(draft=False)
+    assert github.publish_release(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
     assert server.requests() == [f"GET {ONE}", f"PATCH {ONE}", f"GET {ONE}"]
 
 
@@ -200,7 +206,7 @@ def test_a_burnt_tag_is_explained_when_publishing(server: ScriptedServer, github
     server.on("GET", ONE, reply=make.release())
     server.on("PATCH", ONE, 422, reply=IMMUTABLE)
     with pytest.raises(ConflictError, match="was used by an immutable release"):
-        github.publish_release(make.a_release(), latest=True)
+        github.publish_release(make.a_release(), latest=True, prerelease=False)
 
 
 def test_a_release_that_stays_a_draft_is_not_called_published(
@@ -209,4 +215,4 @@ def test_a_release_that_stays_a_draft_is_not_called_published(
     server.on("GET", ONE, reply=make.release())
     server.on("PATCH", ONE, reply=make.release())
     with pytest.raises(GitHubError, match="still a draft"):
-        github.publish_release(make.a_release(), latest=True)
+        github.publish_release(make.a_release(), latest=True, prerelease=False)

@@ -15,6 +15,7 @@ REPO = "/repos/acme/ffmpeg"
 UPLOAD = f"{REPO}/releases/90/assets?name=a.tar.gz"
 LIST = f"{REPO}/releases/90/assets?per_page=100"
 OLD = f"{REPO}/releases/assets/51"
+ONE = f"{REPO}/releases/90"
 EXISTS = {
     "message": "Validation Failed",
     "errors": [{"resource": "ReleaseAsset", "code": "already_exists", "field": "name"}],
@@ -119,6 +120,7 @@ def test_a_name_that_is_taken_by_other_content_is_replaced_in_a_draft_only(
 ) -> None:
     server.on("POST", UPLOAD, 422, reply=EXISTS)
     server.on("GET", LIST, reply=[make.asset(digest=f"sha256:{'0' * 64}")])
+    server.on("GET", ONE, reply=make.release())
     server.on("DELETE", OLD, 204)
     server.on("POST", UPLOAD, 201, reply=make.asset(52))
     assert upload(github, release, wanted).id == 52
@@ -144,6 +146,7 @@ def test_bytes_that_were_altered_on_the_way_are_sent_again(
     wrong = make.asset(digest=f"sha256:{'0' * 64}")
     server.on("POST", UPLOAD, 201, reply=wrong)
     server.on("GET", LIST, reply=[wrong])
+    server.on("GET", ONE, reply=make.release())
     server.on("DELETE", OLD, 204)
     server.on("POST", UPLOAD, 201, reply=make.asset(52))
     assert upload(github, release, wanted).id == 52
@@ -173,9 +176,24 @@ def test_a_plan_is_carried_out_in_order(
     for number, file in enumerate(files):
         reply = make.asset(60 + number, name=file.name)
         server.on("POST", f"{REPO}/releases/90/assets?name={file.name}", 201, reply=reply)
+    server.on("GET", LIST, reply=[make.asset(name="a", digest=f"sha256:{'0' * 64}")])
+    server.on("GET", ONE, reply=make.release())
     server.on("DELETE", OLD, 404, reply={"message": "Not Found"})
     plan = AssetPlan(upload=tuple(files[1:]), replace=(Replacement(asset=make.an_asset(), wanted=files[0]),))
     assert [asset.id for asset in github.upload_assets(release, plan)] == [60, 61, 62, 63, 64, 65]
+
+
+@pytest.mark.parametrize("now", ["published", "gone"])
+def test_nothing_is_replaced_in_a_draft_that_somebody_published_meanwhile(
+    server: ScriptedServer, github: GitHub, make: Maker, release: Release, wanted: WantedAsset, now: str
+) -> None:
+    theirs = make.asset(digest=f"sha256:{'0' * 64}")
+    server.on("GET", LIST, reply=[theirs])
+    server.on("GET", ONE, 404 if now == "gone" else 200, reply=make.release(draft=False))
+    plan = AssetPlan(replace=(Replacement(asset=make.an_asset(), wanted=wanted),))
+    with pytest.raises(ConflictError, match="is there with other content"):
+        github.upload_assets(release, plan)
+    assert [seen.method for seen in server.seen] == ["GET", "GET"]
 
 
 def test_failures_of_several_uploads_are_told_together(

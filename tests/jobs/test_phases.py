@@ -14,6 +14,7 @@ import yaml
 from tests.jobs.jobworld import Ended, JobWorld
 
 from flotilla.family import Family, parse_config
+from flotilla.rehearsal.github_records import GitObject
 from flotilla.rehearsal.registry_state import Grant
 from flotilla.rehearsal.world import Saved
 
@@ -146,7 +147,7 @@ def test_draft_then_publishing_then_finish_ends_where_a_release_does(
     assert (release["draft"], release["latest"]) == (False, True)
     assert "flotilla-ledger.json" in release["assets"]
     assert "Every package of the family is on the registry." in finished.summary
-    assert set(finished.outputs) <= declared_outputs("release")
+    assert set(finished.outputs) == declared_outputs("release")
 
     before = jobs.world.snapshot()
     again = jobs.run("release", phase="finish")
@@ -156,8 +157,11 @@ def test_draft_then_publishing_then_finish_ends_where_a_release_does(
 
 def test_finish_without_a_release_says_how_to_begin(jobs: JobWorld) -> None:
     error = jobs.refused("release", phase="finish")
-    assert error.text.startswith("there is no release of v1.2.3, draft or published\n")
+    assert error.text.startswith("there is no tag v1.2.3, ")
     assert "Run action-release with draft: true first" in error.text
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
+    error = jobs.refused("release", phase="finish")
+    assert error.text.startswith("there is no release of v1.2.3, draft or published\n")
 
 
 def test_every_job_again_changes_nothing(everything: JobWorld) -> None:

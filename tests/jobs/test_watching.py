@@ -8,6 +8,7 @@ import pytest
 from tests.jobs.test_publish_report import built
 
 from flotilla.errors import DeadlineError
+from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.record import Record
 from flotilla.jobs.watching import see_packages
 from flotilla.patience import Patience
@@ -36,6 +37,7 @@ def job(recorded_clock: RecordedClock, out: io.StringIO) -> Any:
     return SimpleNamespace(
         registry=SilentRegistry(),
         patience=Patience(deadline=recorded_clock.time + 600, clock=recorded_clock),
+        inputs=PublishInputs(version="1.2.3"),
         runner=Runner({"GITHUB_ACTIONS": "true"}, out),
         facts=SimpleNamespace(server_url="https://github.com", repository="acme/a", commit="0" * 40, run_id="1"),
     )

@@ -75,5 +75,5 @@ def test_what_is_no_json_is_refused_in_words(text: bytes) -> None:
         ("", "", False),
     ],
 )
-def test_a_sha512_in_common_makes_contents_the_same_or_a_sha1_where_there_is_no_better(ours: str, theirs: str, same: bool) -> None:  # noqa: FBT001
+def test_the_best_digest_that_both_have_tells_contents_apart(ours: str, theirs: str, same: bool) -> None:  # noqa: FBT001
     assert same_integrity(ours, theirs) is same

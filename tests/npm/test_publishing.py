@@ -243,9 +243,7 @@ def test_a_number_that_was_unpublished_is_told_at_once(
     assert recorded_clock.slept == []
 
 
-def test_a_registry_that_keeps_a_shasum_only_has_our_tarball_by_that(
-    stage: Stages, registry: ScriptedRegistry
-) -> None:
+def test_a_registry_that_keeps_a_shasum_only_has_our_tarball_by_that(stage: Stages, registry: ScriptedRegistry) -> None:
     played = stage(Run(code="ECONNRESET"))
     dist = {"shasum": played.request.shasum, "tarball": "http://x/"}
     registry.put({"name": "@acme/tool", "dist-tags": {}, "versions": {"1.0.0": {"dist": dist}}})
@@ -315,7 +313,9 @@ def test_a_lost_answer_to_staging_is_looked_up_with_a_token(stage: Stages) -> No
     assert (published.status, published.stage_id) == ("staged", "id-1")
 
 
-@pytest.mark.parametrize(("code", "stage_id", "waits"), [("E503", "id-1", 1), ("ECONNRESET", "id-1", 1), ("E403", "", 0)])
+@pytest.mark.parametrize(
+    ("code", "stage_id", "waits"), [("E503", "id-1", 1), ("ECONNRESET", "id-1", 1), ("E403", "", 0)]
+)
 def test_a_failed_look_at_what_is_staged_is_tried_again_unless_nobody_may_look(
     stage: Stages, recorded_clock: RecordedClock, code: str, stage_id: str, waits: int
 ) -> None:

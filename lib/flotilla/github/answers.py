@@ -15,6 +15,7 @@ from flotilla.patience import Passing, retry_after
 LONGEST_QUOTE = 300
 # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: "wait for at least one minute"
 SECONDARY_WAIT = 60.0
+SECONDS = re.compile(r"[0-9]{1,10}")  # since the epoch; what is longer is no such number
 LIMIT_TEXT = re.compile(
     r"secondary rate limit|rate limit exceeded|abuse detection|retry your request again later", re.IGNORECASE
 )
@@ -120,10 +121,7 @@ def _advice(reply: Reply) -> str:
 
 
 def _until_reset(reset: str, *, now: float) -> float:
-    try:
-        return max(1.0, float(reset) - now)
-    except ValueError:
-        return SECONDARY_WAIT
+    return max(1.0, float(reset) - now) if SECONDS.fullmatch(reset) else SECONDARY_WAIT
 
 
 def _message(document: object) -> str:

@@ -15,6 +15,9 @@ from flotilla.github.values import Asset, Release
 # https://docs.github.com/en/rest/releases/assets#upload-a-release-asset
 KEPT_NAME = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9._+-]{1,255}(?<!\.)")
 UPLOADED = "uploaded"
+# GitHub's own limits: "file_count limited to 1000 assets per release", "size must be less than or equal to 2147483648".
+MOST_ASSETS = 1000
+LARGEST_ASSET = 2**31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +89,14 @@ def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> Asse
         found: assets as GitHub lists them; give those without a digest one first (`GitHub.with_digests`).
 
     Raises:
-        ArtifactError: names that GitHub would change, empty files, or one name for two contents.
+        ArtifactError: names that GitHub would change, empty or too large files, too many, or one name for two contents.
     """
     files = _distinct(wanted)
+    if len({file.name for file in files} | {asset.name for asset in found}) > MOST_ASSETS:
+        raise ArtifactError(
+            f"The release would have more than {MOST_ASSETS} assets; GitHub takes no more.",
+            advice="Narrow `release.assets` in flotilla.yml, or pack several files into one.",
+        )
     assets = {asset.name: asset for asset in found}
     there = [(assets[file.name], file) for file in files if file.name in assets]
     return AssetPlan(
@@ -133,6 +141,8 @@ def _distinct(wanted: Sequence[WantedAsset]) -> tuple[WantedAsset, ...]:
             )
         if file.size == 0:
             faults.append(f"The asset {file.name} would be empty; GitHub takes no empty asset.")
+        if file.size > LARGEST_ASSET:
+            faults.append(f"The asset {file.name} has {file.size} bytes; GitHub takes {LARGEST_ASSET} at the most.")
     if faults:
         raise ArtifactError(faults, advice="Change what CI packs, or `release.assets` in flotilla.yml.")
     return tuple(files.values())

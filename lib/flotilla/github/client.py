@@ -179,10 +179,10 @@ class GitHub:
         """
         return self._downloads.asset(asset, path)
 
-    def publish_release(self, release: Release, *, latest: bool) -> Release:
-        """The release, published, and marked as the latest or not (a prerelease never is); done once.
+    def publish_release(self, release: Release, *, latest: bool, prerelease: bool) -> Release:
+        """The release, published, marked as a prerelease or not, and as the latest or not (a prerelease never is).
 
         Raises:
             ConflictError: the tag has a published release, or its name is used up.
         """
-        return self._releases.publish(release, latest=latest)
+        return self._releases.publish(release, latest=latest, prerelease=prerelease)

@@ -90,7 +90,7 @@ class Downloads:
         try:
             with self._streams.opened(source, offset=offset) as response:
                 total = _total(response, part)
-                self._append(response, source, part)
+                self._append(response, source, part, total)
         except RangeRefused:
             part.restart()
             raise
@@ -100,7 +100,8 @@ class Downloads:
         _compare(source, part)
         return Arrival.of(response)
 
-    def _append(self, response: requests.Response, source: Source, part: PartFile) -> None:
+    def _append(self, response: requests.Response, source: Source, part: PartFile, total: int | None) -> None:
+        whole = source.size if total is None else total
         for chunk in self._streams.chunks(response):
             part.append(chunk)
             if part.size > source.limit:
@@ -108,7 +109,7 @@ class Downloads:
                 raise ArtifactError(
                     f"{sentence(source.what)}: the server sends more than the {source.size} bytes that GitHub lists."
                 )
-            if not self._patience.left():
+            if part.size < whole and not self._patience.left():
                 raise Passing(f"the time is up after {part.size} of {source.size} bytes")
 
 

@@ -92,14 +92,16 @@ class Releases:
         self._refuse_others(made)
         return made
 
-    def publish(self, release: Release, *, latest: bool) -> Release:
-        """The release, published; a published one is left as it is."""
-        make_latest = "true" if latest and not release.prerelease else "false"
+    def publish(self, release: Release, *, latest: bool, prerelease: bool) -> Release:
+        """The release, published as the version says; a published one is left as it is."""
+        make_latest = "true" if latest and not prerelease else "false"
+        # With its tag: drafts that were published without were seen to lose it (semantic-release/github#362).
+        body = {"tag_name": release.tag, "draft": False, "prerelease": prerelease, "make_latest": make_latest}
         call = Call(
             what=f"publish the release {release.tag}",
             verb="PATCH",
             path=f"{self._root}/{release.id}",
-            body={"draft": False, "make_latest": make_latest},
+            body=body,
             answers=(HTTPStatus.UNPROCESSABLE_ENTITY,),
             hint=WRITE,
         )

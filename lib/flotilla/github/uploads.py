@@ -73,8 +73,8 @@ class Uploads:
         self._sessions.close()
 
     def _replaced(self, release: Release, change: Replacement) -> Asset:
-        self._releases.delete_asset(change.asset)
-        return self.one(release, change.wanted)
+        """The file in the place of what is there now, which may be something else than when it was planned."""
+        return self._found(release, change.wanted) or self.one(release, change.wanted)
 
     def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
         if not KEPT_NAME.fullmatch(wanted.name):
@@ -112,13 +112,18 @@ class Uploads:
         found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
         if found is None or self._same(found, wanted):
             return found
-        if found.state == UPLOADED and not release.draft:
+        if found.state == UPLOADED and not self._is_draft(release):
             raise ConflictError(
                 f"{release.url}: the asset {wanted.name} is there with other content.",
                 advice="The release is published, so it stays as it is: release the next version.",
             )
         self._releases.delete_asset(found)
         return None
+
+    def _is_draft(self, release: Release) -> bool:
+        """Whether it is a draft still; somebody may have published it since it was read."""
+        now = self._releases.release(release.id) if release.draft else None
+        return now is not None and now.draft
 
     def _same(self, asset: Asset, wanted: WantedAsset) -> bool:
         if asset.digest is not None or asset.state != UPLOADED or asset.size != wanted.size:

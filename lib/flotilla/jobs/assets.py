@@ -13,6 +13,7 @@ from flotilla.family import Config
 from flotilla.github import WantedAsset, decide_assets, the_release
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import LEDGER
 from flotilla.jobs.workshop import Material
 
 
@@ -28,6 +29,11 @@ def release_assets(config: Config, materials: Mapping[str, Material]) -> list[Wa
             advice="Correct the pattern in flotilla.yml; nothing was written.",
         )
     assets = artifact_assets(config, materials)
+    if of_that_name := [asset for asset in assets if asset.name == LEDGER]:
+        raise ArtifactError(
+            f"{LEDGER} of the artifact {of_that_name[0].source} would be an asset, and flotilla keeps its record there",
+            advice="Give CI's file another name, or narrow release.assets in flotilla.yml; nothing was written.",
+        )
     decide_assets(assets, ())
     return assets
 

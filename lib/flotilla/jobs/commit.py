@@ -44,6 +44,30 @@ def tagged_commit(job: Job[Inputs]) -> str:
     return _told(job, tagged)
 
 
+def require_tag(job: Job[Inputs], commit: str) -> None:
+    """Hold the tag to the commit that is released, right before its release is published.
+
+    Where there is none, GitHub would make one, and on another commit: the newest of the default branch.
+
+    Raises:
+        RefusedError: it is gone.
+        ConflictError: it is on another commit.
+    """
+    tag = job.family.tag
+    tagged = job.github.tag_commit(tag)
+    if tagged is None:
+        raise RefusedError(
+            f"there is no tag {tag}, and publishing its release would make GitHub tag another commit",
+            advice="Run action-release with draft: true first; where somebody deleted the tag, put it back on "
+            f"{commit}. Then re-run this job.",
+        )
+    if tagged != commit:
+        raise ConflictError(
+            f"tag {tag} is on commit {tagged}, and this release is of commit {commit}",
+            advice="The release was not published. Put the tag back, then re-run this job.",
+        )
+
+
 def _told(job: Job[Inputs], commit: str) -> str:
     """The commit; where it is not this run's, its reader hears of it, since templates come from the checkout."""
     here = job.facts.commit

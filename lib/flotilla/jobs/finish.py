@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import chosen_dist_tag, decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
@@ -15,7 +16,7 @@ from flotilla.jobs.ledger import LEDGER, Known, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.record import Record
-from flotilla.jobs.release import wanted_assets
+from flotilla.jobs.release import CHECKSUMS_FILE, wanted_assets
 from flotilla.jobs.watching import ESTRANGED, published_provenance
 from flotilla.jobs.workshop import Built
 from flotilla.npm import AlreadyPublished, Origin, Settled
@@ -27,6 +28,7 @@ class Finished:
 
     release: Release
     records: tuple[Record, ...]
+    checksums: str
     ledger: str
 
 
@@ -35,7 +37,7 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
 
     Raises:
         RefusedError: packages are missing, or there is no release.
-        ConflictError: the registry or the release has other content.
+        ConflictError: the registry or the release has other content, or the tag another commit.
     """
     family = job.family
     found = the_release(job.github.releases(family.tag), family.tag)
@@ -59,8 +61,10 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
     ledger = write_ledger(job, known, asset=True)
     if found.draft and not job.inputs.dry_run:
         _add_ledger(job, found, ledger)
-        release = job.github.publish_release(found, latest=is_latest(job, packuments))
-    return Finished(release=release, records=records, ledger=ledger)
+        require_tag(job, run.commit)
+        latest = is_latest(job, packuments)
+        release = job.github.publish_release(found, latest=latest, prerelease=family.prerelease)
+    return Finished(release=release, records=records, checksums=CHECKSUMS_FILE, ledger=ledger)
 
 
 def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:

@@ -7,6 +7,9 @@ from pathlib import Path
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family import Family
 
+# Characters that GitHub takes: "body is too long (maximum is 125000 characters)".
+LONGEST_NOTES = 125_000
+
 
 def own_notes(family: Family, root: Path) -> str | None:
     """What the file that release.notes names says; None where GitHub is to generate the notes.
@@ -15,7 +18,7 @@ def own_notes(family: Family, root: Path) -> str | None:
         root: folder of flotilla.yml.
 
     Raises:
-        ConfigError: it is not there, is no text, or lies outside the repository.
+        ConfigError: it is not there, is no text, is too long, or lies outside the repository.
     """
     name = family.notes
     if name is None:
@@ -25,10 +28,14 @@ def own_notes(family: Family, root: Path) -> str | None:
     if not file.resolve().is_relative_to(root.resolve()):
         raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
     try:
-        return file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         why = failure.strerror if isinstance(failure, OSError) else "it is not UTF-8 text"
         raise ConfigError(
             Fault(text=f"release.notes cannot be read: {why}", place=Place(file=name)),
             advice="Commit the file, or correct release.notes in flotilla.yml (generate: GitHub writes them).",
         ) from failure
+    if len(text) > LONGEST_NOTES:
+        fault = f"release.notes has {len(text)} characters; GitHub takes {LONGEST_NOTES}"
+        raise ConfigError(Fault(text=fault, place=Place(file=name)), advice="Shorten it, or link to the whole of it.")
+    return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from flotilla.errors import ConflictError, InputError, RefusedError
-from flotilla.github import Release, the_release
+from flotilla.github import the_release
 from flotilla.jobs.commit import settle_commit
 from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
@@ -19,13 +20,14 @@ from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 T = TypeVar("T")
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What the later phases go by.
 
     Args:
-        release: what GitHub has under the tag already, draft or published.
         packuments: of each package by name, None where the registry has no such name.
         notes: the family's own notes of this release; None where GitHub is to generate them.
     """
@@ -33,13 +35,15 @@ class Prepared:
     commit: str
     dist_tag: str
     manifests: Mapping[str, Manifest]
-    release: Release | None
     packuments: Mapping[str, Packument | None]
     notes: str | None
 
 
-def prepare(job: Job[ReleaseInputs]) -> Prepared:
+def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     """Settle what is released, and refuse what must not be.
+
+    Args:
+        commit: what an earlier look settled on; empty for the first.
 
     Raises:
         ConfigError: templates or the file with the notes are wrong.
@@ -49,17 +53,27 @@ def prepare(job: Job[ReleaseInputs]) -> Prepared:
     manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
     notes = own_notes(family, job.root)
     dist_tag, _ = chosen_dist_tag(job)
-    commit = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, job.inputs.commit))
-    releases = job.github.releases(family.tag)
-    release = _collected(found, f"release {family.tag}", lambda: the_release(releases, family.tag))
+    wanted = commit or job.inputs.commit
+    settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))
+    _collected(found, f"release {family.tag}", lambda: _check_release(job, settled))
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     found += provenance_refusals(job, manifests)
     found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
-    if found or commit is None:
+    if found or settled is None:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
-    return Prepared(
-        commit=commit, dist_tag=dist_tag, manifests=manifests, release=release, packuments=packuments, notes=notes
-    )
+    return Prepared(commit=settled, dist_tag=dist_tag, manifests=manifests, packuments=packuments, notes=notes)
+
+
+def _check_release(job: Job[ReleaseInputs], commit: str | None) -> None:
+    """Refuse two drafts, and a draft that somebody made for another commit, with other notes and files."""
+    family, github = job.family, job.github
+    release = the_release(github.releases(family.tag), family.tag)
+    made_for = release.target if release and release.draft else ""
+    if COMMIT.fullmatch(made_for) and made_for != commit and github.tag_commit(family.tag) is None:
+        raise ConflictError(
+            f"{release.url if release else ''} is a draft for commit {made_for}, and this release is of {commit}",
+            advice="Delete that draft, or release its commit (input `commit`)",
+        )
 
 
 def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, decide_assets, plan_for
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, decide_assets, plan_for, the_release
 from flotilla.jobs.assets import file_asset, release_assets
+from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import OUTPUT_FOLDER, output_file
 from flotilla.jobs.materials import build, gather
+from flotilla.jobs.notes import LONGEST_NOTES
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.workshop import Built, Material
 
 CHECKSUMS = "SHA256SUMS"
+CHECKSUMS_FILE = f"{OUTPUT_FOLDER}/{CHECKSUMS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,9 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
     built = build(job, job.family.packages, prepared.manifests, materials)
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, materials)
-    found = job.github.with_digests(prepared.release, assets) if prepared.release else None
+    # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.
+    there = the_release(job.github.releases(job.family.tag), job.family.tag)
+    found = job.github.with_digests(there, assets) if there else None
     if found is not None:
         plan_for(found, assets)
     notes = found.body if found else _notes(job, prepared)
@@ -63,7 +68,7 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
         commit=prepared.commit,
         ci_run=run,
         assets=assets,
-        checksums=f"{OUTPUT_FOLDER}/{CHECKSUMS}",
+        checksums=CHECKSUMS_FILE,
         built=built,
     )
 
@@ -97,7 +102,9 @@ def _write(
             job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
     if not draft.draft or job.inputs.draft:
         return draft
-    return github.publish_release(draft, latest=is_latest(job, prepared.packuments))
+    require_tag(job, prepared.commit)
+    latest = is_latest(job, prepared.packuments)
+    return github.publish_release(draft, latest=latest, prerelease=family.prerelease)
 
 
 def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
@@ -111,5 +118,5 @@ def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
 
 def _notes(job: Job[ReleaseInputs], prepared: Prepared) -> str:
     if prepared.notes is None:
-        return job.github.generate_notes(job.family.tag, prepared.commit)
+        return job.github.generate_notes(job.family.tag, prepared.commit)[:LONGEST_NOTES]
     return prepared.notes

@@ -8,7 +8,7 @@ from typing import assert_never
 from flotilla.errors import FlotillaError
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.jobs.commit import settle_commit
+from flotilla.jobs.commit import require_tag, settle_commit
 from flotilla.jobs.decisions import chosen_dist_tag
 from flotilla.jobs.finish import finish
 from flotilla.jobs.inputs import ReleaseInputs
@@ -44,12 +44,15 @@ def _run(job: Job[ReleaseInputs]) -> None:
             prepared = _prepare(job)
             released(job, release(job, prepared, _wait(job, prepared.commit)))
         case "all":
-            prepared = _prepare(job)
-            run = _wait(job, prepared.commit)
+            first = _prepare(job)
+            run = _wait(job, first.commit)
             _check(job, run)
-            released(job, release(job, prepared, run))
+            # CI may have taken an hour, in which anything was published, on GitHub or the registry.
+            released(job, release(job, prepare(job, first.commit), run))
         case "finish":
-            finished(job, finish(job, _wait(job, _commit(job))))
+            commit = _commit(job)
+            require_tag(job, commit)
+            finished(job, finish(job, _wait(job, commit)))
         case never:
             assert_never(never)
 

@@ -65,6 +65,7 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
 def finished(job: Job[ReleaseInputs], done: Finished) -> None:
     """The family is complete, and the draft published."""
     _hand_over_release(job, done.release)
+    job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
     rows = [(code(one.built.tarball.name), code(one.integrity), code(one.note)) for one in done.records]
     job.runner.summary(

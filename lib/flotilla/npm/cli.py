@@ -134,9 +134,7 @@ class Npm:
             if item.get("packageName") == request.name and is_stage_id(item.get("id")) and "version" in item
         )
 
-    def _answer(
-        self, status: int | None, stdout: str, stderr: str, folder: Path, secrets: Sequence[str]
-    ) -> NpmAnswer:
+    def _answer(self, status: int | None, stdout: str, stderr: str, folder: Path, secrets: Sequence[str]) -> NpmAnswer:
         observed = folder / ANSWERS
         return parse_answer(
             exit_status=status,

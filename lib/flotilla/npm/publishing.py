@@ -132,7 +132,7 @@ class Publisher:
         found = packument.versions.get(request.version) if packument else None
         if packument and request.version in packument.burnt:
             raise RegistryError(
-                f"{request}: this version number was published once and unpublished; the registry never takes it again.",
+                f"{request}: this number was published once and unpublished; the registry never takes it again.",
                 advice="Release under a new version number.",
             )
         if found is None:

@@ -1,0 +1,152 @@
+"""What other people do while a release goes on: publish a draft, delete a tag, publish a version."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.jobs.jobworld import JobWorld
+from tests.jobs.test_release_refusals import draft
+
+from flotilla.jobs import release_phases
+from flotilla.rehearsal.content import sha256
+from flotilla.rehearsal.github_records import GitObject, StoredAsset, StoredRelease
+
+ASSET = "chroma-linux-x64-free.tar.gz"
+OTHER = "f" * 40
+
+During = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def during_ci(monkeypatch: pytest.MonkeyPatch) -> During:
+    """Lets something happen between the phases prepare and release of one job."""
+
+    def happens(change: Callable[[], object]) -> None:
+        check = release_phases.check_artifacts
+
+        def then(*given: Any) -> Any:
+            change()
+            return check(*given)
+
+        monkeypatch.setattr(release_phases, "check_artifacts", then)
+
+    return happens
+
+
+def with_asset(jobs: JobWorld, release: StoredRelease) -> StoredRelease:
+    own = StoredAsset(
+        id=jobs.github.new_id(),
+        name=ASSET,
+        label="",
+        content_type="application/gzip",
+        content=b"the maintainer's own build",
+        state="uploaded",
+        created_at="2026-01-01T00:00:00Z",
+    )
+    release.assets.append(own)
+    return release
+
+
+def test_an_asset_of_a_draft_that_is_published_during_the_wait_for_ci_is_not_replaced(
+    jobs: JobWorld, during_ci: During
+) -> None:
+    release = with_asset(jobs, draft(jobs))
+
+    def published() -> None:
+        release.draft, release.published_at = False, "2026-01-02T00:00:00Z"
+        jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
+
+    during_ci(published)
+    done = jobs.run("release")
+    assert done.status == 1
+    assert f"{ASSET} has 26 bytes there" in done.error.text
+    assert [asset.content for asset in release.assets] == [b"the maintainer's own build"]
+
+
+def test_the_registry_is_asked_again_after_the_wait_for_ci(jobs: JobWorld, during_ci: During) -> None:
+    during_ci(lambda: jobs.put_version("@acme/chroma", "2.0.0"))
+    done = jobs.run("release")
+    assert done.status == 1
+    assert "below the registry's latest, 2.0.0" in done.error.text
+    assert (jobs.github.tags(), jobs.github.releases) == ({}, [])
+
+
+def test_a_tag_that_is_made_on_another_commit_during_the_wait_for_ci_is_a_conflict(
+    jobs: JobWorld, during_ci: During
+) -> None:
+    during_ci(lambda: jobs.github.refs.update({"refs/tags/v1.2.3": GitObject(sha=OTHER, type="commit")}))
+    done = jobs.run("release")
+    assert done.status == 1
+    assert f"tag v1.2.3 is on commit {OTHER}" in done.error.text
+    assert jobs.github.releases == []
+
+
+@pytest.mark.parametrize("now", ["deleted", "moved"])
+def test_finish_publishes_no_release_whose_tag_is_gone(jobs: JobWorld, now: str) -> None:
+    assert jobs.run("release", draft="true").status == 0
+    if now == "deleted":
+        del jobs.github.refs["refs/tags/v1.2.3"]
+    else:
+        jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
+    error = jobs.refused("release", phase="finish", commit=jobs.github.commit)
+    assert "tag v1.2.3" in error.text
+    assert jobs.github.releases[0].draft
+
+
+def test_a_draft_for_another_commit_is_refused_before_the_tag_exists(jobs: JobWorld) -> None:
+    draft(jobs, target=OTHER, body="notes of another commit")
+    error = jobs.refused("release", phase="prepare")
+    assert f"is a draft for commit {OTHER}, and this release is of {jobs.github.commit}" in error.text
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
+    assert jobs.run("release").status == 0  # the tag says what is released, and the draft's target nothing
+
+
+@pytest.mark.parametrize(("version", "prerelease"), [("1.2.3", False), ("1.3.0-beta.1", True)])
+def test_a_draft_that_a_person_made_is_published_as_its_version_says(
+    jobs: JobWorld, version: str, *, prerelease: bool
+) -> None:
+    made = draft(jobs, tag=f"v{version}", prerelease=not prerelease)
+    done = jobs.run("release", version=version)
+    assert done.status == 0, done.log
+    assert (made.draft, made.prerelease) == (False, prerelease)
+    assert (jobs.github.latest == made.id) is not prerelease
+
+
+def besides(jobs: JobWorld, name: str) -> None:
+    """Every artifact of CI's run holds another file of that name, too."""
+    for number, artifact in enumerate(jobs.github.artifacts):
+        packed = io.BytesIO(artifact.content)
+        with zipfile.ZipFile(packed, "a") as uploaded:
+            uploaded.writestr(name, f"of artifact {number}")
+        artifact.content = packed.getvalue()
+        artifact.digest = sha256(artifact.content)
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("build-info.txt", "Two different files would be the asset build-info.txt: that of the artifact chroma-"),
+        ("read me.txt", "The asset name 'read me.txt' would be changed by GitHub"),
+        ("flotilla-ledger.json", "flotilla keeps its record there"),
+    ],
+)
+def test_what_github_would_not_take_as_an_asset_is_refused_before_the_tag_exists(
+    jobs: JobWorld, name: str, why: str, dry_run: str
+) -> None:
+    besides(jobs, name)
+    jobs.edit("flotilla.yml", lambda text: text.replace('assets: ["*.tar.gz"', f'assets: ["{name}", "*.tar.gz"'))
+    error = jobs.refused("release", dry_run=dry_run)
+    assert why in error.text
+
+
+def test_notes_that_are_not_there_or_too_long_are_refused_before_ci_is_waited_for(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("notes: generate", "notes: CHANGES.md"))
+    error = jobs.refused("release", phase="prepare")
+    assert (error.file, "release.notes cannot be read" in error.text) == ("CHANGES.md", True)
+    (jobs.workspace / "CHANGES.md").write_text("x" * 125_001)
+    assert "125001 characters; GitHub takes 125000" in jobs.refused("release", phase="prepare").text
