@@ -11,7 +11,7 @@ import pytest
 from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_release_refusals import draft
 
-from flotilla.jobs import release_phases
+from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.rehearsal.content import sha256
 from flotilla.rehearsal.github_records import GitObject, StoredAsset, StoredRelease
 
@@ -26,13 +26,11 @@ def during_ci(monkeypatch: pytest.MonkeyPatch) -> During:
     """Lets something happen between the phases prepare and release of one job."""
 
     def happens(change: Callable[[], object]) -> None:
-        check = release_phases.check_artifacts
-
         def then(*given: Any) -> Any:
             change()
-            return check(*given)
+            return check_artifacts(*given)
 
-        monkeypatch.setattr(release_phases, "check_artifacts", then)
+        monkeypatch.setattr("flotilla.jobs.release_phases.check_artifacts", then)
 
     return happens
 
