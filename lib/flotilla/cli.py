@@ -26,14 +26,21 @@ PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
     """The variables of a job, its inputs overridden by options of the command line: --run-id 7 is INPUT_RUN-ID.
 
-    Tokens have no option: an argument is visible to everyone on the machine.
+    Tokens have no option: an argument is visible to everyone on the machine. On a desk they are GITHUB_TOKEN and
+    NPM_TOKEN of the environment.
     """
     parser = argparse.ArgumentParser(prog=f"flotilla {arguments[0]}", description=kind.__doc__, allow_abbrev=False)
     for one in dataclasses.fields(kind):
         if one.repr:
             parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)
     given = vars(parser.parse_args(arguments[1:]))
-    return {**environment, **{variable(name): value for name, value in given.items() if value is not None}}
+    tokens = {} if environment.get("GITHUB_ACTIONS") == "true" else _desk_tokens(environment)
+    return {**tokens, **environment, **{variable(name): value for name, value in given.items() if value is not None}}
+
+
+def _desk_tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
+    named = {"github-token": "GITHUB_TOKEN", "npm-token": "NPM_TOKEN"}
+    return {variable(name): environment[given] for name, given in named.items() if given in environment}
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
@@ -99,7 +106,10 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
             f"there is no {file}",
             advice="Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE",
         )
-    return Family(read_config(file.parent, file.name), options.version), file.parent
+    here = Path.cwd()
+    root = file.resolve().parent
+    top = here if root.is_relative_to(here) else root
+    return Family(read_config(top, (root / file.name).relative_to(top).as_posix()), options.version), root
 
 
 def _repository(options: argparse.Namespace, environment: Mapping[str, str], family: Family) -> str:
@@ -113,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="flotilla",
         description="Releases families of npm packages that carry prebuilt native binaries.",
-        epilog=f"The jobs of a release run here too, with their inputs as options: {JOBS}.",
+        epilog=f"The jobs of a release run here too, with their inputs as options and the tokens in GITHUB_TOKEN and "
+        f"NPM_TOKEN: {JOBS}.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

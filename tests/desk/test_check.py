@@ -10,7 +10,7 @@ import pytest
 from tests.jobs.jobworld import packed
 
 from flotilla.desk.check import check
-from flotilla.errors import ArtifactError
+from flotilla.errors import ArtifactError, ConfigError
 from flotilla.family import Family, parse_config
 
 WASM = b"\0asm\x01\0\0\0"
@@ -63,3 +63,31 @@ def test_artifacts_that_are_not_there_are_said_together_with_how_they_are_named(
 def test_a_folder_of_artifacts_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="nowhere is no folder\nName the folder with CI's artifacts"):
         checked(family("tool-{build}"), tmp_path, tmp_path / "nowhere")
+
+
+def test_a_link_to_nothing_among_the_artifacts_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dist" / "tool-wasm32" / "lib").mkdir(parents=True)
+    (tmp_path / "dist" / "tool-wasm32" / "lib" / "tool.so").symlink_to("nowhere.so")
+    with pytest.raises(ArtifactError, match=r"tool-wasm32: lib/tool\.so cannot be read: a link to nothing"):
+        checked(family("tool-wasm32"), tmp_path, tmp_path / "dist")
+
+
+def settled(tmp_path: Path, more: str) -> str:
+    """A family of one platform with these sections besides, checked with its artifact."""
+    (tmp_path / "dist" / "tool-wasm32").mkdir(parents=True)
+    (tmp_path / "dist" / "tool-wasm32" / "tool.wasm").write_bytes(WASM)
+    text = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\nci: {workflow: ci.yml, artifact: "tool-{build}"}\n'
+    return checked(Family(parse_config(text + more), "1.2.3"), tmp_path, tmp_path / "dist")
+
+
+def test_what_the_release_refuses_of_assets_and_notes_is_refused_here(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"release\.assets: \*\.tgz matches no file"):
+        settled(tmp_path / "a", 'release: {assets: ["*.tgz"]}\n')
+    with pytest.raises(ConfigError, match=r"CHANGES\.md: release\.notes cannot be read"):
+        settled(tmp_path / "b", "release: {notes: CHANGES.md}\n")
+    assert "would have 1 assets" in settled(tmp_path / "c", 'release: {assets: ["*.wasm"], notes: "{tag}.md"}\n')
+
+
+def test_a_pattern_of_executables_that_matches_nothing_is_told(tmp_path: Path) -> None:
+    said = settled(tmp_path, 'packages: {platform: {executables: ["bn/*", "*.wasm"]}}\n')
+    assert said.endswith("Look again: packages.platform.executables: bn/* matches no file of any platform package.")

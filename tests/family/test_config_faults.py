@@ -353,6 +353,7 @@ release: {notes: ../x}
 publish: {access: restricted}
 """
     assert [fault.removeprefix("flotilla.yml:")[:30] for fault in faults(text)] == [
+        "4:12: 2 packages would be name",
         "5:34: 2 artifacts would be nam",
         "7:20: 2 packages would be name",
         "7:53: {license} has no value: ",
@@ -383,8 +384,15 @@ def test_missing_keys_are_said_with_what_they_are_for(faults: Faults) -> None:
         ("schema: 1\n\tfamily: x\n", "2:1: a tab cannot indent YAML; use spaces."),
         ("schema: 1\n---\nschema: 1\n", "2:1: a second document begins here; flotilla.yml is one document."),
         ("schema: 1\nfamily: a: b\n", "2:10: it is not YAML: mapping values are not allowed here."),
-        ('family: "@acme/x\n', "2:1: it is not YAML: found unexpected end of stream."),
+        ('family: "@acme/x\n', "2:1: the quote that opens in line 1 is never closed."),
         ("ci: {\n", "2:1: it is not YAML: expected the node content, but found '<stream end>'."),
+        (
+            'schema: 1\nfamily: "@acme/x\nci:\n  artifact: "x-{build}"\n',
+            (
+                "4:14: this does not fit what began in line 1; look for a quote that is missing above, and for an "
+                "indentation that differs from its neighbours'."
+            ),
+        ),
     ],
 )
 def test_what_is_no_flotilla_yml_at_all_is_one_fault(faults: Faults, text: str, said: str) -> None:

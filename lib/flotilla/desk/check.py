@@ -13,9 +13,11 @@ from tabulate import tabulate
 from flotilla.errors import ArtifactError, Fault, FlotillaError
 from flotilla.family import Family
 from flotilla.github import Artifact
+from flotilla.jobs.assets import release_assets
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
-from flotilla.jobs.workshop import Built, Material, Workshop
+from flotilla.jobs.notes import own_notes
+from flotilla.jobs.workshop import Built, Material, Workshop, unused_executables
 from flotilla.packing import extract
 
 FOLDER = "Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
@@ -30,14 +32,19 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
     Raises:
         FlotillaError: whatever the release would refuse.
     """
-    manifests = render_all(family.packages, root=root, repository=repository_url)
+    manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
+    if "{" not in family.config.release.notes:  # else each version has a file of its own, which comes with it
+        own_notes(family, root, top=Path.cwd())
     said = f"flotilla.yml and the templates are right: {len(manifests)} packages."
     if artifacts is None:
         return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
         workshop = Workshop(family=family, root=root, scratch=Path(scratch))
-        built = workshop.build(family.packages, manifests, _materials(workshop, artifacts))
-        return f"{said}\n\n{_table(built)}"
+        materials = _materials(workshop, artifacts)
+        built = workshop.build(family.packages, manifests, materials)
+        assets = release_assets(family.config, materials)
+        unused = "".join(f"\nLook again: {words}." for words in unused_executables(family.config, built))
+        return f"{said}\n\n{_table(built)}\n\nThe release would have {len(assets)} assets, and SHA256SUMS.{unused}"
 
 
 def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
@@ -64,7 +71,11 @@ def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Ma
     files = workshop.scratch / "artifacts" / str(number)
     if folder.is_dir():
         # Without modes: upload-artifact's zip keeps none, and `check` is to build what the release will.
-        shutil.copytree(folder, files, copy_function=shutil.copyfile)
+        try:
+            shutil.copytree(folder, files, copy_function=shutil.copyfile)
+        except shutil.Error as failure:
+            names = ", ".join(Path(path).relative_to(folder).as_posix() for path, _, _ in failure.args[0])
+            raise ArtifactError(f"{names} cannot be read: a link to nothing, or no plain file") from failure
     elif archive.is_file():
         extract(archive, files, limits=workshop.family.config.limits)
     elif raw.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from flotilla.errors import InputError
+from flotilla.errors import ConfigError, InputError
 from flotilla.family import parse_config
 
 CONFIG = "flotilla.yml"
@@ -22,8 +22,7 @@ def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> l
         flotilla: the repository that holds flotilla's actions, "owner/flotilla".
 
     Raises:
-        InputError: one of the files is there; nothing is overwritten.
-        ConfigError: the family or a platform is not what npm understands.
+        InputError: one of the files is there, and nothing is overwritten; or npm would not understand a word.
     """
     names = (CONFIG, WORKFLOW)
     if there := [name for name in names if (folder / name).exists()]:
@@ -33,7 +32,13 @@ def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> l
     )
     listed = "".join(f"  - {platform}\n" for platform in platforms)
     config = config.replace("  - linux-x64\n", listed)
-    parse_config(config, file=CONFIG)
+    try:
+        parse_config(config, file=CONFIG)
+    except ConfigError as failure:
+        raise InputError(
+            list(dict.fromkeys(fault.text for fault in failure.faults)),
+            advice="Correct --family or --platforms; nothing was written.",
+        ) from failure
     (folder / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(config, encoding="utf-8")
     (folder / WORKFLOW).write_text(_template("release.yml").replace(OWNER, f"{flotilla}/"), encoding="utf-8")

@@ -17,7 +17,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
     Raises:
         ConfigError: a template is wrong.
     """
-    render_all(family.packages, root=root, repository=repository_url)
+    render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     platforms, variants = len(family.config.platforms), len(family.config.variants)
     counted = f"{platforms} platforms, {variants} variant{'' if variants == 1 else 's'}"
     headers = ("package", "kind", "os", "cpu", "libc", "artifact")
@@ -32,7 +32,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
 
 def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
     """The same for a machine: names, artifacts and whole manifests."""
-    manifests = render_all(family.packages, root=root, repository=repository_url)
+    manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     document = {
         "family": family.config.family,
         "version": family.version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -10,7 +11,7 @@ from flotilla.family.findings import Finding, Path
 from flotilla.family.model import Config, Need, Package, PackageSpec
 from flotilla.family.names import artifact_faults, folder_faults, package_name_faults, tag_faults
 from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
-from flotilla.family.placeholders import PLACEHOLDER
+from flotilla.family.placeholders import PLACEHOLDER, rendered
 from flotilla.family.words import did_you_mean, shown
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ T = TypeVar("T")
 Check = Callable[[Config, str], Iterator[Finding]]
 Checks = tuple[tuple[tuple[str, ...], Check], ...]
 MOST_NAMED = 4
+EMPTY_PART = re.compile(r"[-_.](?=[-_./]|$)")
 
 
 def family_findings(config: Config, version: str, *, unfit: Collection[str] = ()) -> list[Finding]:
@@ -76,6 +78,23 @@ def _licenses(config: Config, _version: str) -> Iterator[Finding]:
             yield Finding(path=path, text=f"{{license}} has no value: {whose} has no license.")
 
 
+def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
+    """Names for good that would have nothing where {variant} or {libc} stands."""
+    unnamed = any(not variant.name for variant in config.variants)
+    for path, template in _templates(config):
+        used = PLACEHOLDER.findall(template)
+        if unnamed and "variant" in used:
+            text = "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."
+            yield Finding(path=path, text=text)
+        bare = next((platform for platform in config.platforms if not platform.libc), None)
+        if "libc" in used and bare and EMPTY_PART.search(rendered(template, {"libc": ""})):
+            text = (
+                f"{{libc}} has no value for the platform {shown(bare.name)}, which leaves an empty part in the name. "
+                "Use {platform}, or {build} with each platform's own."
+            )
+            yield Finding(path=path, text=text)
+
+
 def _templates(config: Config) -> Iterator[tuple[Path, str]]:
     yield ("ci", "artifact"), config.ci.artifact
     for kind, spec in vars(config.packages).items():
@@ -120,20 +139,29 @@ def _first_of_each_kind(
         package, faults = of_kind[0]
         more = f" (And {len(of_kind) - 1} more like it.)" if of_kind[1:] else ""
         path, instead = ("packages", kind, key), _origin(package, config)
+        if key == "name" and instead[0] == "variants" and _capital(package):
+            more += " Give the variant a `suffix` in small letters."
         yield from (Finding(path=path, instead=instead, text=fault + more) for fault in faults)
 
 
 def _origin(package: Package, config: Config) -> Path:
     """Where the platform or variant stands that a package with a default name has its name from."""
-    if package.kind == "platform" and package.platform:
+    if package.kind == "platform" and package.platform and not _capital(package):
         return ("platforms", config.platforms.index(package.platform))
     return ("variants", config.variants.index(package.variant)) if package.variant else ("family",)
 
 
+def _capital(package: Package) -> bool:
+    """Whether the package's variant brings a capital letter into its name."""
+    return package.variant is not None and package.variant.suffix != package.variant.suffix.lower()
+
+
 def _same_names(config: Config, version: str) -> Iterator[Finding]:
     groups = _clashing(_all_packages(config, version), lambda package: package.name)
-    if groups:
-        clash, *more = groups
+    by_kinds: dict[frozenset[str], list[list[Package]]] = {}
+    for group in groups:
+        by_kinds.setdefault(frozenset(package.kind for package in group), []).append(group)
+    for clash, *more in by_kinds.values():
         path, instead = ("packages", clash[-1].kind, "name"), _origin(clash[-1], config)
         advice = _apart(clash, config.packages.platform.name, ("platform", "suffix"))
         text = f"{len(clash)} packages would be named {shown(clash[0].name)}: {_called(clash)}; {advice}{_and(more)}"
@@ -195,6 +223,7 @@ ROOTS: Checks = ((("family",), _family),)
 LICENSES: Checks = ((("variants", "packages", "ci"), _licenses),)
 REST: Checks = (
     (("family", "publish"), _access),
+    (("platforms", "variants", "packages", "ci"), _empty_values),
     (("platforms", "variants", "packages"), _dev_source),
     (("family", "release"), _tag),
     (("family", "release"), _notes),

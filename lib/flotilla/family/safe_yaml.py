@@ -55,19 +55,32 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigEr
         return _refusal(f"it is not YAML: {error.problem}", Place(file=file))
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
-    return _refusal(_explained(error.problem or "", line), Place(file=file, line=mark.line + 1, column=mark.column + 1))
+    began = error.context_mark.line + 1 if error.context_mark else 0
+    return _refusal(_explained(error, line, began), Place(file=file, line=mark.line + 1, column=mark.column + 1))
 
 
-def _explained(problem: str, line: str) -> str:
+def _explained(error: yaml.MarkedYAMLError, line: str, began: int) -> str:
+    """What is wrong, in words.
+
+    Args:
+        line: of the file, where the reader stopped.
+        began: the line where that began which it could not end; 0 where it does not say.
+    """
+    problem = error.problem or ""
     if problem.startswith(("aliases", "anchors", "tags", "it ")):
         return problem
-    if "another document" in problem:
-        return "a second document begins here; flotilla.yml is one document"
-    if "'\\t'" in problem:
-        return "a tab cannot indent YAML; use spaces"
+    known = {
+        "a second document begins here; flotilla.yml is one document": "another document" in problem,
+        "a tab cannot indent YAML; use spaces": "'\\t'" in problem,
+        f"the quote that opens in line {began} is never closed": "quoted scalar" in (error.context or ""),
+    }
+    if words := next((words for words, fits in known.items() if fits), None):
+        return words
     if (unquoted := UNQUOTED.match(line)) and not line.startswith("%"):
         return f"it is not YAML: {problem}. Put quotes around a value that begins with {shown(unquoted['value'][0])}"
-    return f"it is not YAML: {problem}"
+    unfit = f"this does not fit what began in line {began}; look for a quote that is missing above, and for an "
+    unfit += "indentation that differs from its neighbours'"
+    return unfit if problem.startswith("expected <block end>") else f"it is not YAML: {problem}"
 
 
 def _refusal(problem: str, place: Place) -> ConfigError:

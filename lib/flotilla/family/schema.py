@@ -18,6 +18,13 @@ from flotilla.family.words import did_you_mean, nearest, shown
 
 SCHEMA = "flotilla.schema.json"
 
+# What people look for in flotilla.yml, and what differs from run to run.
+INPUTS = frozenset(
+    {
+        *("version", "config", "github-token", "npm-token", "registry", "dry-run", "phase", "commit", "run-id"),
+        *("timeout-minutes", "draft", "staged"),
+    }
+)
 TYPES = {
     "object": "a mapping (key: value)",
     "array": "a list",
@@ -88,6 +95,8 @@ def _unknown_keys(broken: Broken, _document: Document) -> Iterator[Finding]:
 
 
 def _right_key(key: str, known: tuple[str, ...]) -> str:
+    if key in INPUTS:
+        return "it is an input of the actions, given under `with:` in the workflow."
     home = None if nearest(key, known) else _homes().get(key)
     return f"it belongs in {home}." if home else did_you_mean(key, known)
 

@@ -46,7 +46,7 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
             f"there is no release of {family.tag}, draft or published",
             advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
         )
-    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
+    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
     materials = gather(job, run, family.artifacts)
     built = build(job, family.packages, manifests, materials)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}

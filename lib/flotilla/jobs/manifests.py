@@ -13,12 +13,15 @@ from flotilla.jobs.facts import Facts
 Manifest = Mapping[str, object]
 
 
-def render_all(packages: Iterable[Package], *, root: Path, repository: str) -> dict[str, Manifest]:
+def render_all(
+    packages: Iterable[Package], *, root: Path, repository: str, top: Path | None = None
+) -> dict[str, Manifest]:
     """The manifest of each package, by the package's name.
 
     Args:
         root: the folder that templates are named from.
         repository: URL for manifests whose template names none.
+        top: the folder that places in errors are named from; root where it is not given.
 
     Raises:
         ConfigError: with the faults of all templates.
@@ -27,8 +30,9 @@ def render_all(packages: Iterable[Package], *, root: Path, repository: str) -> d
     faults: list[Fault] = []
     for package in packages:
         try:
-            template = read_template(package, root)
-            manifests[package.name] = render_manifest(package, template, repository=repository, file=_file(package))
+            name = named_from(top, root, _file(package))
+            template = read_template(package, root, name)
+            manifests[package.name] = render_manifest(package, template, repository=repository, file=name)
         except ConfigError as failure:
             faults += [fault for fault in failure.faults if fault not in faults]
     if faults:
@@ -47,16 +51,29 @@ def repository_faults(facts: Facts, manifests: Mapping[str, Manifest]) -> dict[s
     }
 
 
-def read_template(package: Package, root: Path) -> Manifest | None:
+def named_from(top: Path | None, root: Path, file: str) -> str:
+    """How a place names a file of the repository: from its top, so that GitHub finds it.
+
+    Args:
+        top: the repository's folder.
+        root: the folder that the file is named from, in or below top.
+    """
+    folder = root.relative_to(top) if top and root.is_relative_to(top) else Path()
+    return (folder / file).as_posix()
+
+
+def read_template(package: Package, root: Path, name: str) -> Manifest | None:
     """package.json of a package's template, None where it has no template.
+
+    Args:
+        name: what places call it.
 
     Raises:
         ConfigError: it is not there, lies outside the repository, or is no JSON object.
     """
     if package.template is None:
         return None
-    name = _file(package)
-    file = root / name
+    file = root / _file(package)
     if not file.resolve().is_relative_to(root.resolve()):
         raise ConfigError(Fault(text="the template lies outside the repository", place=Place(file=name)))
     try:

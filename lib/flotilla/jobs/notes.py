@@ -6,24 +6,25 @@ from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family import Family
+from flotilla.jobs.manifests import named_from
 
 # Characters that GitHub takes: "body is too long (maximum is 125000 characters)".
 LONGEST_NOTES = 125_000
 
 
-def own_notes(family: Family, root: Path) -> str | None:
+def own_notes(family: Family, root: Path, *, top: Path | None = None) -> str | None:
     """What the file that release.notes names says; None where GitHub is to generate the notes.
 
     Args:
         root: folder of flotilla.yml.
+        top: the folder that places in errors are named from; root where it is not given.
 
     Raises:
         ConfigError: it is not there, is no text, is too long, or lies outside the repository.
     """
-    name = family.notes
-    if name is None:
+    if family.notes is None:
         return None
-    file = root / name
+    file, name = root / family.notes, named_from(top, root, family.notes)
     # A link could publish any file of this machine as the release's notes, the environment of this process included.
     if not file.resolve().is_relative_to(root.resolve()):
         raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))

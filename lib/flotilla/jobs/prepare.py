@@ -50,8 +50,8 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
         RefusedError: with everything that GitHub or the registry would refuse later.
     """
     family, found = job.family, list[Refusal]()
-    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url)
-    notes = own_notes(family, job.root)
+    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
+    notes = own_notes(family, job.root, top=job.facts.workspace)
     dist_tag, _ = chosen_dist_tag(job)
     wanted = commit or job.inputs.commit
     settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))

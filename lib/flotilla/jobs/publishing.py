@@ -55,7 +55,7 @@ def _publish(
     credential = _credential(job)
     provenance = _provenance(job)
     before()
-    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url)
+    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
     if provenance.on and (faults := repository_faults(job.facts, manifests)):
         raise RefusedError([f"{name}: {why}" for name, why in faults.items()], advice="Nothing was published.")
     built = _build(job, packages, manifests, run_id, report)

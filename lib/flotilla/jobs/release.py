@@ -15,7 +15,7 @@ from flotilla.jobs.ledger import OUTPUT_FOLDER, output_file
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.notes import LONGEST_NOTES
 from flotilla.jobs.prepare import Prepared
-from flotilla.jobs.workshop import Built, Material
+from flotilla.jobs.workshop import Built, Material, unused_executables
 
 CHECKSUMS = "SHA256SUMS"
 CHECKSUMS_FILE = f"{OUTPUT_FOLDER}/{CHECKSUMS}"
@@ -50,6 +50,8 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
     """
     materials = gather(job, run, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, materials)
+    for words in unused_executables(job.family.config, built):
+        job.runner.warning(f"{words}; correct flotilla.yml where one is meant to be run", title="Executables")
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, materials)
     # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wcmatch import glob
 
 from flotilla.errors import ArtifactError, Fault, PackageError
-from flotilla.family import Family, Package
+from flotilla.family import Config, Family, Package
 from flotilla.github import Artifact
 from flotilla.jobs.manifests import Manifest
-from flotilla.packing import Tarball, build_folder, extract, sidecar_faults, write_tarball
+from flotilla.packing import Tarball, build_folder, extract, matching, sidecar_faults, write_tarball
 
 FLAGS = glob.GLOBSTAR | glob.NODIR
 
@@ -140,6 +140,24 @@ class Workshop:
                 "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
             )
         return tarball
+
+
+def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
+    """The patterns of `executables` that match nothing, in words; a script that was meant would not run.
+
+    Args:
+        built: every package of the family: a pattern may be for one platform only.
+    """
+    specs = {"platform": config.packages.platform, "dev": config.packages.dev, "meta": config.packages.meta}
+    paths = {
+        kind: {path for one in built if one.package.kind == kind for path in one.tarball.contents} for kind in specs
+    }
+    return [
+        f"packages.{kind}.executables: {pattern} matches no file of any {kind} package"
+        for kind, spec in specs.items()
+        for pattern in (spec.executables if spec else ())
+        if not matching(paths[kind], pattern)
+    ]
 
 
 def _only(files: Path, pattern: str) -> Path:

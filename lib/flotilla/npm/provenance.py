@@ -61,7 +61,7 @@ def possible(
         access: the package's, public or restricted.
     """
     if asked == "false":
-        return Provenance(on=False, why="Provenance is off, as the input says.")
+        return Provenance(on=False, why="Provenance is off, as was asked.")
     obstacles = _obstacles(environment, private=private, access=access)
     if not obstacles:
         return Provenance(on=True, why="npm makes a provenance statement for each package.")

@@ -7,6 +7,7 @@ from flotilla.packing.extraction import extract
 from flotilla.packing.folder import PackageFolder
 from flotilla.packing.folders import build_folder
 from flotilla.packing.identify import identify
+from flotilla.packing.selection import matching
 from flotilla.packing.sidecars import sidecar_faults
 from flotilla.packing.tarballs import Tarball, tarball_name, write_tarball
 from flotilla.packing.window import UnreadableError
@@ -23,6 +24,7 @@ __all__ = [
     "differences",
     "extract",
     "identify",
+    "matching",
     "read_contents",
     "sidecar_faults",
     "tarball_name",

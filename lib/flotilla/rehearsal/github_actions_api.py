@@ -86,6 +86,7 @@ def _workflow(call: Call) -> str:
 
 
 def _runs(call: Call, runs: list[Run]) -> web.Response:
+    call.need("actions", "read")
     query = call.request.query
     found = [
         run
@@ -105,11 +106,13 @@ def _seen(call: Call, run: Run) -> dict[str, object]:
 
 
 def _run(call: Call) -> Run:
+    call.need("actions", "read")
     wanted = call.id()
     return _found(next((run for run in call.state.runs if run.id == wanted), None))
 
 
 def _artifact(call: Call) -> StoredArtifact:
+    call.need("actions", "read")
     wanted = call.id()
     return _found(next((artifact for artifact in call.state.artifacts if artifact.id == wanted), None))
 
@@ -121,6 +124,7 @@ def _found(thing: T | None) -> T:
 
 
 def _artifacts(call: Call, artifacts: list[StoredArtifact], *, descending: bool) -> web.Response:
+    call.need("actions", "read")
     name = call.request.query.get("name")
     found = sorted((a for a in artifacts if name in (None, a.name)), key=lambda a: a.id, reverse=descending)
     return call.page([call.replies.artifact(artifact) for artifact in found], key="artifacts")

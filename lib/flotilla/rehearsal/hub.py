@@ -130,10 +130,10 @@ class Call:
             raise Refusal(400, "Body should be a JSON object")
         return document
 
-    def need(self, permission: str) -> None:
-        """403 unless the token has this write permission."""
-        if self.hub.state.permissions.get(permission) != "write":
-            headers = {"x-accepted-github-permissions": f"{permission}=write"}
+    def need(self, permission: str, level: str = "write") -> None:
+        """403 unless the token has this permission."""
+        if self.hub.state.permissions.get(permission) not in {level, "write"}:
+            headers = {"x-accepted-github-permissions": f"{permission}={level}"}
             raise Refusal(403, "Resource not accessible by integration", headers=headers)
 
     def page(self, items: Sequence[Json], *, key: str | None = None) -> web.Response:
