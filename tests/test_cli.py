@@ -93,3 +93,12 @@ def test_a_refusal_on_a_desk_is_plain_words_and_exit_status_1(tmp_path_factory: 
 def test_main_is_what_the_installed_command_runs() -> None:
     (command,) = entry_points(group="console_scripts", name="flotilla")
     assert command.load() is main
+
+
+def test_the_tokens_of_a_desk_are_those_of_its_environment_and_on_a_runner_only_the_inputs_are() -> None:
+    desk = {"GITHUB_TOKEN": "ghp_x", "NPM_TOKEN": "npm_x"}
+    given = cli.with_options(ReleaseInputs, ["release"], desk)
+    assert (given["INPUT_GITHUB-TOKEN"], given["INPUT_NPM-TOKEN"]) == ("ghp_x", "npm_x")
+    named = cli.with_options(ReleaseInputs, ["release"], desk | {"INPUT_NPM-TOKEN": "npm_y"})
+    assert named["INPUT_NPM-TOKEN"] == "npm_y"
+    assert "INPUT_NPM-TOKEN" not in cli.with_options(ReleaseInputs, ["release"], desk | {"GITHUB_ACTIONS": "true"})

@@ -77,3 +77,17 @@ def test_a_rehearsal_of_missing_artifacts_says_so_before_it_installs_anything(fo
         "Each artifact is a folder, a zip or a file in dist, named as CI names it (ci.artifact in flotilla.yml). "
         "The folder holds tool-linux-x64."
     )
+
+
+def test_a_place_in_a_subfolder_is_named_from_the_top(folder: Path) -> None:
+    root = folder / "packages" / "tool"
+    (root / "npm").mkdir(parents=True)
+    text = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [linux-x64]\nci: {workflow: ci.yml, artifact: "tool-{build}"}\n'
+    (root / "flotilla.yml").write_text(text + "packages: {platform: {template: npm}}\n", encoding="utf-8")
+    (root / "npm" / "package.json").write_text("{", encoding="utf-8")
+    with pytest.raises(FlotillaError) as caught:
+        typed("check", "--config", "packages/tool/flotilla.yml")
+    assert str(caught.value).startswith("packages/tool/npm/package.json:1:2: is not JSON")
+    (root / "flotilla.yml").write_text("schema: 2\n", encoding="utf-8")
+    with pytest.raises(FlotillaError, match=r"packages/tool/flotilla\.yml:1:9: schema is"):
+        typed("check", "--config", "packages/tool/flotilla.yml")

@@ -78,6 +78,7 @@ def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> N
     [
         (("--family", "@acme/ffmpeg", "--platforms", "linux-amd64"), 'did you mean "x64"?'),
         (("--family", "@Acme/FFmpeg"), "npm takes no capital letters"),
+        (("--family", "Foo/Bar"), "Correct --family or --platforms; nothing was written."),
     ],
 )
 def test_what_npm_would_not_understand_is_refused_and_nothing_written(

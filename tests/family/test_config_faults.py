@@ -420,3 +420,44 @@ platforms:
 ci: {workflow: a.yml, artifact: "{build}"}
 """
     assert faults(text) == ['flotilla.yml:4:5: the package name "tool-Mac": npm takes no capital letters.']
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "said"),
+    [
+        (
+            'ci: {workflow: c.yml, artifact: "x-{build}-{variant}"}',
+            *("6:33", "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."),
+        ),
+        (
+            'ci: {workflow: c.yml, artifact: "x-{build}"}\npackages: {platform: {name: "{family}-{os}-{cpu}-{libc}"}}',
+            *("7:29", '{libc} has no value for the platform "linux-x64", which leaves an empty part in the name. '),
+        ),
+        (
+            'ci: {workflow: c.yml, artifact: "x-{build}"}\nstaged: true',
+            *("7:1", 'the key "staged" is unknown in the file; it is an input of the actions, given under `with:`'),
+        ),
+        (
+            'ci: {workflow: c.yml, artifact: "x-{build}-{variant}"}\nvariants: [{name: a}, {name: NonFree}]',
+            *(
+                "7:23",
+                'the package name "@acme/x-linux-x64-NonFree": npm takes no capital letters. (And 1 more like it.)',
+            ),
+        ),
+    ],
+)
+def test_a_slip_that_would_stand_in_names_for_good_is_told(faults: Faults, more: str, place: str, said: str) -> None:
+    text = f'schema: 1\nfamily: "@acme/x"\nplatforms:\n  - linux-x64\n  - darwin-arm64\n{more}\n'
+    first, *_others = faults(text)
+    assert first.startswith(f"flotilla.yml:{place}: {said}")
+
+
+def test_a_libc_that_leaves_no_gap_in_a_name_may_be_empty() -> None:
+    text = 'schema: 1\nfamily: x\nplatforms: [linux-x64, darwin-x64]\nci: {workflow: c.yml, artifact: "x-{os}{libc}-{cpu}"}'
+    assert parse_config(text).ci.artifact == "x-{os}{libc}-{cpu}"
+
+
+def test_a_variant_with_a_capital_is_told_what_it_needs(faults: Faults) -> None:
+    text = "schema: 1\nfamily: x\nplatforms: [linux-x64]\nvariants: [{name: a}, {name: GPL}]\n"
+    (said, *_others) = faults(f'{text}ci: {{workflow: c.yml, artifact: "x-{{variant}}"}}')
+    assert said.endswith("Give the variant a `suffix` in small letters.")

@@ -118,7 +118,7 @@ def test_the_job_summary_of_a_release_reads_as_its_phases(jobs: JobWorld) -> Non
         "### [`v1.2.3`](https://github.com/acme/chroma/releases/tag/v1.2.3) is released",
         "| `chroma-linux-x64-free.tar.gz`                | 5.6 kB | `sha256:",
         "7 packages were built and checked (",
-        "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta.",
+        "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta. This took ",
     ]
     places = [summary.find(part) for part in parts]
     assert -1 not in places, parts[places.index(-1)]
@@ -181,7 +181,9 @@ def test_every_job_again_changes_nothing(everything: JobWorld) -> None:
 @pytest.mark.npm
 def test_the_job_summary_of_a_publish_tells_what_became_of_each_package(released: JobWorld) -> None:
     done = released.platform()
-    assert done.summary.startswith("### Platform linux-x64\n\n| package ")
+    made = f"Commit `{released.github.commit}`, built by CI run [`{released.run_id}`](https://github.com/acme/chroma/"
+    assert done.summary.startswith(f"### Platform linux-x64\n\n{made}")
+    assert done.summary.endswith("Next: the jobs of the other platforms, then action-publish-meta.\n\n")
     for package in done.packages:
         assert f"| `{package['name']}@1.2.3`" in done.summary
         assert f"`{package['integrity']}`" in done.summary

@@ -47,7 +47,7 @@ def staged(name: str, stage_id: str, kind: str = "platform") -> Record:
 def half_done() -> Report:
     first, second = built("@acme/a"), built("@acme/b")
     record = Record(built=first, status="published", dist_tag="latest", integrity="sha512-aa==")
-    return Report(title="Platform x", started=0, planned=[first, second], records=[record])
+    return Report(title="Platform x", then="Next: the others.", started=0, planned=[first, second], records=[record])
 
 
 def test_a_job_that_stops_half_way_says_what_is_done_and_what_is_left(half_done: Report) -> None:
@@ -63,6 +63,13 @@ def test_the_summary_of_a_stopped_job_names_what_is_not_done(half_done: Report) 
     assert ["published" in rows[0], "not done" in rows[1]] == [True, True]
     assert "1 published, 1 not done; 3.0 kB packed; 12 s." in summary
     assert "a re-run goes on from there" in summary
+
+
+def test_the_summary_of_a_job_that_is_done_says_what_comes_next_and_of_what_it_was_made(half_done: Report) -> None:
+    half_done.planned, half_done.commit = half_done.planned[:1], "c" * 40
+    summary = publish_summary(half_done, registry=REGISTRY, seconds=12.4)
+    assert summary.startswith(f"### Platform x\n\nCommit `{'c' * 40}`.\n\n| package")
+    assert summary.endswith("1 published; 1.5 kB packed; 12 s.\n\nNext: the others.\n")
 
 
 def test_staged_packages_are_approved_platforms_first() -> None:

@@ -19,4 +19,5 @@ def publish_dev(job: Job[DevInputs]) -> None:
             "the family has no dev package",
             advice="Take this job out of the workflow, or add packages.dev to flotilla.yml.",
         )
-    publish_packages(job, [job.family.dev], title="Headers", run_id=job.inputs.run_id)
+    then = "Next: action-publish-meta, once every platform is published."
+    publish_packages(job, [job.family.dev], title="Headers", then=then, run_id=job.inputs.run_id)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flotilla.errors import RefusedError
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
+from flotilla.jobs.markdown import code
 from flotilla.jobs.publishing import publish_packages
 from flotilla.jobs.watching import visible_minutes
 from flotilla.npm import Awaited, await_visible
@@ -20,7 +21,11 @@ def publish_meta(job: Job[PublishInputs]) -> None:
         DeadlineError: one was, and `npm install` does not see it in time.
         ConflictError: `npm install` sees other content than the registry has.
     """
-    publish_packages(job, job.family.metas, title="Meta packages", run_id=None, before=lambda: _platforms_first(job))
+    names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
+    then = f"The family can be installed: {names}. A release kept as a draft is published by the phase `finish`."
+    publish_packages(
+        job, job.family.metas, title="Meta packages", then=then, run_id=None, before=lambda: _platforms_first(job)
+    )
 
 
 def _platforms_first(job: Job[PublishInputs]) -> None:

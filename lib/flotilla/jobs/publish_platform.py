@@ -14,4 +14,5 @@ def publish_platform(job: Job[PlatformInputs]) -> None:
         InputError: the family has no such platform.
     """
     packages = job.family.of_platform(job.inputs.platform)
-    publish_packages(job, packages, title=f"Platform {job.inputs.platform}", run_id=job.inputs.run_id)
+    title, then = f"Platform {job.inputs.platform}", "Next: the jobs of the other platforms, then action-publish-meta."
+    publish_packages(job, packages, title=title, then=then, run_id=job.inputs.run_id)

@@ -11,7 +11,7 @@ from flotilla.github import WorkflowRun
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import block, code, size, table
+from flotilla.jobs.markdown import block, code, link, size, table
 from flotilla.jobs.record import Record, packages_output
 from flotilla.jobs.workshop import Built
 
@@ -22,6 +22,7 @@ class Report:
 
     Args:
         title: what they are.
+        then: what comes next once all of them are published, as a sentence.
         started: when the job started, seconds since the epoch.
         commit: what is released; None as long as it is not settled.
         ci_run: where the files come from, None for packages that take none.
@@ -29,6 +30,7 @@ class Report:
     """
 
     title: str
+    then: str
     started: float
     commit: str | None = None
     ci_run: WorkflowRun | None = None
@@ -68,6 +70,7 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
     headers = ("package", "status", "size", "dist-tag", "integrity", "")
     parts = [
         f"### {report.title}",
+        _source(report),
         table(headers, rows) if rows else "",
         _counted(report, seconds),
         _next_steps(report, registry),
@@ -98,6 +101,13 @@ def _row(record: Record) -> tuple[str, ...]:
     )
 
 
+def _source(report: Report) -> str:
+    if report.commit is None:
+        return ""
+    built = f", built by CI run {link(report.ci_run.id, report.ci_run.url)}" if report.ci_run else ""
+    return f"Commit {code(report.commit)}{built}."
+
+
 def _counted(report: Report, seconds: float) -> str:
     counts = Counter(record.status for record in report.records)
     said = [f"{count} {status}" for status, count in counts.items()]
@@ -111,5 +121,6 @@ def _next_steps(report: Report, registry: str) -> str:
         return f"**Stopped.** What is done stays done; a re-run goes on from there.\n\n{block(report.failure)}"
     if any(record.status == "dry-run" for record in report.records):
         return "A dry run: nothing was written."
-    commands = approval_commands(report.records, registry)
-    return f"Staged packages wait for approval; approve in this order:\n\n{block(commands, 'sh')}" if commands else ""
+    if commands := approval_commands(report.records, registry):
+        return f"Staged packages wait for approval; approve in this order:\n\n{block(commands, 'sh')}"
+    return report.then

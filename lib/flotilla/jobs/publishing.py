@@ -26,6 +26,7 @@ def publish_packages(
     packages: Sequence[Package],
     *,
     title: str,
+    then: str,
     run_id: int | None,
     before: Callable[[], None] = lambda: None,
 ) -> None:
@@ -33,13 +34,14 @@ def publish_packages(
 
     Args:
         title: what the packages are, for the job summary.
+        then: what comes next once they are published, for the job summary.
         run_id: the CI run that their files come from, None for packages that take none.
         before: what must hold before the first is decided; raises where it does not.
 
     Raises:
         FlotillaError: anything that stops the job; before the first publish nothing was written.
     """
-    report = Report(title=title, started=job.patience.clock.now())
+    report = Report(title=title, then=then, started=job.patience.clock.now())
     try:
         _publish(job, packages, run_id, before, report)
     except FlotillaError as failure:

@@ -15,7 +15,7 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.prepare import Prepared, prepare
 from flotilla.jobs.release import release
-from flotilla.jobs.release_report import checked, finished, prepared_to_release, released, stopped, waited
+from flotilla.jobs.release_report import checked, ended, finished, prepared_to_release, released, stopped, waited
 from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
@@ -25,8 +25,10 @@ def release_phases(job: Job[ReleaseInputs]) -> None:
     Raises:
         FlotillaError: what stopped it; the job summary says it, too.
     """
+    started = job.patience.clock.now()
     try:
         _run(job)
+        ended(job, seconds=job.patience.clock.now() - started)
     except FlotillaError as failure:
         job.runner.summary(stopped(failure))
         raise

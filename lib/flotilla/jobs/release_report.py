@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flotilla.errors import FlotillaError
 from flotilla.github import Artifact, Release, WorkflowRun
 from flotilla.jobs.finish import Finished
-from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, size, table
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.release import Released
 
-DONE = "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta."
+# What comes after a phase.
+NEXT: Mapping[Phase, str] = {
+    "prepare": "Next: the phase `wait-for-ci`.",
+    "wait-for-ci": "Next: the phase `check-artifacts`.",
+    "check-artifacts": "Next: the phase `release`.",
+    "finish": "The family is released.",
+}
 
 
 def prepared_to_release(job: Job[ReleaseInputs], prepared: Prepared) -> None:
@@ -58,7 +64,7 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
     job.runner.summary(
         f"### {_state(job, done.release)}\n\n"
         + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
-        + f"{len(done.built)} packages were built and checked ({size(packed)} packed). {DONE}\n"
+        + f"{len(done.built)} packages were built and checked ({size(packed)} packed).\n"
     )
 
 
@@ -73,6 +79,18 @@ def finished(job: Job[ReleaseInputs], done: Finished) -> None:
         + table(("package", "integrity", ""), rows)
         + "\n"
     )
+
+
+def ended(job: Job[ReleaseInputs], *, seconds: float) -> None:
+    """The phase is done: what comes next, and how long it took."""
+    then = NEXT.get(job.inputs.phase) or _publishing(job)
+    job.runner.summary(f"{then} This took {seconds:.0f} s.\n")
+
+
+def _publishing(job: Job[ReleaseInputs]) -> str:
+    jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.dev else [])]
+    last = ", then the phase `finish`" if job.inputs.draft else ""
+    return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
 
 
 def stopped(failure: FlotillaError) -> str:
