@@ -453,8 +453,9 @@ def test_a_slip_that_would_stand_in_names_for_good_is_told(faults: Faults, more:
 
 
 def test_a_libc_that_leaves_no_gap_in_a_name_may_be_empty() -> None:
-    text = 'schema: 1\nfamily: x\nplatforms: [linux-x64, darwin-x64]\nci: {workflow: c.yml, artifact: "x-{os}{libc}-{cpu}"}'
-    assert parse_config(text).ci.artifact == "x-{os}{libc}-{cpu}"
+    text = "schema: 1\nfamily: x\nplatforms: [linux-x64, darwin-x64]\n"
+    parsed = parse_config(f'{text}ci: {{workflow: c.yml, artifact: "x-{{os}}{{libc}}-{{cpu}}"}}')
+    assert parsed.ci.artifact == "x-{os}{libc}-{cpu}"
 
 
 def test_a_variant_with_a_capital_is_told_what_it_needs(faults: Faults) -> None:
