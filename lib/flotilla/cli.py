@@ -106,8 +106,7 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
             f"there is no {file}",
             advice="Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE",
         )
-    here = Path.cwd()
-    root = file.resolve().parent
+    here, root = Path.cwd(), file.parent.resolve()
     top = here if root.is_relative_to(here) else root
     return Family(read_config(top, (root / file.name).relative_to(top).as_posix()), options.version), root
 

@@ -91,3 +91,11 @@ def test_a_place_in_a_subfolder_is_named_from_the_top(folder: Path) -> None:
     (root / "flotilla.yml").write_text("schema: 2\n", encoding="utf-8")
     with pytest.raises(FlotillaError, match=r"packages/tool/flotilla\.yml:1:9: schema is"):
         typed("check", "--config", "packages/tool/flotilla.yml")
+
+
+def test_a_flotilla_yml_that_is_a_link_is_read_and_templates_are_found_beside_the_link(folder: Path) -> None:
+    (folder / "config").mkdir()
+    typed("init", "--family", "@acme/tool", "--platforms", "linux-x64")
+    (folder / "flotilla.yml").rename(folder / "config" / "family.yml")
+    (folder / "flotilla.yml").symlink_to("config/family.yml")
+    assert typed("check").startswith("flotilla.yml and the templates are right: 2 packages.")

@@ -426,8 +426,8 @@ ci: {workflow: a.yml, artifact: "{build}"}
     ("more", "place", "said"),
     [
         (
-            'ci: {workflow: c.yml, artifact: "x-{build}-{variant}"}',
-            *("6:33", "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."),
+            'ci: {workflow: c.yml, artifact: "{build}"}\npackages: {platform: {name: "{family}-{build}-{variant}"}}',
+            *("7:29", "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."),
         ),
         (
             'ci: {workflow: c.yml, artifact: "x-{build}"}\npackages: {platform: {name: "{family}-{os}-{cpu}-{libc}"}}',
@@ -452,10 +452,12 @@ def test_a_slip_that_would_stand_in_names_for_good_is_told(faults: Faults, more:
     assert first.startswith(f"flotilla.yml:{place}: {said}")
 
 
-def test_a_libc_that_leaves_no_gap_in_a_name_may_be_empty() -> None:
+@pytest.mark.parametrize("name", ["{family}-{os}{libc}-{cpu}", "{family}-{platform}{variant}"])
+def test_what_leaves_no_gap_in_a_name_may_be_empty_and_ci_names_its_artifacts_as_it_likes(name: str) -> None:
     text = "schema: 1\nfamily: x\nplatforms: [linux-x64, darwin-x64]\n"
-    parsed = parse_config(f'{text}ci: {{workflow: c.yml, artifact: "x-{{os}}{{libc}}-{{cpu}}"}}')
-    assert parsed.ci.artifact == "x-{os}{libc}-{cpu}"
+    spec = f'packages: {{platform: {{name: "{name}", template: "./npm/{{os}}-{{cpu}}-{{libc}}"}}}}'
+    parsed = parse_config(f'{text}ci: {{workflow: c.yml, artifact: "x-{{build}}-{{variant}}"}}\n{spec}')
+    assert parsed.packages.platform.name == name
 
 
 def test_a_variant_with_a_capital_is_told_what_it_needs(faults: Faults) -> None:

@@ -75,9 +75,11 @@ def test_a_job_killed_between_two_uploads_keeps_what_is_up_and_adds_the_rest(
 ) -> None:
     runs = broken(scene, release[0], kind, "uploads POST ", nth=8)
     assert [run.status for run in runs] == [-9, 0]
-    assert len(made(scene, "DELETE")) == 0
-    landed = Counter(request.label for request in made(scene, "uploads POST ") if request.status == 201)
+    sent = made(scene, "uploads POST ")
+    landed = Counter(request.label for request in sent if request.status == 201)
     assert set(landed.values()) == {1}
+    # Several go up at once: those that the kill cut off in their middle are broken, and may be deleted.
+    assert len(made(scene, "DELETE")) <= len(sent) - len(landed)
     assert scene.world.snapshot() == release[0].after
 
 
@@ -133,7 +135,7 @@ def test_a_draft_that_the_list_hides_from_a_re_run_is_not_released_beside_a_seco
     scene.plan.start(
         [
             PlannedFault(kind=Kind.KILL_AFTER, label="github POST /releases"),
-            PlannedFault(kind=Kind.STALE, label=listing, occurrence=3, times=2),
+            PlannedFault(kind=Kind.STALE, label=listing, occurrence=5, times=4),
         ]
     )
     killed, second = scene.run(release[0].step), scene.run(release[0].step)

@@ -130,7 +130,8 @@ def besides(jobs: JobWorld, name: str) -> None:
     [
         ("build-info.txt", "Two different files would be the asset build-info.txt: that of the artifact chroma-"),
         ("read me.txt", "The asset name 'read me.txt' would be changed by GitHub"),
-        ("flotilla-ledger.json", "flotilla keeps its record there"),
+        ("flotilla-ledger.json", "flotilla makes one of that name"),
+        ("SHA256SUMS", "flotilla makes one of that name"),
     ],
 )
 def test_what_github_would_not_take_as_an_asset_is_refused_before_the_tag_exists(
@@ -148,3 +149,13 @@ def test_notes_that_are_not_there_or_too_long_are_refused_before_ci_is_waited_fo
     assert (error.file, "release.notes cannot be read" in error.text) == ("CHANGES.md", True)
     (jobs.workspace / "CHANGES.md").write_text("x" * 125_001)
     assert "125001 characters; GitHub takes 125000" in jobs.refused("release", phase="prepare").text
+
+
+def test_notes_that_are_gone_since_keep_nobody_from_running_again(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("notes: generate", "notes: CHANGES.md"))
+    (jobs.workspace / "CHANGES.md").write_text("Faster.")
+    assert jobs.run("release").status == 0
+    (jobs.workspace / "CHANGES.md").unlink()
+    before = jobs.world.snapshot()
+    assert (jobs.run("release").status, jobs.world.snapshot()) == (0, before)
+    assert jobs.github.releases[0].body == "Faster."

@@ -141,6 +141,7 @@ def test_draft_then_publishing_then_finish_ends_where_a_release_does(
     before = jobs.world.snapshot()
     dry = jobs.run("release", phase="finish", dry_run="true")
     assert (dry.status, jobs.world.snapshot()) == (0, before), dry.log
+    assert "A dry run: nothing was written. This took " in dry.summary
     finished = jobs.run("release", phase="finish")
     assert finished.status == 0, finished.log
     (release,) = jobs.world.snapshot()["github"]["releases"]

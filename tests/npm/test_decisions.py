@@ -95,8 +95,8 @@ def test_a_version_staged_for_another_dist_tag_says_so(tag: str, says: str) -> N
     decision = decide(WANTED, None, differs=never, staged=waiting)
     assert isinstance(decision, AlreadyStaged)
     assert decision.dist_tag == (tag or "latest")
-    assert says in decision.next_step
-    assert bool(says) == ("npm stage reject id-1" in decision.next_step)
+    assert says in decision.next_step()
+    assert bool(says) == ("npm stage reject id-1" in decision.next_step())
 
 
 def test_what_is_published_counts_before_what_is_staged() -> None:

@@ -232,6 +232,16 @@ def test_what_the_registry_has_after_a_try_of_unknown_outcome_is_taken_for_ours(
     assert (published.status, published.read_back) == ("published", True)
 
 
+@pytest.mark.parametrize("code", ["E429", "E503"])
+def test_what_lands_while_we_wait_is_ours_only_where_something_of_ours_was_on_its_way(
+    stage: Stages, registry: ScriptedRegistry, code: str
+) -> None:
+    played = stage(Run(code=code, lands=True))
+    if code == "E503":
+        registry.script("GET", "/", Reply(status=404))
+    assert played.publish().status == ("published" if code == "E503" else "already-published")
+
+
 def test_a_number_that_was_unpublished_is_told_at_once(
     stage: Stages, registry: ScriptedRegistry, recorded_clock: RecordedClock
 ) -> None:
@@ -310,6 +320,12 @@ def test_a_staged_package_has_its_id(stage: Stages) -> None:
 
 def test_a_lost_answer_to_staging_is_looked_up_with_a_token(stage: Stages) -> None:
     published = stage(Run(code="ECONNRESET", lands=True), staged=True, credential=Token(value=CANARY)).publish()
+    assert (published.status, published.stage_id) == ("staged", "id-1")
+
+
+def test_a_staged_version_stays_staged_whatever_words_the_registry_has_for_it(stage: Stages) -> None:
+    run = Run(code="E409", text="this version already exists", lands=True)
+    published = stage(run, staged=True, credential=Token(value=CANARY)).publish()
     assert (published.status, published.stage_id) == ("staged", "id-1")
 
 

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from flotilla.errors import ArtifactError, Fault, FlotillaError
 from flotilla.family import Family
 from flotilla.github import Artifact
-from flotilla.jobs.assets import release_assets
+from flotilla.jobs.assets import CHECKSUMS, release_assets
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
 from flotilla.jobs.notes import own_notes
@@ -44,7 +44,8 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         built = workshop.build(family.packages, manifests, materials)
         assets = release_assets(family.config, materials)
         unused = "".join(f"\nLook again: {words}." for words in unused_executables(family.config, built))
-        return f"{said}\n\n{_table(built)}\n\nThe release would have {len(assets)} assets, and SHA256SUMS.{unused}"
+        counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
+        return f"{said}\n\n{_table(built)}\n\nThe release would have {counted}.{unused}"
 
 
 def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:

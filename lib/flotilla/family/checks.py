@@ -79,20 +79,25 @@ def _licenses(config: Config, _version: str) -> Iterator[Finding]:
 
 
 def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
-    """Names for good that would have nothing where {variant} or {libc} stands."""
+    """Names on the registry, for good, with an empty part where {variant} or {libc} stands."""
     unnamed = any(not variant.name for variant in config.variants)
+    bare = next((platform.name for platform in config.platforms if not platform.libc), None)
     for path, template in _templates(config):
-        used = PLACEHOLDER.findall(template)
-        if unnamed and "variant" in used:
+        if path[-1] == "name" and unnamed and _leaves_a_gap(template, "variant"):
             text = "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."
             yield Finding(path=path, text=text)
-        bare = next((platform for platform in config.platforms if not platform.libc), None)
-        if "libc" in used and bare and EMPTY_PART.search(rendered(template, {"libc": ""})):
+        if path[-1] == "name" and bare and _leaves_a_gap(template, "libc"):
             text = (
-                f"{{libc}} has no value for the platform {shown(bare.name)}, which leaves an empty part in the name. "
+                f"{{libc}} has no value for the platform {shown(bare)}, which leaves an empty part in the name. "
                 "Use {platform}, or {build} with each platform's own."
             )
             yield Finding(path=path, text=text)
+
+
+def _leaves_a_gap(template: str, word: str) -> bool:
+    """Whether a template has an empty part only because this placeholder is empty."""
+    empty, filled = (len(EMPTY_PART.findall(rendered(template, {word: value}))) for value in ("", "x"))
+    return empty > filled
 
 
 def _templates(config: Config) -> Iterator[tuple[Path, str]]:

@@ -2,6 +2,7 @@
 
 from flotilla.github.artifacts import ArtifactRow, artifact_faults, artifact_table, from_earlier_attempts, newest
 from flotilla.github.assets import (
+    MOST_ASSETS,
     AssetPlan,
     Replacement,
     WantedAsset,
@@ -27,6 +28,7 @@ from flotilla.github.trust import (
 from flotilla.github.values import Artifact, Asset, Download, Release, Repository, WorkflowRun
 
 __all__ = [
+    "MOST_ASSETS",
     "Artifact",
     "ArtifactRow",
     "Asset",

@@ -115,7 +115,7 @@ class Uploads:
         if found.state == UPLOADED and not self._is_draft(release):
             raise ConflictError(
                 f"{release.url}: the asset {wanted.name} is there with other content.",
-                advice="The release is published, so it stays as it is: release the next version.",
+                advice="The release is published, or gone, so nothing of it is replaced: look at it, then run again.",
             )
         self._releases.delete_asset(found)
         return None

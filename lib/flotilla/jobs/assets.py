@@ -10,11 +10,14 @@ from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConflictError
 from flotilla.family import Config
-from flotilla.github import WantedAsset, decide_assets, the_release
+from flotilla.github import MOST_ASSETS, WantedAsset, decide_assets, the_release
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import LEDGER
 from flotilla.jobs.workshop import Material
+
+CHECKSUMS = "SHA256SUMS"
+OURS = (CHECKSUMS, LEDGER)
 
 
 def release_assets(config: Config, materials: Mapping[str, Material]) -> list[WantedAsset]:
@@ -29,10 +32,15 @@ def release_assets(config: Config, materials: Mapping[str, Material]) -> list[Wa
             advice="Correct the pattern in flotilla.yml; nothing was written.",
         )
     assets = artifact_assets(config, materials)
-    if of_that_name := [asset for asset in assets if asset.name == LEDGER]:
+    if taken := [asset for asset in assets if asset.name in OURS]:
         raise ArtifactError(
-            f"{LEDGER} of the artifact {of_that_name[0].source} would be an asset, and flotilla keeps its record there",
+            f"{taken[0].name} of the artifact {taken[0].source} would be an asset, and flotilla makes one of that name",
             advice="Give CI's file another name, or narrow release.assets in flotilla.yml; nothing was written.",
+        )
+    if len(assets) > MOST_ASSETS - len(OURS):
+        raise ArtifactError(
+            f"release.assets names {len(assets)} files; GitHub takes {MOST_ASSETS}, and {len(OURS)} are flotilla's own",
+            advice="Narrow the patterns in flotilla.yml, or pack several files into one; nothing was written.",
         )
     decide_assets(assets, ())
     return assets

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flotilla.errors import ConflictError, InputError, RefusedError
-from flotilla.github import the_release
+from flotilla.github import Release, the_release
 from flotilla.jobs.commit import settle_commit
 from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
@@ -29,7 +29,7 @@ class Prepared:
 
     Args:
         packuments: of each package by name, None where the registry has no such name.
-        notes: the family's own notes of this release; None where GitHub is to generate them.
+        notes: the family's own notes of this release; None where GitHub is to generate them, or has some already.
     """
 
     commit: str
@@ -51,11 +51,12 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     """
     family, found = job.family, list[Refusal]()
     manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
-    notes = own_notes(family, job.root, top=job.facts.workspace)
     dist_tag, _ = chosen_dist_tag(job)
     wanted = commit or job.inputs.commit
     settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))
-    _collected(found, f"release {family.tag}", lambda: _check_release(job, settled))
+    release = _collected(found, f"release {family.tag}", lambda: _its_release(job, settled))
+    # A release that is there has its notes already; the file may be gone since.
+    notes = None if release else own_notes(family, job.root, top=job.facts.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     found += provenance_refusals(job, manifests)
     found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
@@ -64,16 +65,22 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     return Prepared(commit=settled, dist_tag=dist_tag, manifests=manifests, packuments=packuments, notes=notes)
 
 
-def _check_release(job: Job[ReleaseInputs], commit: str | None) -> None:
-    """Refuse two drafts, and a draft that somebody made for another commit, with other notes and files."""
+def _its_release(job: Job[ReleaseInputs], commit: str | None) -> Release | None:
+    """The release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
+
+    Args:
+        commit: what is released; None where that was refused already.
+    """
     family, github = job.family, job.github
     release = the_release(github.releases(family.tag), family.tag)
-    made_for = release.target if release and release.draft else ""
-    if COMMIT.fullmatch(made_for) and made_for != commit and github.tag_commit(family.tag) is None:
+    if release is None or not release.draft or commit is None:
+        return release
+    if COMMIT.fullmatch(release.target) and release.target != commit and github.tag_commit(family.tag) is None:
         raise ConflictError(
-            f"{release.url if release else ''} is a draft for commit {made_for}, and this release is of {commit}",
+            f"{release.url} is a draft for commit {release.target}, and this release is of {commit}",
             advice="Delete that draft, or release its commit (input `commit`)",
         )
+    return release
 
 
 def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, decide_assets, plan_for, the_release
-from flotilla.jobs.assets import file_asset, release_assets
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.jobs.assets import CHECKSUMS, file_asset, release_assets
 from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
@@ -17,7 +17,6 @@ from flotilla.jobs.notes import LONGEST_NOTES
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.workshop import Built, Material, unused_executables
 
-CHECKSUMS = "SHA256SUMS"
 CHECKSUMS_FILE = f"{OUTPUT_FOLDER}/{CHECKSUMS}"
 
 
@@ -79,15 +78,13 @@ def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) ->
     """The release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
 
     Raises:
-        ArtifactError: as `release_assets`, or an artifact has a file named SHA256SUMS of its own.
+        ArtifactError: as `release_assets`.
     """
     assets = release_assets(job.family.config, materials)
     sums = output_file(job.facts.workspace, CHECKSUMS)
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
     sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
-    with_sums = (*assets, file_asset(sums)) if assets else ()
-    decide_assets(with_sums, ())
-    return with_sums
+    return (*assets, file_asset(sums)) if assets else ()
 
 
 def _write(

@@ -30,7 +30,7 @@ def release_phases(job: Job[ReleaseInputs]) -> None:
         _run(job)
         ended(job, seconds=job.patience.clock.now() - started)
     except FlotillaError as failure:
-        job.runner.summary(stopped(failure))
+        job.runner.summary(stopped(failure, seconds=job.patience.clock.now() - started))
         raise
 
 

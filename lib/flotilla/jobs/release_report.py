@@ -81,9 +81,15 @@ def finished(job: Job[ReleaseInputs], done: Finished) -> None:
     )
 
 
+# Phases that write nothing in any case.
+READING = ("prepare", "wait-for-ci", "check-artifacts")
+
+
 def ended(job: Job[ReleaseInputs], *, seconds: float) -> None:
     """The phase is done: what comes next, and how long it took."""
     then = NEXT.get(job.inputs.phase) or _publishing(job)
+    if job.inputs.dry_run and job.inputs.phase not in READING:
+        then = "A dry run: nothing was written."
     job.runner.summary(f"{then} This took {seconds:.0f} s.\n")
 
 
@@ -93,13 +99,17 @@ def _publishing(job: Job[ReleaseInputs]) -> str:
     return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
 
 
-def stopped(failure: FlotillaError) -> str:
-    """What stopped the job, each fault an item of a list."""
+def stopped(failure: FlotillaError, *, seconds: float | None = None) -> str:
+    """What stopped the job, each fault an item of a list.
+
+    Args:
+        seconds: how long it took; None where nobody knows.
+    """
     faults = "\n".join(f"- {code(fault)}" for fault in failure.faults)
     advice = f"\n\n{code(failure.advice)}" if failure.advice else ""
-    return (
-        f"### Stopped: {failure.title}\n\n{faults}{advice}\n\nWhat is done stays done; a re-run goes on from there.\n"
-    )
+    took = "" if seconds is None else f" This took {seconds:.0f} s."
+    goes_on = f"What is done stays done; a re-run goes on from there.{took}"
+    return f"### Stopped: {failure.title}\n\n{faults}{advice}\n\n{goes_on}\n"
 
 
 def _hand_over_release(job: Job[ReleaseInputs], release: Release | None) -> None:

@@ -68,7 +68,7 @@ class Sending:
                         job, one, "already-published", integrity=published.integrity, note=_note(job, decision)
                     )
                 case AlreadyStaged():
-                    note = decision.next_step or "staged by an earlier run"
+                    note = decision.next_step() or "staged by an earlier run"
                     done = record(job, one, "staged", stage_id=decision.staged.id, note=note)
                     yield replace(done, dist_tag=decision.dist_tag)
                 case never:

@@ -36,7 +36,8 @@ def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, regi
 
     Args:
         ledger: the file.
-        environment: names the tokens (INPUT_GITHUB-TOKEN or GITHUB_TOKEN; INPUT_NPM-TOKEN) and GITHUB_API_URL.
+        environment: names GITHUB_API_URL and the tokens (INPUT_GITHUB-TOKEN or GITHUB_TOKEN; INPUT_NPM-TOKEN or
+            NPM_TOKEN).
         registry: URL of the registry to ask; empty for the one that npm is configured for.
 
     Returns:
@@ -50,7 +51,7 @@ def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, regi
     clock = SystemClock()
     patience = Patience(deadline=until(MINUTES, clock), clock=clock, told=runner.line)
     url = registry_url(registry) if registry else Npm(environment=environment).configured_registry(Path.cwd())
-    token = environment.get(variable("npm-token"), "").strip() or None
+    token = (environment.get(variable("npm-token")) or environment.get("NPM_TOKEN", "")).strip() or None
     with _github(document, environment, patience) as github:
         lines = _told(runner, _everything(document, environment, github, Registry(url, token=token, patience=patience)))
     differs = sum(line.mark == "differs" for line in lines)

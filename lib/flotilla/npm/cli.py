@@ -16,6 +16,7 @@ from flotilla.npm.command import (
     ANSWERS,
     ID_TOKEN_BEARER,
     configured_environment,
+    observed_environment,
     private_environment,
     publish_arguments,
     publish_environment,
@@ -114,7 +115,7 @@ class Npm:
         if not isinstance(request.credential, Token):
             return ()
         with private_folder() as folder:
-            environment = private_environment(self._environment, folder=folder)
+            environment = observed_environment(self._environment, folder=folder)
             write_credential(folder, request)
             arguments = stage_list_arguments(request.name, registry=request.registry)
             status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
@@ -128,7 +129,7 @@ class Npm:
                 id=str(item["id"]),
                 version=str(item["version"]),
                 shasum=str(item.get("shasum", "")),
-                tag=plain(str(item.get("tag", "")), longest=100),
+                tag=plain(str(item.get("tag") or ""), longest=100),
             )
             for item in (parse_staged(stdout) if answer.ok else [])
             if item.get("packageName") == request.name and is_stage_id(item.get("id")) and "version" in item

@@ -91,9 +91,13 @@ def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, 
         "npm_config_userconfig": str(folder / "npmrc"),
         "npm_config_globalconfig": str(folder / "globalnpmrc"),
         "npm_config_update_notifier": "false",
-        "NODE_OPTIONS": f"--import={OBSERVER.as_uri()}",
-        "FLOTILLA_ANSWERS": str(folder / ANSWERS),
     }
+
+
+def observed_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
+    """The same, with the observer that notes what servers answer."""
+    observer = {"NODE_OPTIONS": f"--import={OBSERVER.as_uri()}", "FLOTILLA_ANSWERS": str(folder / ANSWERS)}
+    return private_environment(outer, folder=folder) | observer
 
 
 def publish_environment(
@@ -121,7 +125,7 @@ def publish_environment(
             kept |= {"SIGSTORE_ID_TOKEN": sigstore_token}
         case Token():
             pass
-    return {**private_environment(outer, folder=folder), **kept}
+    return {**observed_environment(outer, folder=folder), **kept}
 
 
 def configured_environment(outer: Mapping[str, str]) -> dict[str, str]:

@@ -105,7 +105,6 @@ class AlreadyStaged:
         """Where it will be found once it is approved; that was settled when it was staged."""
         return self.staged.tag or self.wanted.dist_tag
 
-    @property
     def next_step(self) -> str:
         """What to do about a dist-tag that is not the one wanted; empty where it is."""
         if self.dist_tag == self.wanted.dist_tag:

@@ -51,6 +51,10 @@ class Published:
     log: str = ""
 
 
+class _DoubtfulError(Passing):
+    """A try whose outcome is unknown: the package may be on its way."""
+
+
 class Publisher:
     """Publishes tarballs to one registry.
 
@@ -88,20 +92,29 @@ class Publisher:
             RegistryError: npm or the registry refuses; in words, with the next step.
             DeadlineError: it did not go through in time.
         """
-        tried = False
+        tried = doubtful = False
 
         def attempt() -> Published:
-            nonlocal tried
+            nonlocal tried, doubtful
             # A publish whose answer was lost may have landed meanwhile; and a second signature is public for good.
             if tried and (landed := self._landed(request)):
-                return landed
-            first, tried = not tried, True
-            return self._attempt(request, first=first)
+                return landed if doubtful else _of_another_run(landed)
+            tried = True
+            try:
+                return self._attempt(request, doubtful=doubtful)
+            except _DoubtfulError:
+                doubtful = True
+                raise
 
         verb = "stage" if request.staged else "publish"
         return self._patience.keep_trying(attempt, what=f"{verb} {request}")
 
-    def _attempt(self, request: PublishRequest, *, first: bool) -> Published:
+    def _attempt(self, request: PublishRequest, *, doubtful: bool) -> Published:
+        """One run of npm.
+
+        Args:
+            doubtful: an earlier run's package may be on its way.
+        """
         timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._patience.left()))
         answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
         if answer.ok:
@@ -110,15 +123,14 @@ class Publisher:
         cause = explain(answer, self._context(request))
         match cause.kind:
             case Kind.RETRY:
-                raise self._passing(answer, cause)
+                raise Passing(cause.words, after=self._after(answer))
             case Kind.READ_BACK:
                 if landed := self._landed(request):
                     return landed
-                raise self._passing(answer, cause)
+                raise _DoubtfulError(cause.words, after=self._after(answer))
             case Kind.THERE:
                 there = self._landed_at_last(request, cause)
-                # Nothing of ours was on its way: another run of this release was faster.
-                return replace(there, status="already-published") if first else there
+                return there if doubtful else _of_another_run(there)
             case Kind.STAGED:
                 return self._landed(request) or _staged_before(request, cause)
             case Kind.REFUSE:
@@ -175,8 +187,8 @@ class Publisher:
         cause = explain(answer, self._context(request, claims=self._claims(request)))
         raise RegistryError(f"{request}: {cause.words}", advice=cause.step)
 
-    def _passing(self, answer: NpmAnswer, cause: Cause) -> Passing:
-        return Passing(cause.words, after=retry_after(answer.after, now=self._patience.clock.now()))
+    def _after(self, answer: NpmAnswer) -> float | None:
+        return retry_after(answer.after, now=self._patience.clock.now())
 
     def _context(self, request: PublishRequest, *, claims: Claims | None = None) -> Context:
         claims = claims or self._job
@@ -216,6 +228,11 @@ def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: s
         stage_id=stage_id,
         log=log,
     )
+
+
+def _of_another_run(landed: Published) -> Published:
+    """What is there though nothing of ours was on its way: another run of this release was faster."""
+    return replace(landed, status="already-published") if landed.status == "published" else landed
 
 
 def _staged_before(request: PublishRequest, cause: Cause) -> Published:
