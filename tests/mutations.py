@@ -379,6 +379,48 @@ MUTANTS = (
         "url",
         "tests/jobs/test_markdown.py::test_a_link_cannot_be_ended_by_its_address",
     ),
+    mutant(
+        "a release is published only with its tag there",
+        "jobs/commit.py",
+        '    if tagged is None:\n        raise RefusedError(\n            f"there is no tag',
+        '    if tagged is None:\n        return\n        raise RefusedError(\n            f"there is no tag',
+        "tests/jobs/test_meanwhile.py::test_finish_publishes_no_release_whose_tag_is_gone",
+    ),
+    mutant(
+        "an asset of a release that somebody published meanwhile is not replaced",
+        "github/uploads.py",
+        "        return now is not None and now.draft\n",
+        "        return release.draft\n",
+        "tests/github/test_uploads.py::test_nothing_is_replaced_in_a_draft_that_somebody_published_meanwhile",
+    ),
+    mutant(
+        "a draft for another commit is refused",
+        "jobs/prepare.py",
+        "    if COMMIT.fullmatch(release.target) and release.target != commit and",
+        "    if False and COMMIT.fullmatch(release.target) and release.target != commit and",
+        "tests/jobs/test_meanwhile.py::test_a_draft_for_another_commit_is_refused_before_the_tag_exists",
+    ),
+    mutant(
+        "the registry is asked again after the wait for CI",
+        "jobs/release_phases.py",
+        "release(job, prepare(job, first.commit), run)",
+        "release(job, first, run)",
+        "tests/jobs/test_meanwhile.py::test_the_registry_is_asked_again_after_the_wait_for_ci",
+    ),
+    mutant(
+        "a command that the registry adds outside the folder of commands is a difference",
+        "npm/compared.py",
+        "file.startswith(below) and ",
+        "",
+        "tests/npm/test_compared.py::test_anything_else_is_a_difference",
+    ),
+    mutant(
+        "a sha1 counts only where the registry has no better",
+        "npm/packument.py",
+        'if all(part.startswith("sha1-") for part in theirs.split()) else "sha512"',
+        'if "sha1-" in theirs else "sha512"',
+        "tests/npm/test_packument.py::test_the_best_digest_that_both_have_tells_contents_apart",
+    ),
 )
 
 
