@@ -354,7 +354,7 @@ MUTANTS = (
     mutant(
         "other content under our version is a conflict",
         "npm/packument.py",
-        "return bool(_sha512(ours) & _sha512(theirs))",
+        "return bool(_hashes(ours, algorithm) & _hashes(theirs, algorithm))",
         "return True",
         "tests/npm/test_publishing.py::test_other_content_under_our_version_is_a_conflict_and_never_a_success",
     ),
