@@ -118,6 +118,7 @@ def forbidden() -> dict[str, str]:
     return {
         **{f"the host of {name}'s registry": ".".join(host) for name, host in (registries | debian).items()},
         **{f"the note {name}": f"{name}{'.md'}" for name in notes},
+        "the note of facts": "(STCAF"[::-1] + ")",
         "a path of somebody's machine": "/krow/"[::-1],
     }
 

@@ -249,6 +249,11 @@ def test_the_permissions_of_the_pages_are_those_of_the_examples_workflow() -> No
     for name, row in wanted.items():
         said = dict(part.strip("`").split(": ") for part in table[row].split(", "))
         assert said == jobs[name]["permissions"], name
+    phases = {row[0].strip("`"): row[2] for row in rows("action-release/README.md") if len(row) == 3}
+    for phase in ("prepare", "wait-for-ci", "check-artifacts", "release"):
+        said = dict(re.findall(r"`([a-z]+): ([a-z]+)`", phases[phase]))
+        assert said == jobs[phase]["permissions"], phase
+    assert re.findall("`.*?`", phases["finish"]) == re.findall("`.*?`", phases["release"])
 
 
 def test_the_changelog_begins_with_the_version_of_the_package() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from tests.jobs.jobworld import JobWorld
-from tests.jobs.test_release_refusals import draft
+from tests.jobs.test_release_refusals import draft, put_asset
 
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.rehearsal.content import sha256
-from flotilla.rehearsal.github_records import GitObject, StoredAsset, StoredRelease
+from flotilla.rehearsal.github_records import GitObject
 
 ASSET = "chroma-linux-x64-free.tar.gz"
 OTHER = "f" * 40
@@ -35,24 +35,11 @@ def during_ci(monkeypatch: pytest.MonkeyPatch) -> During:
     return happens
 
 
-def with_asset(jobs: JobWorld, release: StoredRelease) -> StoredRelease:
-    own = StoredAsset(
-        id=jobs.github.new_id(),
-        name=ASSET,
-        label="",
-        content_type="application/gzip",
-        content=b"the maintainer's own build",
-        state="uploaded",
-        created_at="2026-01-01T00:00:00Z",
-    )
-    release.assets.append(own)
-    return release
-
-
 def test_an_asset_of_a_draft_that_is_published_during_the_wait_for_ci_is_not_replaced(
     jobs: JobWorld, during_ci: During
 ) -> None:
-    release = with_asset(jobs, draft(jobs))
+    release = draft(jobs)
+    put_asset(jobs, release, ASSET, b"the maintainer's own build")
 
     def published() -> None:
         release.draft, release.published_at = False, "2026-01-02T00:00:00Z"

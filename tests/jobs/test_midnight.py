@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.jobs.jobworld import JobWorld, ended, in_process
-from tests.jobs.test_release_refusals import draft
+from tests.jobs.test_release_refusals import draft, put_asset
 
 from flotilla.rehearsal.faults import Kind, PlannedFault
-from flotilla.rehearsal.github_records import GitObject, StoredAsset
+from flotilla.rehearsal.github_records import GitObject
 
 OTHER = "f" * 40
 
@@ -32,16 +32,7 @@ def test_a_ci_run_that_goes_on_is_not_said_to_be_missing(jobs: JobWorld) -> None
 def test_a_draft_that_somebody_made_is_completed_and_what_lies_in_it_is_told(jobs: JobWorld) -> None:
     release = draft(jobs, body="By hand")
     for name in ("notes.pdf", "chroma-linux-x64-free.tar.gz"):
-        asset = StoredAsset(
-            id=jobs.github.new_id(),
-            name=name,
-            label="",
-            content_type="application/octet-stream",
-            content=b"older",
-            state="uploaded",
-            created_at="2026-01-01T00:00:00Z",
-        )
-        release.assets.append(asset)
+        put_asset(jobs, release, name, b"older")
     done = jobs.run("release")
     assert done.status == 0, done.log
     (notice,) = done.annotations("notice")

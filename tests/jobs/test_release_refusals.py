@@ -186,6 +186,20 @@ def draft(jobs: JobWorld, **fields: Any) -> StoredRelease:
     return made
 
 
+def put_asset(jobs: JobWorld, release: StoredRelease, name: str, content: bytes) -> None:
+    """An asset that somebody uploaded before."""
+    made = StoredAsset(
+        id=jobs.github.new_id(),
+        name=name,
+        label="",
+        content_type="application/octet-stream",
+        content=content,
+        state="uploaded",
+        created_at="2026-01-01T00:00:00Z",
+    )
+    release.assets.append(made)
+
+
 def test_two_drafts_of_one_tag_are_refused_with_both_addresses(jobs: JobWorld) -> None:
     draft(jobs)
     draft(jobs)
@@ -197,16 +211,7 @@ def test_two_drafts_of_one_tag_are_refused_with_both_addresses(jobs: JobWorld) -
 def test_a_published_release_with_another_asset_of_a_name_is_refused(jobs: JobWorld) -> None:
     jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
     release = draft(jobs, draft=False, immutable=True, published_at="2026-01-01T00:00:00Z")
-    asset = StoredAsset(
-        id=jobs.github.new_id(),
-        name="SHA256SUMS",
-        label="",
-        content_type="text/plain",
-        content=b"others",
-        state="uploaded",
-        created_at="2026-01-01T00:00:00Z",
-    )
-    release.assets.append(asset)
+    put_asset(jobs, release, "SHA256SUMS", b"others")
     error = jobs.refused("release")
     assert "SHA256SUMS" in error.text
     assert "v1.2.3" in error.text

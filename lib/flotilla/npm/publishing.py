@@ -20,7 +20,7 @@ from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
 from flotilla.patience import Passing, Patience, retry_after
 
 # Waits between read-backs of a version that the registry says it has and does not show yet, in seconds. Ten minutes:
-# publishes that answered 409 were seen to show after three to ten (FACTS).
+# accepted versions were seen to show after three to ten (safedep/pmg#441, npm/cli#8936).
 READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0, *[60.0] * 9)
 # One run of npm, in seconds: at least, and at the most.
 SHORTEST_RUN = 30.0
