@@ -70,23 +70,9 @@ def run_release(
         inputs: those of workflow_dispatch.
         scratch: a folder for what act keeps.
     """
-    options = {
-        "--workflows": ".github/workflows/release.yml",
-        "--local-repository": f"OWNER/flotilla@v1={actions}",
-        "--platform": f"ubuntu-latest={RUNNER}",
-        "--action-cache-path": str(scratch / "actions"),
-        "--container-daemon-socket": "-",
-    }
-    command = [
-        str(Path(sys.executable).with_name("act")),
-        "workflow_dispatch",
-        "--pull=false",
-        "--rm",
-        "--no-cache-server",
-    ]
-    command += [word for option in options.items() for word in option]
-    for option, values in (("--env", environment), ("--secret", secrets), ("--input", inputs)):
-        command += [word for name, value in values.items() for word in (option, f"{name}={value}")]
+    values = {"--env": environment, "--secret": secrets, "--input": inputs}
+    command = [str(Path(sys.executable).with_name("act")), "workflow_dispatch", *_options(actions, scratch)]
+    command += [word for option, given in values.items() for pair in given.items() for word in (option, "=".join(pair))]
     done = subprocess.run(
         command,
         cwd=consumer.folder,
@@ -98,6 +84,18 @@ def run_release(
         timeout=60 * MINUTES,
     )
     return WorkflowResult(succeeded=done.returncode == 0, log=done.stdout.decode(errors="replace"))
+
+
+def _options(actions: Path, scratch: Path) -> list[str]:
+    """Of act: local actions and images only, and nothing kept outside scratch."""
+    options = {
+        "--workflows": ".github/workflows/release.yml",
+        "--local-repository": f"OWNER/flotilla@v1={actions}",
+        "--platform": f"ubuntu-latest={RUNNER}",
+        "--action-cache-path": str(scratch / "actions"),
+        "--container-daemon-socket": "-",
+    }
+    return ["--pull=false", "--rm", "--no-cache-server", *(word for option in options.items() for word in option)]
 
 
 def _lists(line: str, platform: str) -> bool:

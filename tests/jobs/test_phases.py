@@ -220,3 +220,11 @@ def test_a_release_of_another_commit_than_the_workflows_is_said(jobs: JobWorld) 
     assert done.status == 0, done.log
     [notice] = done.annotations("notice")
     assert f"the release is of commit {jobs.github.commit}, and this workflow runs on {'e' * 40}." in notice.text
+
+
+def test_a_pattern_of_executables_that_matches_nothing_is_warned_of(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("  platform:\n", '  platform:\n    executables: ["bn/*"]\n', 1))
+    done = jobs.run("release", dry_run="true")
+    assert done.status == 0, done.log
+    (warning,) = done.annotations("warning")
+    assert warning.text.startswith("packages.platform.executables: bn/* matches no file of any platform package; ")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.jobs.test_publish_report import built
 
-from flotilla.errors import DeadlineError
+from flotilla.errors import DeadlineError, RegistryError
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.record import Record
-from flotilla.jobs.watching import see_packages
+from flotilla.jobs.watching import see_packages, visible_minutes
+from flotilla.npm import Origin, Statement
 from flotilla.patience import Patience
 from flotilla.runner import Runner
 
@@ -49,3 +50,33 @@ def test_a_registry_that_falls_silent_after_the_publish_takes_nothing_back(job: 
     assert (seen.status, seen.provenance) == ("published", None)
     assert [line.partition("::")[2].split(" ")[0] for line in out.getvalue().splitlines()] == ["warning", "warning"]
     assert "title=Provenance was not looked at" in out.getvalue()
+
+
+@pytest.mark.parametrize("read_back", [True, False])
+def test_the_same_bytes_from_another_run_are_no_intrusion_only_where_our_answer_was_lost(
+    job: Any, monkeypatch: pytest.MonkeyPatch, *, read_back: bool
+) -> None:
+    statement = Statement(predicate="", subject="", sha512="", repository="", commit="", workflow="", run="2")
+
+    def of_run_2(_job: object, _found: object, *, by: Origin) -> tuple[Statement | None, list[str]]:
+        return (statement, []) if by.run_id in {None, "2"} else (None, ["its provenance names the run 2, not 1"])
+
+    monkeypatch.setattr("flotilla.jobs.watching.published_provenance", of_run_2)
+    monkeypatch.setattr("flotilla.jobs.watching._attested", lambda _job, _record: object())
+    record = Record(
+        built=built("@acme/a"), status="published", dist_tag="latest", integrity="sha512-aa==", read_back=read_back
+    )
+    if read_back:
+        [seen] = see_packages(job, [record], provenance=True)
+        assert (seen.status, seen.provenance) == ("already-published", statement)
+    else:
+        with pytest.raises(RegistryError, match="names the run 2, not 1"):
+            see_packages(job, [record], provenance=True)
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(30, 15), (10, 15), (120, 60)])
+def test_what_npm_installs_by_is_waited_for_longer_where_the_job_may_take_longer(
+    job: Any, minutes: float, waits: float
+) -> None:
+    job.inputs = PublishInputs(version="1.2.3", timeout_minutes=minutes)
+    assert visible_minutes(job) == waits
