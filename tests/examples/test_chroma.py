@@ -8,14 +8,14 @@ import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from flotilla.family import Family, parse_config
+from flotilla.family import Family, Limits, parse_config
+from flotilla.packing import extract
 from flotilla.rehearsal.node import node
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/chroma"
@@ -67,9 +67,8 @@ def test_two_builds_make_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("variant", "said"), [("free", "free -1 255 128 0\n"), ("non-free", "non-free 0 255 128 0\n")])
 def test_a_program_links_with_either_library_and_runs(tmp_path: Path, variant: str, said: str) -> None:
     name = f"chroma-{HOST}-{variant}"
-    with tarfile.open(build(tmp_path, HOST) / name / f"{name}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    tree = tmp_path / name
+    tree = tmp_path / "tree"
+    extract(build(tmp_path, HOST) / name / f"{name}.tar.gz", tree, strip_components=1, limits=Limits())
     (tmp_path / "program.c").write_text(PROGRAM, encoding="utf-8")
     for library in (tree / "lib/libchroma.a", tree / "lib/libchroma.so"):
         compiler = ["cc", "-Wall", "-Werror", "program.c", f"-I{tree}/include", str(library), "-o", "program"]
