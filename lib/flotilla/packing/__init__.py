@@ -1,16 +1,14 @@
 """Files in, files out: safe extraction, what a binary is for, the package folder, the deterministic tarball."""
 
-from flotilla.packing.binary import Binary
-from flotilla.packing.check import binary_faults
+from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.contents import Contents, FileEntry, differences, read_contents
 from flotilla.packing.extraction import extract
 from flotilla.packing.folder import PackageFolder
 from flotilla.packing.folders import build_folder
-from flotilla.packing.identify import identify
+from flotilla.packing.platform_check import binary_faults, identify
 from flotilla.packing.selection import matching
 from flotilla.packing.sidecars import sidecar_faults
 from flotilla.packing.tarballs import Tarball, tarball_name, write_tarball
-from flotilla.packing.window import UnreadableError
 
 __all__ = [
     "Binary",

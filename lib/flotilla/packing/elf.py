@@ -11,8 +11,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment, NoteSegment
 
-from flotilla.packing.binary import Binary, version_key
-from flotilla.packing.window import UnreadableError, Window
+from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
 
 MAGIC = b"\x7fELF"
 

@@ -10,8 +10,7 @@ from macholib import mach_o  # type: ignore[import-untyped] # it carries no type
 from macholib.MachO import MachOHeader  # type: ignore[import-untyped]
 from macholib.ptypes import sizeof  # type: ignore[import-untyped]
 
-from flotilla.packing.binary import Binary
-from flotilla.packing.window import UnreadableError, Window
+from flotilla.packing.binaries import Binary, UnreadableError, Window
 
 MAGICS = {  # the file's first four bytes: macholib's (magic, header, endianness)
     b"\xfe\xed\xfa\xce": (mach_o.MH_MAGIC, mach_o.mach_header, ">"),

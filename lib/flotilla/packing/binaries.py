@@ -1,15 +1,51 @@
-"""A part of a file, to be read by parsers that trust what they read."""
+"""What a binary is for, in npm's words, and the view of its bytes that each format's reader gets."""
 
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 from flotilla.errors import PackageError
+
+Format = Literal["ELF", "Mach-O", "PE"]
 
 ONE_READ = 256  # bytes that a read costs at the least, so that a loop of empty reads ends too
 BASE_ALLOWANCE = 1 << 25
 SHARE = 16  # one more byte of allowance for so many bytes of file: archives of many objects need it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """A binary, or an object in a static library.
+
+    Args:
+        member: the object's name in its library, None for a file of its own.
+        format: how it is written.
+        os: what it runs on, None where it does not say (an ELF object or static program may run on several).
+        cpus: what it runs on; several in a universal one.
+        libc: glibc or musl, None where it does not say or needs none.
+        glibc_needed: the newest glibc version that it asks for ("2.28").
+        executable: whether it is a program, and no library or object.
+    """
+
+    member: str | None = None
+    format: Format
+    os: str | None
+    cpus: tuple[str, ...]
+    libc: str | None = None
+    glibc_needed: str | None = None
+    executable: bool = False
+
+    def __str__(self) -> str:
+        """What it is in a few words: "ELF for linux x64 glibc"."""
+        words = [self.os, "+".join(self.cpus), self.libc]
+        return f"{self.format} for {' '.join(word for word in words if word)}"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Orders versions made of numbers and dots."""
+    return tuple(int(number) for number in version.split("."))
 
 
 class UnreadableError(PackageError):

@@ -6,8 +6,7 @@ import struct
 
 import pefile  # type: ignore[import-untyped] # it carries no types
 
-from flotilla.packing.binary import Binary
-from flotilla.packing.window import UnreadableError, Window
+from flotilla.packing.binaries import Binary, UnreadableError, Window
 
 MAGIC = b"MZ"
 HEAD = 1 << 16  # all headers stand in it; pefile would map the file, and look through it
