@@ -17,10 +17,10 @@ ROOT = PACKAGE.parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may know of the others; itself it may always know.
-BASE = {"errors", "patience"}
+BASE = {"errors", "retry"}
 ARROWS = {
     "errors": set[str](),
-    "patience": {"errors"},
+    "retry": {"errors"},
     "runner": {"errors"},
     "family": BASE,
     "github": BASE | {"family"},

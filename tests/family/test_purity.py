@@ -12,7 +12,7 @@ IMPURE = {
     "os", "pathlib", "time", "datetime", "socket", "subprocess", "random", "requests", "urllib.request", "http",
     "shutil", "tempfile", "io", "logging", "sys",
 }  # fmt: skip
-OURS = ("flotilla.errors", "flotilla.family", "flotilla.patience")
+OURS = ("flotilla.errors", "flotilla.family", "flotilla.retry")
 
 
 def modules() -> list[Path]:

@@ -18,7 +18,7 @@ import pytest
 from flotilla.github import Artifact, Asset, GitHub, Release, WantedAsset, WorkflowRun
 from flotilla.github.document import Document
 from flotilla.github.replies import artifact, asset, release, workflow_run
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from tests.conftest import RecordedClock
@@ -173,15 +173,15 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def patience(recorded_clock: RecordedClock, told: list[str]) -> Patience:
-    return Patience(
+def policy(recorded_clock: RecordedClock, told: list[str]) -> RetryPolicy:
+    return RetryPolicy(
         deadline=recorded_clock.time + 3600, clock=recorded_clock, jitter=lambda: 1.0, told=told.append, attempts=12
     )
 
 
 @pytest.fixture
-def github(server: ScriptedServer, patience: Patience) -> Iterator[GitHub]:
-    with GitHub(api_url=server.url, token=TOKEN, repository="acme/ffmpeg", patience=patience) as client:
+def github(server: ScriptedServer, policy: RetryPolicy) -> Iterator[GitHub]:
+    with GitHub(api_url=server.url, token=TOKEN, repository="acme/ffmpeg", policy=policy) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ from tests.trickling import BYTES, MinuteClock, Trickle
 
 from flotilla.errors import ArtifactError, DeadlineError, GitHubError
 from flotilla.github import Artifact, GitHub
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from tests.conftest import RecordedClock
@@ -229,8 +229,8 @@ def test_an_endless_body_is_stopped_before_it_fills_the_disk(
 def test_a_body_that_comes_a_byte_a_minute_ends_with_the_job_s_time(make: Maker, tmp_path: Path) -> None:
     clock = MinuteClock()
     with Trickle(b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\nContent-Length: 5000\r\n\r\n") as server:
-        patience = Patience(deadline=20 * 60, clock=clock)
-        github = GitHub(api_url=server.url, token=CANARY, repository="acme/ffmpeg", patience=patience)
+        policy = RetryPolicy(deadline=20 * 60, clock=clock)
+        github = GitHub(api_url=server.url, token=CANARY, repository="acme/ffmpeg", policy=policy)
         with pytest.raises(DeadlineError, match="the time is up after"):
             github.download(make.an_artifact(size_in_bytes=5000, digest=digest(ZIP)), tmp_path)
         assert server.sent < BYTES

@@ -12,7 +12,7 @@ from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.record import Record
 from flotilla.jobs.watching import see_packages, visible_minutes
 from flotilla.npm import Origin, Statement
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 from flotilla.runner import Runner
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def out() -> io.StringIO:
 def job(recorded_clock: RecordedClock, out: io.StringIO) -> Any:
     return SimpleNamespace(
         registry=SilentRegistry(),
-        patience=Patience(deadline=recorded_clock.time + 600, clock=recorded_clock),
+        policy=RetryPolicy(deadline=recorded_clock.time + 600, clock=recorded_clock),
         inputs=PublishInputs(version="1.2.3"),
         runner=Runner({"GITHUB_ACTIONS": "true"}, out),
         facts=SimpleNamespace(server_url="https://github.com", repository="acme/a", commit="0" * 40, run_id="1"),

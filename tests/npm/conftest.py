@@ -21,7 +21,7 @@ from tests.npm.scripted_registry import ScriptedRegistry, ScriptedSigstore
 
 from flotilla.errors import RegistryError
 from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 CANARY = "npm_canaryCANARYcanary0123456789"
 GITHUB = {
@@ -67,14 +67,14 @@ def sigstore(tmp_path: Path) -> Iterator[ScriptedSigstore]:
 
 
 @pytest.fixture
-def patience(recorded_clock: RecordedClock) -> Patience:
+def policy(recorded_clock: RecordedClock) -> RetryPolicy:
     """Half an hour of a clock that does not sleep."""
-    return Patience(deadline=recorded_clock.now() + 1800, clock=recorded_clock, jitter=lambda: 1.0)
+    return RetryPolicy(deadline=recorded_clock.now() + 1800, clock=recorded_clock, jitter=lambda: 1.0)
 
 
 @pytest.fixture
-def reads(registry: ScriptedRegistry, patience: Patience) -> Registry:
-    return Registry(registry.url, token=None, patience=patience)
+def reads(registry: ScriptedRegistry, policy: RetryPolicy) -> Registry:
+    return Registry(registry.url, token=None, policy=policy)
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def npm(
 
 
 @pytest.fixture
-def publisher(npm: Npm, reads: Registry, patience: Patience, environment: dict[str, str]) -> Publisher:
-    return Publisher(npm=npm, registry=reads, patience=patience, environment=environment)
+def publisher(npm: Npm, reads: Registry, policy: RetryPolicy, environment: dict[str, str]) -> Publisher:
+    return Publisher(npm=npm, registry=reads, policy=policy, environment=environment)
 
 
 @pytest.fixture

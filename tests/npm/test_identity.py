@@ -8,14 +8,14 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry, jwt
 from flotilla.errors import DeadlineError, GitHubError
 from flotilla.npm import Claims, IdTokens, claims_of_job
 from flotilla.npm.identity import claims_of_token
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 JOB = claims_of_job(GITHUB)
 
 
 @pytest.fixture
-def tokens(registry: ScriptedRegistry, patience: Patience) -> IdTokens:
-    return IdTokens(registry.id_token_environment, patience=patience)
+def tokens(registry: ScriptedRegistry, policy: RetryPolicy) -> IdTokens:
+    return IdTokens(registry.id_token_environment, policy=policy)
 
 
 def test_a_job_s_claims_name_the_calling_workflow_s_file() -> None:
@@ -46,8 +46,8 @@ def test_an_id_token_is_asked_for_its_audience_with_the_job_s_bearer(
     assert seen.bearer == registry.id_token_environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
 
 
-def test_a_job_without_the_permission_is_told_how_to_get_it(patience: Patience) -> None:
-    tokens = IdTokens({}, patience=patience)
+def test_a_job_without_the_permission_is_told_how_to_get_it(policy: RetryPolicy) -> None:
+    tokens = IdTokens({}, policy=policy)
     assert not tokens.available
     with pytest.raises(GitHubError, match="id-token: write"):
         tokens.get("sigstore")
@@ -85,7 +85,7 @@ def test_the_bearer_does_not_follow_a_redirect(
     assert other.seen == []
 
 
-def test_an_id_token_is_told_to_who_masks_it(registry: ScriptedRegistry, patience: Patience) -> None:
+def test_an_id_token_is_told_to_who_masks_it(registry: ScriptedRegistry, policy: RetryPolicy) -> None:
     masked: list[str] = []
-    tokens = IdTokens(registry.id_token_environment, patience=patience, keep_secret=masked.append)
+    tokens = IdTokens(registry.id_token_environment, policy=policy, keep_secret=masked.append)
     assert masked == [tokens.get("sigstore")]

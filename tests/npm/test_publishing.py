@@ -16,7 +16,7 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry
 
 from flotilla.errors import ConflictError, DeadlineError, RegistryError
 from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token, TrustedPublishing
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 OIDC_DENIED = "403 Forbidden - PUT http://r/@acme%2ftool - OIDC permission denied for this action"
 
@@ -86,7 +86,7 @@ class Stage:
 
     registry: ScriptedRegistry
     reads: Registry
-    patience: Patience
+    policy: RetryPolicy
     environment: dict[str, str]
     npm: ScriptedNpm
     request: PublishRequest
@@ -94,7 +94,7 @@ class Stage:
     def publish(self, failed: Callable[[str], None] = lambda _log: None) -> Any:
         npm = Npm(environment=self.environment, run=self.npm)
         publisher = Publisher(
-            npm=npm, registry=self.reads, patience=self.patience, environment=self.environment, failed=failed
+            npm=npm, registry=self.reads, policy=self.policy, environment=self.environment, failed=failed
         )
         return publisher.publish(self.request)
 
@@ -102,23 +102,23 @@ class Stage:
 class Stages:
     """Sets a stage for the runs of npm that a test plays."""
 
-    def __init__(self, registry: ScriptedRegistry, reads: Registry, patience: Patience, make: Make) -> None:
-        self._fixed = registry, reads, patience
+    def __init__(self, registry: ScriptedRegistry, reads: Registry, policy: RetryPolicy, make: Make) -> None:
+        self._fixed = registry, reads, policy
         self._make = make
         self.environment: dict[str, str] = {}
 
     def __call__(self, *runs: Run, **fields: Any) -> Stage:
-        registry, reads, patience = self._fixed
+        registry, reads, policy = self._fixed
         request = self._make(**fields)
         npm = ScriptedNpm(registry, list(runs), request)
-        return Stage(registry, reads, patience, self.environment, npm, request)
+        return Stage(registry, reads, policy, self.environment, npm, request)
 
 
 @pytest.fixture
 def stage(
-    registry: ScriptedRegistry, reads: Registry, patience: Patience, make: Make, environment: dict[str, str]
+    registry: ScriptedRegistry, reads: Registry, policy: RetryPolicy, make: Make, environment: dict[str, str]
 ) -> Stages:
-    stages = Stages(registry, reads, patience, make)
+    stages = Stages(registry, reads, policy, make)
     stages.environment = environment
     return stages
 

@@ -18,7 +18,7 @@ from tests.trickling import BYTES, MinuteClock, Trickle
 from flotilla.errors import DeadlineError, RegistryError
 from flotilla.npm import PublishedVersion, Registry
 from flotilla.npm import registry as reading
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 TARBALL = b"the tarball" * 1000
 INTEGRITY = "sha512-" + base64.b64encode(hashlib.sha512(TARBALL).digest()).decode()
@@ -31,8 +31,8 @@ def published(registry: ScriptedRegistry) -> PublishedVersion:
 
 
 @pytest.fixture
-def with_token(registry: ScriptedRegistry, patience: Patience) -> Registry:
-    return Registry(registry.url, token="npm-canary", patience=patience)  # noqa: S106 - a canary
+def with_token(registry: ScriptedRegistry, policy: RetryPolicy) -> Registry:
+    return Registry(registry.url, token="npm-canary", policy=policy)  # noqa: S106 - a canary
 
 
 def document(version: str = "1.0.0") -> dict[str, object]:
@@ -59,8 +59,8 @@ def test_a_package_that_is_not_there_is_an_answer(reads: Registry) -> None:
     assert reads.is_public(NAME) is None
 
 
-def test_a_registry_below_a_path_is_read_below_that_path(registry: ScriptedRegistry, patience: Patience) -> None:
-    Registry(registry.url + "npm", token=None, patience=patience).fresh(NAME)
+def test_a_registry_below_a_path_is_read_below_that_path(registry: ScriptedRegistry, policy: RetryPolicy) -> None:
+    Registry(registry.url + "npm", token=None, policy=policy).fresh(NAME)
     assert registry.seen[0].path == "/npm/@acme%2Ftool"
 
 
@@ -169,7 +169,7 @@ def test_a_redirect_that_nobody_can_parse_is_refused_in_words(registry: Scripted
 def test_the_body_of_a_redirect_is_not_read(recorded_clock: RecordedClock) -> None:
     """It may have no end; requests would read it even when told not to follow."""
     with Trickle(b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n") as server:
-        reads = Registry(server.url, token=None, patience=Patience(deadline=2e6, clock=recorded_clock))
+        reads = Registry(server.url, token=None, policy=RetryPolicy(deadline=2e6, clock=recorded_clock))
         with pytest.raises(RegistryError, match="in a circle"):
             reads.fresh(NAME)
         assert server.sent < BYTES
@@ -178,7 +178,7 @@ def test_the_body_of_a_redirect_is_not_read(recorded_clock: RecordedClock) -> No
 def test_an_answer_that_comes_a_byte_a_minute_is_given_up() -> None:
     clock = MinuteClock()
     with Trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n") as server:
-        slow = Registry(server.url, token=None, patience=Patience(deadline=20 * 60, clock=clock, attempts=1))
+        slow = Registry(server.url, token=None, policy=RetryPolicy(deadline=20 * 60, clock=clock, attempts=1))
         with pytest.raises(DeadlineError, match="the answer comes too slowly"):
             slow.fresh(NAME)
         assert server.sent < BYTES
@@ -241,10 +241,10 @@ def test_visibility_is_public_only_when_the_registry_says_so(registry: ScriptedR
 
 
 def test_a_certificate_that_nobody_here_trusts_is_told_at_once(
-    patience: Patience, recorded_clock: RecordedClock
+    policy: RetryPolicy, recorded_clock: RecordedClock
 ) -> None:
     with Untrusted() as port, pytest.raises(RegistryError, match=r"certificate of 127\.0\.0\.1") as raised:
-        Registry(f"https://127.0.0.1:{port}/", token=None, patience=patience).fresh(NAME)
+        Registry(f"https://127.0.0.1:{port}/", token=None, policy=policy).fresh(NAME)
     assert "REQUESTS_CA_BUNDLE" in raised.value.advice
     assert "NODE_EXTRA_CA_CERTS" in raised.value.advice
     assert recorded_clock.slept == []

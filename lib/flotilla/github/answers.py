@@ -10,7 +10,7 @@ from http import HTTPStatus
 import requests
 
 from flotilla.errors import FlotillaError, GitHubError
-from flotilla.patience import Passing, retry_after
+from flotilla.retry import TransientError, retry_after
 
 LONGEST_QUOTE = 300
 # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: "wait for at least one minute"
@@ -21,7 +21,7 @@ LIMIT_TEXT = re.compile(
 )
 
 
-class Unsure(Passing):
+class Unsure(TransientError):  # noqa: N818 - not an error yet
     """A failure that may pass, after which nobody knows whether the call took effect."""
 
 
@@ -45,7 +45,7 @@ def quoted(text: str) -> str:
     return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}…"
 
 
-def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> Passing | FlotillaError:
+def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> TransientError | FlotillaError:
     """The failure that an answer stands for.
 
     Args:
@@ -56,7 +56,7 @@ def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> Passing |
     said = f"HTTP {reply.status}" + (f", {reply.message}" if reply.message else "")
     limited = limit_wait(reply, now=now)
     if limited is not None:
-        return Passing(f"GitHub's rate limit ({said})", after=limited)
+        return TransientError(f"GitHub's rate limit ({said})", after=limited)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.REQUEST_TIMEOUT:
         return Unsure(f"GitHub answers {said}", after=retry_after(reply.headers.get("retry-after"), now=now))
     return GitHubError(f"{sentence(what)}: GitHub refuses ({said}).", advice=f"{_advice(reply)} {hint}".strip())
@@ -75,7 +75,7 @@ def limit_wait(reply: Reply, *, now: float) -> float | None:
     return SECONDARY_WAIT if secondary else None
 
 
-def broken(error: Exception, *, host: str) -> Passing | FlotillaError:
+def broken(error: Exception, *, host: str) -> TransientError | FlotillaError:
     """The failure that a broken connection stands for.
 
     The error's own text is left out: it can hold the query of a signed URL.

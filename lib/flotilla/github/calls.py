@@ -1,4 +1,4 @@
-"""The one place that REST calls go through: sent by PyGithub, tried again by Patience, refused in plain words."""
+"""Send every REST call: through PyGithub, tried again if it may go through, refused in plain words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flotilla.errors import FlotillaError, GitHubError
 from flotilla.github.answers import Reply, Unsure, broken, quoted, refusal
 from flotilla.github.document import Document, documents, unusable
 from flotilla.github.endpoint import Endpoint
-from flotilla.patience import Passing, Patience
+from flotilla.retry import RetryPolicy, TransientError
 
 T = TypeVar("T")
 
@@ -55,9 +55,9 @@ class Calls:
     PyGithub carries the address, the token and the connection; its lazy objects, retries and pauses stay off.
     """
 
-    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
+    def __init__(self, endpoint: Endpoint, policy: RetryPolicy) -> None:
         self.endpoint = endpoint
-        self.patience = patience
+        self.policy = policy
         self._idle: SimpleQueue[github.Github] = SimpleQueue()
 
     def ask(self, call: Call) -> Reply:
@@ -67,18 +67,18 @@ class Calls:
             GitHubError: refused for good, or an answer that cannot be read.
             DeadlineError: nothing came through in time.
         """
-        return self.patience.keep_trying(lambda: self.once(call), what=call.what)
+        return self.policy.retry(lambda: self.once(call), what=call.what)
 
     def once(self, call: Call) -> Reply:
-        """The answer to one try; Passing (or Unsure) where another may go through."""
+        """The answer to one try; TransientError (or Unsure) where another may go through."""
         reply = self._sent(call)
         if reply.status < HTTPStatus.MULTIPLE_CHOICES or reply.status in call.answers:
             return reply
         raise self.refused(reply, call)
 
-    def refused(self, reply: Reply, call: Call) -> Passing | FlotillaError:
+    def refused(self, reply: Reply, call: Call) -> TransientError | FlotillaError:
         """What a refusal of this call means."""
-        return refusal(reply, what=call.what, now=self.patience.clock.now(), hint=call.hint)
+        return refusal(reply, what=call.what, now=self.policy.clock.now(), hint=call.hint)
 
     def document(self, call: Call) -> Document:
         """The JSON object that a call answers with."""
@@ -135,14 +135,14 @@ class Calls:
                     return found
                 unseen += 1
                 if unseen < looks:
-                    raise Passing("GitHub shows nothing of it yet")
+                    raise TransientError("GitHub shows nothing of it yet")
             try:
                 return send()
             except Unsure:
                 unseen = 0
                 raise
 
-        return self.patience.keep_trying(attempt, what=what)
+        return self.policy.retry(attempt, what=what)
 
     def close(self) -> None:
         """Close the idle connections."""

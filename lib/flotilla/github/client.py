@@ -19,20 +19,20 @@ from flotilla.github.streams import Streams
 from flotilla.github.tags import Tags
 from flotilla.github.uploads import Uploads
 from flotilla.github.values import Artifact, Asset, Download, Release, Repository, WorkflowRun
-from flotilla.patience import Patience
+from flotilla.retry import RetryPolicy
 
 
 class GitHub:
     """GitHub's REST API for one repository: frozen values out, failures in words, no write repeated unseen.
 
     Every method may raise GitHubError (refused for good, or not to be understood) and DeadlineError (still not through
-    when the patience ended).
+    before the deadline).
 
     Args:
         api_url: "https://api.github.com", or GITHUB_API_URL of an Enterprise.
         token: shown to the API and to its upload host, and to nobody else.
         repository: "owner/name".
-        patience: how long to keep trying.
+        policy: how long to keep trying.
         server_url: where people open this GitHub.
 
     Raises:
@@ -40,17 +40,17 @@ class GitHub:
     """
 
     def __init__(
-        self, *, api_url: str, token: str, repository: str, patience: Patience, server_url: str = "https://github.com"
+        self, *, api_url: str, token: str, repository: str, policy: RetryPolicy, server_url: str = "https://github.com"
     ) -> None:
         endpoint = Endpoint(api_url=api_url, repository=repository, token=token)
         self.server_url = server_url.rstrip("/")
         self.page = f"{self.server_url}/{repository}"
-        self._calls = Calls(endpoint, patience)
-        self._streams = Streams(endpoint, patience.clock)
+        self._calls = Calls(endpoint, policy)
+        self._streams = Streams(endpoint, policy.clock)
         self._runs = Runs(self._calls)
         self._tags = Tags(self._calls)
         self._releases = Releases(self._calls)
-        self._downloads = Downloads(endpoint, self._streams, patience)
+        self._downloads = Downloads(endpoint, self._streams, policy)
         self._uploads = Uploads(self._calls, self._releases, self._downloads.asset_digest)
 
     def __enter__(self) -> Self:

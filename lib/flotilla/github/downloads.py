@@ -18,7 +18,7 @@ from flotilla.github.parallel import WORKERS, gather
 from flotilla.github.partfile import PartFile
 from flotilla.github.streams import RangeRefused, Source, Streams
 from flotilla.github.values import Artifact, Asset, Download
-from flotilla.patience import Passing, Patience
+from flotilla.retry import RetryPolicy, TransientError
 
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 NUMBER = re.compile(r"[0-9]{1,18}")
@@ -27,10 +27,10 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 class Downloads:
     """Streams to disk in constant memory."""
 
-    def __init__(self, endpoint: Endpoint, streams: Streams, patience: Patience) -> None:
+    def __init__(self, endpoint: Endpoint, streams: Streams, policy: RetryPolicy) -> None:
         self._endpoint = endpoint
         self._streams = streams
-        self._patience = patience
+        self._policy = policy
 
     def all(self, artifacts: Sequence[Artifact], into: Path, *, workers: int = WORKERS) -> tuple[Download, ...]:
         """Every artifact, some at a time, in the order given."""
@@ -81,10 +81,10 @@ class Downloads:
         )
 
     def _fetched(self, source: Source, part: PartFile) -> Arrival:
-        return self._patience.keep_trying(lambda: self._attempt(source, part), what=source.what)
+        return self._policy.retry(lambda: self._attempt(source, part), what=source.what)
 
     def _attempt(self, source: Source, part: PartFile) -> Arrival:
-        """One more answer appended to what is here; Passing until all of it is here and right."""
+        """One more answer appended to what is here; TransientError until all of it is here and right."""
         # Without a digest to compare at the end, nothing would tell that two answers were of different bytes.
         offset = part.size if source.digest else 0
         try:
@@ -96,7 +96,7 @@ class Downloads:
             raise
         expected = total if total is not None or source.digest is None else source.size
         if expected is not None and part.size < expected:
-            raise Passing(f"the connection broke after {part.size} of {expected} bytes")
+            raise TransientError(f"the connection broke after {part.size} of {expected} bytes")
         _compare(source, part)
         return Arrival.of(response)
 
@@ -109,8 +109,8 @@ class Downloads:
                 raise ArtifactError(
                     f"{sentence(source.what)}: the server sends more than the {source.size} bytes that GitHub lists."
                 )
-            if part.size < whole and not self._patience.left():
-                raise Passing(f"the time is up after {part.size} of {source.size} bytes")
+            if part.size < whole and not self._policy.left():
+                raise TransientError(f"the time is up after {part.size} of {source.size} bytes")
 
 
 def _total(response: requests.Response, part: PartFile) -> int | None:
@@ -132,7 +132,7 @@ def _compare(source: Source, part: PartFile) -> None:
     digest, resumed = part.digest, part.resumed
     part.restart()
     if resumed:
-        raise Passing("what was resumed does not fit together; starting again")
+        raise TransientError("what was resumed does not fit together; starting again")
     part.discard()
     raise ArtifactError(
         f"{sentence(source.what)}: the bytes are not those that GitHub recorded ({digest} instead of {source.digest}).",

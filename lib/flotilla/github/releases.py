@@ -12,7 +12,7 @@ from flotilla.github.calls import Call, Calls
 from flotilla.github.document import Document, unusable
 from flotilla.github.tags import WRITE
 from flotilla.github.values import Asset, Release
-from flotilla.patience import Passing
+from flotilla.retry import TransientError
 
 # A new draft can be missing from GitHub's list for some seconds: so many looks before it is taken for not made.
 LOOKS = 3
@@ -159,7 +159,7 @@ class Releases:
             raise unusable(call.what, "it is about another tag")
         return release
 
-    def _refused(self, reply: Reply, call: Call, tag: str) -> Passing | FlotillaError:
+    def _refused(self, reply: Reply, call: Call, tag: str) -> TransientError | FlotillaError:
         if "immutable release" in reply.message:
             return ConflictError(
                 f"The tag name {tag} was used by an immutable release, and GitHub never gives it out again.",

@@ -17,7 +17,7 @@ from flotilla.github.answers import Reply, broken, refusal, sentence
 from flotilla.github.document import unusable
 from flotilla.github.endpoint import Endpoint
 from flotilla.github.sessions import Sessions
-from flotilla.patience import Clock, Passing
+from flotilla.retry import Clock, TransientError
 
 CHUNK = 64 * 1024
 TIMEOUTS = (30.0, 60.0)
@@ -66,7 +66,7 @@ class Streams:
         """The answer that carries the bytes from offset on; 200 if the server starts from the beginning instead.
 
         Raises:
-            Passing: another try may go through, with a fresh address.
+            TransientError: another try may go through, with a fresh address.
             FlotillaError: refused for good, or a redirect that must not be followed.
         """
         asked = {"Accept": source.accept} | ({"Range": f"bytes={offset}-"} if offset else {})
@@ -82,7 +82,7 @@ class Streams:
         raise unusable(source.what, f"it redirects more than {MOST_REDIRECTS} times")
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it was sent, undecoded; Passing where the connection breaks."""
+        """The body as it was sent, undecoded; TransientError where the connection breaks."""
         try:
             # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
             while chunk := response.raw.read1(CHUNK, decode_content=False):
@@ -122,11 +122,11 @@ class Streams:
         raise failure(_reply(response), source, self.clock.now())
 
 
-class RangeRefused(Passing):
+class RangeRefused(TransientError):  # noqa: N818 - not an error yet
     """What is here already cannot be the beginning of what the server has."""
 
 
-def _api_failure(reply: Reply, source: Source, now: float) -> Passing | FlotillaError:
+def _api_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
     if reply.status == HTTPStatus.GONE:
         return ArtifactError(
             f"{sentence(source.what)}: it has expired.", advice="Re-run the CI workflow on this commit."
@@ -139,10 +139,10 @@ def _api_failure(reply: Reply, source: Source, now: float) -> Passing | Flotilla
     return refusal(reply, what=source.what, now=now, hint=f"This needs `{source.permission}`.")
 
 
-def _storage_failure(reply: Reply, source: Source, now: float) -> Passing | FlotillaError:
+def _storage_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
     # A signed address lives a minute; storage hosts answer 403, 404 or 410 after that. The next try asks for a new one.
     if reply.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAUTHORIZED}:
-        return Passing(f"the storage host no longer takes the address (HTTP {reply.status})")
+        return TransientError(f"the storage host no longer takes the address (HTTP {reply.status})")
     return refusal(reply, what=source.what, now=now)
 
 

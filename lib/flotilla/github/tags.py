@@ -10,7 +10,7 @@ from flotilla.errors import ConflictError, FlotillaError, GitHubError
 from flotilla.github.answers import Reply, quoted, sentence
 from flotilla.github.calls import Call, Calls
 from flotilla.github.document import Document, unusable
-from flotilla.patience import Passing
+from flotilla.retry import TransientError
 
 DEEPEST_TAG = 5
 WRITE = (
@@ -60,7 +60,7 @@ class Tags:
         if reply.status != HTTPStatus.UNPROCESSABLE_ENTITY or self._settled(tag, commit):
             return True
         if EXISTS in reply.message:
-            raise Passing("GitHub says that the tag exists, and does not show it yet")
+            raise TransientError("GitHub says that the tag exists, and does not show it yet")
         raise self._refused(reply, call, commit)
 
     def _settled(self, tag: str, commit: str) -> bool | None:
@@ -74,7 +74,7 @@ class Tags:
             )
         return True
 
-    def _refused(self, reply: Reply, call: Call, commit: str) -> Passing | FlotillaError:
+    def _refused(self, reply: Reply, call: Call, commit: str) -> TransientError | FlotillaError:
         if "does not exist" in reply.message:
             return GitHubError(
                 f"{sentence(call.what)}: GitHub knows no commit {commit} in {self._calls.endpoint.repository}.",

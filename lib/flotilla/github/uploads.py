@@ -28,7 +28,7 @@ from flotilla.github.parallel import WORKERS, gather
 from flotilla.github.releases import Releases
 from flotilla.github.sessions import Sessions
 from flotilla.github.values import Asset, Release
-from flotilla.patience import Passing
+from flotilla.retry import TransientError
 
 TIMEOUTS = (60.0, 300.0)
 TYPES = {
@@ -90,9 +90,9 @@ class Uploads:
             found = self._found(release, wanted)
             if found is not None:
                 return found
-            raise Passing("GitHub had an asset of that name, which is gone now")
+            raise TransientError("GitHub had an asset of that name, which is gone now")
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
-            now = self._calls.patience.clock.now()
+            now = self._calls.policy.clock.now()
             raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
         return self._accepted(replies.asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
 

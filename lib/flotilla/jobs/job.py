@@ -15,7 +15,7 @@ from flotilla.github import GitHub
 from flotilla.jobs.facts import Facts, read_facts
 from flotilla.jobs.inputs import Inputs, read_inputs
 from flotilla.npm import Npm, Registry
-from flotilla.patience import Patience, SystemClock, until
+from flotilla.retry import RetryPolicy, SystemClock, until
 from flotilla.runner import Runner
 
 LARGEST_CONFIG = 1_000_000
@@ -40,7 +40,7 @@ class Job(Generic[T_co]):
     github: GitHub
     registry: Registry
     npm: Npm
-    patience: Patience
+    policy: RetryPolicy
     runner: Runner
     environment: Mapping[str, str] = field(repr=False)
     scratch: Path
@@ -58,17 +58,17 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
     facts = read_facts(environment)
     family = Family(read_config(facts.workspace, inputs.config), inputs.version)
     clock = SystemClock()
-    patience = Patience(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line)
+    policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line)
     npm = Npm(environment=environment)
     github = GitHub(
         api_url=facts.api_url,
         server_url=facts.server_url,
         token=inputs.github_token,
         repository=facts.repository,
-        patience=patience,
+        policy=policy,
     )
     registry_url = inputs.registry or npm.configured_registry(facts.workspace)
-    registry = Registry(registry_url, token=inputs.npm_token or None, patience=patience)
+    registry = Registry(registry_url, token=inputs.npm_token or None, policy=policy)
     with tempfile.TemporaryDirectory(prefix="flotilla-") as scratch:
         yield Job(
             inputs=inputs,
@@ -78,7 +78,7 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
             github=github,
             registry=registry,
             npm=npm,
-            patience=patience,
+            policy=policy,
             runner=runner,
             environment=environment,
             scratch=Path(scratch),

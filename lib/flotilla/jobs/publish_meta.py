@@ -43,7 +43,7 @@ def _platforms_first(job: Job[PublishInputs]) -> None:
     await_visible(
         job.registry,
         [awaited for awaited in found.values() if awaited],
-        patience=job.patience,
+        policy=job.policy,
         minutes=visible_minutes(job),
         told=job.runner.line,
     )

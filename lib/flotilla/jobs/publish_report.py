@@ -50,7 +50,7 @@ def hand_over(job: Job[PublishInputs], report: Report) -> None:
     job.runner.output("packages", packages_output(report.records))
     known = Known(commit=report.commit, ci_run=report.ci_run, built=report.planned, records=report.records)
     job.runner.output("ledger", write_ledger(job, known))
-    seconds = job.patience.clock.now() - report.started
+    seconds = job.policy.clock.now() - report.started
     job.runner.summary(publish_summary(report, registry=job.registry.url, seconds=seconds))
 
 

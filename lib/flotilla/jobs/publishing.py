@@ -41,7 +41,7 @@ def publish_packages(
     Raises:
         FlotillaError: anything that stops the job; before the first publish nothing was written.
     """
-    report = Report(title=title, then=then, started=job.patience.clock.now())
+    report = Report(title=title, then=then, started=job.policy.clock.now())
     try:
         _publish(job, packages, run_id, before, report)
     except FlotillaError as failure:

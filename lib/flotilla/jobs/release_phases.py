@@ -25,12 +25,12 @@ def release_phases(job: Job[ReleaseInputs]) -> None:
     Raises:
         FlotillaError: what stopped it; the job summary says it, too.
     """
-    started = job.patience.clock.now()
+    started = job.policy.clock.now()
     try:
         _run(job)
-        ended(job, seconds=job.patience.clock.now() - started)
+        ended(job, seconds=job.policy.clock.now() - started)
     except FlotillaError as failure:
-        job.runner.summary(stopped(failure, seconds=job.patience.clock.now() - started))
+        job.runner.summary(stopped(failure, seconds=job.policy.clock.now() - started))
         raise
 
 

@@ -38,7 +38,7 @@ class Sending:
             return {}
         requests = [self.request(one) for one in built]
         return {
-            request.name: self.job.patience.keep_trying(
+            request.name: self.job.policy.retry(
                 partial(self.job.npm.staged, request), what=f"list what is staged of {request.name}"
             )
             for request in requests
@@ -50,7 +50,7 @@ class Sending:
         publisher = Publisher(
             npm=job.npm,
             registry=job.registry,
-            patience=job.patience,
+            policy=job.policy,
             environment=job.environment,
             keep_secret=job.runner.mask,
             failed=lambda log: _show_log(job, "a try that failed", log),
@@ -147,4 +147,4 @@ def _pause(job: Job[PublishInputs]) -> None:
     pause = job.family.config.publish.pause_seconds if given is None else given
     if pause:
         job.runner.line(f"pausing {pause:g} s")
-        job.patience.clock.sleep(pause)
+        job.policy.clock.sleep(pause)

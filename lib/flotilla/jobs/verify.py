@@ -11,7 +11,7 @@ from flotilla.github import Asset, GitHub, Trusted, run_faults, the_release
 from flotilla.jobs.inputs import variable
 from flotilla.jobs.ledger_document import Ledger, inner_faults, read_ledger, subject_of
 from flotilla.npm import Npm, PublishedVersion, Registry, registry_url, same_integrity, sha512_of, stated
-from flotilla.patience import Patience, SystemClock, until
+from flotilla.retry import RetryPolicy, SystemClock, until
 from flotilla.runner import Runner
 
 MINUTES = 15.0
@@ -49,11 +49,11 @@ def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, regi
     """
     document = read_ledger(ledger)
     clock = SystemClock()
-    patience = Patience(deadline=until(MINUTES, clock), clock=clock, told=runner.line)
+    policy = RetryPolicy(deadline=until(MINUTES, clock), clock=clock, told=runner.line)
     url = registry_url(registry) if registry else Npm(environment=environment).configured_registry(Path.cwd())
     token = (environment.get(variable("npm-token")) or environment.get("NPM_TOKEN", "")).strip() or None
-    with _github(document, environment, patience) as github:
-        lines = _told(runner, _everything(document, environment, github, Registry(url, token=token, patience=patience)))
+    with _github(document, environment, policy) as github:
+        lines = _told(runner, _everything(document, environment, github, Registry(url, token=token, policy=policy)))
     differs = sum(line.mark == "differs" for line in lines)
     looked = sum(line.mark == "same" for line in lines)
     runner.line(f"ledger: {looked} links hold, {differs} do not")
@@ -179,14 +179,14 @@ def _provenance(shown: str, one: Mapping[str, Any], found: PublishedVersion, reg
         yield _same(f"{shown} has provenance by {statement.run}")
 
 
-def _github(ledger: Ledger, environment: Mapping[str, str], patience: Patience) -> GitHub:
+def _github(ledger: Ledger, environment: Mapping[str, str], policy: RetryPolicy) -> GitHub:
     given = environment.get(variable("github-token"), "").strip() or environment.get("GITHUB_TOKEN", "").strip()
     return GitHub(
         api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
         server_url=environment.get("GITHUB_SERVER_URL", "https://github.com"),
         token=given,
         repository=ledger["repository"],
-        patience=patience,
+        policy=policy,
     )
 
 

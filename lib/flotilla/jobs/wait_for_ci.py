@@ -41,7 +41,7 @@ def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> Wor
             job.runner.line(state)
         return found
 
-    run = job.patience.wait_until(probe, every=POLL_SECONDS)
+    run = job.policy.poll(probe, every=POLL_SECONDS)
     if run is None:
         raise DeadlineError(
             f"CI did not succeed in time: {states[-1]}",

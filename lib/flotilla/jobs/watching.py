@@ -63,7 +63,7 @@ def _integrity(record: Record) -> str:
 def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
     awaited = [(one.built.package.name, one.built.package.version, _integrity(one)) for one in records]
     try:
-        await_visible(job.registry, awaited, patience=job.patience, minutes=visible_minutes(job), told=job.runner.line)
+        await_visible(job.registry, awaited, policy=job.policy, minutes=visible_minutes(job), told=job.runner.line)
     except DeadlineError as late:
         job.runner.warning(str(late), title=late.title)
 
@@ -87,7 +87,7 @@ def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record
     anyone = Origin(repository=f"{facts.server_url}/{facts.repository}")
     this_run = replace(anyone, commit=facts.commit, run_id=facts.run_id or None)
     limit = PROVENANCE_LIMIT if ours else 0.0
-    found = job.patience.wait_until(lambda: _attested(job, record), every=PROVENANCE_PAUSE, limit=limit)
+    found = job.policy.poll(lambda: _attested(job, record), every=PROVENANCE_PAUSE, limit=limit)
     if found is not None:
         statement, faults = published_provenance(job, found, by=this_run if ours else anyone)
         if faults and record.read_back:

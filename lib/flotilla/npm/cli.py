@@ -27,7 +27,7 @@ from flotilla.npm.process import compile_cache, place, private_folder, run_group
 from flotilla.npm.redaction import plain, redact
 from flotilla.npm.reply import NpmAnswer, is_stage_id, parse_answer, parse_staged
 from flotilla.npm.request import PublishRequest, Token
-from flotilla.patience import Passing, retry_after
+from flotilla.retry import TransientError, retry_after
 
 # `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
 OLDEST = (11, 17, 0)
@@ -110,7 +110,7 @@ class Npm:
         """What is staged of this package; nothing where the credential may not look (an id-token never may).
 
         Raises:
-            Passing: the registry did not answer; another look may show what is there.
+            TransientError: the registry did not answer; another look may show what is there.
         """
         if not isinstance(request.credential, Token):
             return ()
@@ -123,7 +123,7 @@ class Npm:
         if not answer.ok:
             cause = explain(answer, Context(package=request.name, registry=request.registry, trusted=False))
             if cause.kind in {Kind.RETRY, Kind.READ_BACK}:
-                raise Passing(cause.words, after=retry_after(answer.after, now=time.time()))
+                raise TransientError(cause.words, after=retry_after(answer.after, now=time.time()))
         return tuple(
             Staged(
                 id=str(item["id"]),

@@ -15,7 +15,7 @@ from flotilla.errors import GitHubError
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json, parse_json
 from flotilla.npm.redaction import plain
-from flotilla.patience import Passing, Patience, retry_after
+from flotilla.retry import RetryPolicy, TransientError, retry_after
 
 TIMEOUTS = (10.0, 30.0)
 _ADVICE = (
@@ -86,7 +86,7 @@ class IdTokens:
 
     Args:
         environment: the job's; its ACTIONS_ID_TOKEN_REQUEST_* variables are used.
-        patience: how long to keep trying.
+        policy: how long to keep trying.
         keep_secret: is given each id-token before anything is done with it.
     """
 
@@ -94,13 +94,13 @@ class IdTokens:
         self,
         environment: Mapping[str, str],
         *,
-        patience: Patience,
+        policy: RetryPolicy,
         keep_secret: Callable[[str], None] = lambda _token: None,
     ) -> None:
         self._keep_secret = keep_secret
         self._url = environment.get(ID_TOKEN_URL, "")
         self._bearer = environment.get(ID_TOKEN_BEARER, "")
-        self._patience = patience
+        self._policy = policy
 
     @property
     def available(self) -> bool:
@@ -116,7 +116,7 @@ class IdTokens:
         if not self.available:
             raise GitHubError("This job may not ask GitHub for an id-token.", advice=_ADVICE)
         what = f"ask GitHub for an id-token for {audience}"
-        return self._patience.keep_trying(lambda: self._ask(audience, what), what=what)
+        return self._policy.retry(lambda: self._ask(audience, what), what=what)
 
     def _ask(self, audience: str, what: str) -> str:
         headers = {"Authorization": f"Bearer {self._bearer}", "Accept": "application/json"}
@@ -127,13 +127,13 @@ class IdTokens:
                 self._url, params={"audience": audience}, headers=headers, timeout=TIMEOUTS, allow_redirects=False
             )
         except requests.exceptions.RequestException as error:
-            raise Passing("GitHub's id-token service did not answer") from error
+            raise TransientError("GitHub's id-token service did not answer") from error
         if (
             response.status_code == requests.codes.too_many
             or response.status_code >= requests.codes.internal_server_error
         ):
-            after = retry_after(response.headers.get("retry-after"), now=self._patience.clock.now())
-            raise Passing(f"GitHub's id-token service answered {response.status_code}", after=after)
+            after = retry_after(response.headers.get("retry-after"), now=self._policy.clock.now())
+            raise TransientError(f"GitHub's id-token service answered {response.status_code}", after=after)
         value = _value(response, what)
         if not value:
             raise GitHubError(f"{what}: GitHub answered {response.status_code} without one.", advice=_ADVICE)

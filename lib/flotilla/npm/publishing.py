@@ -17,7 +17,7 @@ from flotilla.npm.refusals import trust_command
 from flotilla.npm.registry import Registry
 from flotilla.npm.reply import NpmAnswer
 from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
-from flotilla.patience import Passing, Patience, retry_after
+from flotilla.retry import RetryPolicy, TransientError, retry_after
 
 # Waits between read-backs of a version that the registry says it has and does not show yet, in seconds. Ten minutes:
 # accepted versions were seen to show after three to ten (safedep/pmg#441, npm/cli#8936).
@@ -51,7 +51,7 @@ class Published:
     log: str = ""
 
 
-class _DoubtfulError(Passing):
+class _DoubtfulError(TransientError):
     """A try whose outcome is unknown: the package may be on its way."""
 
 
@@ -61,7 +61,7 @@ class Publisher:
     Args:
         npm: the CLI.
         registry: the same registry, for reading back.
-        patience: the job's deadline and manners.
+        policy: the job's deadline and manners.
         environment: the job's, for the id-token and the claims that npm compares.
         keep_secret: is given each id-token that is fetched.
         failed: is given npm's log of each try that failed, without secrets.
@@ -72,7 +72,7 @@ class Publisher:
         *,
         npm: Npm,
         registry: Registry,
-        patience: Patience,
+        policy: RetryPolicy,
         environment: Mapping[str, str],
         keep_secret: Callable[[str], None] = lambda _token: None,
         failed: Callable[[str], None] = lambda _log: None,
@@ -80,8 +80,8 @@ class Publisher:
         self._failed = failed
         self._npm = npm
         self._registry = registry
-        self._patience = patience
-        self._id_tokens = IdTokens(environment, patience=patience, keep_secret=keep_secret)
+        self._policy = policy
+        self._id_tokens = IdTokens(environment, policy=policy, keep_secret=keep_secret)
         self._job = claims_of_job(environment)
 
     def publish(self, request: PublishRequest) -> Published:
@@ -107,7 +107,7 @@ class Publisher:
                 raise
 
         verb = "stage" if request.staged else "publish"
-        return self._patience.keep_trying(attempt, what=f"{verb} {request}")
+        return self._policy.retry(attempt, what=f"{verb} {request}")
 
     def _attempt(self, request: PublishRequest, *, doubtful: bool) -> Published:
         """One run of npm.
@@ -115,7 +115,7 @@ class Publisher:
         Args:
             doubtful: an earlier run's package may be on its way.
         """
-        timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._patience.left()))
+        timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._policy.left()))
         answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
         if answer.ok:
             return _done(request, "staged" if request.staged else "published", stage_id=answer.stage_id, log=answer.log)
@@ -123,7 +123,7 @@ class Publisher:
         cause = explain(answer, self._context(request))
         match cause.kind:
             case Kind.RETRY:
-                raise Passing(cause.words, after=self._after(answer))
+                raise TransientError(cause.words, after=self._after(answer))
             case Kind.READ_BACK:
                 if landed := self._landed(request):
                     return landed
@@ -174,9 +174,9 @@ class Publisher:
         for pause in (*READ_BACKS, None):
             if landed := self._landed(request):
                 return landed
-            if pause is None or pause > self._patience.left():
+            if pause is None or pause > self._policy.left():
                 break
-            self._patience.clock.sleep(pause)
+            self._policy.clock.sleep(pause)
         raise RegistryError(
             f"{request}: {cause.words}, but does not show it: it shows late what was published just now, by an "
             "earlier try or by another job; or the number was used before and unpublished.",
@@ -188,7 +188,7 @@ class Publisher:
         raise RegistryError(f"{request}: {cause.words}", advice=cause.step)
 
     def _after(self, answer: NpmAnswer) -> float | None:
-        return retry_after(answer.after, now=self._patience.clock.now())
+        return retry_after(answer.after, now=self._policy.clock.now())
 
     def _context(self, request: PublishRequest, *, claims: Claims | None = None) -> Context:
         claims = claims or self._job

@@ -18,7 +18,7 @@ from flotilla.errors import RegistryError
 from flotilla.npm.address import escaped, origin, registry_url, tarball_url
 from flotilla.npm.packument import Json, Packument, PublishedVersion, as_object, parse_json, parse_packument
 from flotilla.npm.redaction import plain
-from flotilla.patience import Passing, Patience, retry_after
+from flotilla.retry import RetryPolicy, TransientError, retry_after
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 JSON_LIMIT = 128 * 2**20
@@ -42,12 +42,12 @@ class Registry:
     Args:
         url: the registry's URL; a path below its origin is kept.
         token: goes to the registry's own origin only, never to a redirect's target elsewhere; None for none.
-        patience: how long to keep trying.
+        policy: how long to keep trying.
     """
 
-    def __init__(self, url: str, *, token: str | None, patience: Patience) -> None:
+    def __init__(self, url: str, *, token: str | None, policy: RetryPolicy) -> None:
         self.url = registry_url(url)
-        self._patience = patience
+        self._policy = policy
         self._session = _Unredirected()
         # Given an auth of our own, requests does not look into ~/.netrc for another.
         self._session.auth = _OwnOrigin(token, self.url)
@@ -90,7 +90,7 @@ class Registry:
         url = tarball_url(published.tarball, registry=self.url)
         what = f"download {published.name}@{published.version}"
         try:
-            self._patience.keep_trying(lambda: self._save(url, published.integrity, into, what, limit), what=what)
+            self._policy.retry(lambda: self._save(url, published.integrity, into, what, limit), what=what)
         except BaseException:
             into.unlink(missing_ok=True)
             raise
@@ -98,7 +98,7 @@ class Registry:
     def ping(self) -> None:
         """One small read, to tell a wrong URL before anything else."""
         what = f"reach the registry {self.url}"
-        self._patience.keep_trying(lambda: self._bytes(self.url + "-/ping", what=what), what=what)
+        self._policy.retry(lambda: self._bytes(self.url + "-/ping", what=what), what=what)
 
     def _packument(self, name: str, *, path: str, accept: str) -> Packument | None:
         what = f"read {name} from {self.url}"
@@ -106,7 +106,7 @@ class Registry:
         return None if document is None else parse_packument(document, name=name, what=what)
 
     def _json(self, path: str, *, what: str, accept: str = "application/json") -> object | None:
-        body = self._patience.keep_trying(
+        body = self._policy.retry(
             lambda: self._bytes(self.url + path, what=what, accept=accept, fresh="write=true" in path), what=what
         )
         return None if body is None else parse_json(body, what=what)
@@ -158,12 +158,12 @@ class Registry:
         except _MAY_PASS as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise _untrusted(url) from None
-            raise Passing(_cut(error)) from error
+            raise TransientError(_cut(error)) from error
         except requests.exceptions.RequestException as error:
             raise RegistryError(f"cannot ask {self.url}: {plain(str(error), longest=300)}") from error
 
     def _chunks(self, response: requests.Response, limit: int, what: str) -> Iterator[bytes]:
-        size, started = 0, self._patience.clock.now()
+        size, started = 0, self._policy.clock.now()
         try:
             # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
             while chunk := response.raw.read1(CHUNK, decode_content=True):
@@ -171,19 +171,19 @@ class Registry:
                 if size > limit:
                     raise RegistryError(f"{what}: the answer is longer than {limit} bytes; reading stopped there.")
                 # Not the job's deadline: the last read-back of a publish comes after it.
-                if self._patience.clock.now() - started > SLOWEST:
-                    raise Passing("the answer comes too slowly")
+                if self._policy.clock.now() - started > SLOWEST:
+                    raise TransientError("the answer comes too slowly")
                 yield chunk
         except urllib3.exceptions.HTTPError as error:
-            raise Passing("the connection failed or was cut") from error
+            raise TransientError("the connection failed or was cut") from error
 
     def _refuse(self, response: requests.Response, what: str) -> None:
         status = response.status_code
         if status == requests.codes.ok:
             return
         if status in {408, 425, 429} or status >= requests.codes.internal_server_error:
-            after = retry_after(response.headers.get("retry-after"), now=self._patience.clock.now())
-            raise Passing(f"the registry answered {status}", after=after)
+            after = retry_after(response.headers.get("retry-after"), now=self._policy.clock.now())
+            raise TransientError(f"the registry answered {status}", after=after)
         if status in {401, 403}:
             raise RegistryError(
                 f"{what}: the registry answered {status}: it does not let this credential read.",

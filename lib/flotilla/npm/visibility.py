@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from flotilla.errors import ConflictError, DeadlineError, Fault
 from flotilla.npm.packument import same_integrity
 from flotilla.npm.registry import Registry
-from flotilla.patience import Patience, as_utc
+from flotilla.retry import RetryPolicy, as_utc
 
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 15.0
@@ -20,7 +20,7 @@ def await_visible(
     registry: Registry,
     wanted: Sequence[Awaited],
     *,
-    patience: Patience,
+    policy: RetryPolicy,
     minutes: float,
     told: Callable[[str], None] = lambda _line: None,
 ) -> None:
@@ -29,7 +29,7 @@ def await_visible(
     Args:
         registry: the registry to ask, caches included.
         wanted: name, version and the registry's integrity of each.
-        patience: the job's deadline and clock.
+        policy: the job's deadline and clock.
         minutes: how long to wait at the most, within the deadline.
         told: is given a line for each round of waiting.
 
@@ -37,8 +37,8 @@ def await_visible(
         DeadlineError: names every version that is not visible, and since when it was awaited.
         ConflictError: a version is visible with another integrity.
     """
-    clock, started = patience.clock, patience.clock.now()
-    deadline = min(patience.deadline, started + minutes * 60)
+    clock, started = policy.clock, policy.clock.now()
+    deadline = min(policy.deadline, started + minutes * 60)
     pause, missing = FIRST_PAUSE, list(wanted)
     while True:
         try:

@@ -1,0 +1,225 @@
+"""Retry what may go through later: the deadline, the waits between two tries, and the flag that stops everything."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+
+from flotilla.errors import DeadlineError
+
+T = TypeVar("T")
+
+FIRST_WAIT = 2.0
+LONGEST_WAIT = 60.0
+# No wait is longer. A server whose clock is off by years would otherwise name a day that no calendar has.
+LONGEST_AFTER = 30 * 86400.0
+# Tries for which a server's Retry-After is believed; one that names a second for an hour is asked less often.
+BELIEVED = 5
+
+
+class TransientError(Exception):
+    """A failure after which the same call may go through: a cut connection, a 5xx, a rate limit.
+
+    Args:
+        reason: what was answered, in plain words.
+        after: seconds that the server asked us to wait, None if it did not say; cut to 30 days.
+    """
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = None if after is None else min(after, LONGEST_AFTER)
+
+
+class Cancelled(KeyboardInterrupt):
+    """The job was cancelled: nothing is tried again and nothing new begins."""
+
+    def __init__(self) -> None:
+        super().__init__("the job was cancelled")
+
+
+class StopFlag:
+    """Tells every thread that the job was cancelled; retries, waits and transfers look at it.
+
+    Set it where KeyboardInterrupt is caught, not in a signal handler: a handler may run while its own thread holds
+    the lock that `set` needs.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._calls: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Stop everything that looks at the flag, now and later."""
+        with self._lock:
+            self._event.set()
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def is_set(self) -> bool:
+        """Return whether the job was cancelled."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise Cancelled if the job was cancelled."""
+        if self.is_set():
+            raise Cancelled
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until the flag is set."""
+        self._event.wait(seconds)
+
+    def on_set(self, call: Callable[[], None]) -> None:
+        """Call this once when the flag is set; at once if it is set already."""
+        with self._lock:
+            if not self._event.is_set():
+                self._calls.append(call)
+                return
+        call()
+
+
+class Clock(Protocol):
+    """Time as a job sees it; a test gives one that records sleeps instead of sleeping."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The machine's clock as it stood at the beginning; setting it later changes no deadline.
+
+    Args:
+        stop: ends a sleep early.
+    """
+
+    def __init__(self, stop: StopFlag | None = None) -> None:
+        self._stop = stop or StopFlag()
+        self._start = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._start + time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until the job is cancelled."""
+        self._stop.wait(seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """A job's deadline, and how it waits until then.
+
+    Args:
+        deadline: seconds since the epoch after which nothing is tried again.
+        clock: tells the time and sleeps.
+        jitter: gives a number from 0 to 1, so that parallel jobs do not retry in step.
+        attempts: most tries of one call, in case the clock stands still; normally the deadline ends them.
+        told: is given a line for each wait.
+        stop: ends retries and waits when the job is cancelled.
+    """
+
+    deadline: float
+    clock: Clock = field(default_factory=SystemClock)
+    jitter: Callable[[], float] = random.random
+    attempts: int = 1000
+    told: Callable[[str], None] = lambda _line: None
+    stop: StopFlag = field(default_factory=StopFlag)
+
+    def left(self) -> float:
+        """Return the seconds until the deadline, 0 if it has passed."""
+        return max(0.0, self.deadline - self.clock.now())
+
+    def retry(self, attempt: Callable[[], T], *, what: str) -> T:
+        """Return the attempt's result; try again after each TransientError.
+
+        Args:
+            attempt: one try; raises TransientError for a failure after which another may go through.
+            what: the call in plain words, for the log and the error ("publish @acme/x@1.0.0").
+
+        Raises:
+            DeadlineError: the next try would come after the deadline, or there were too many.
+            Cancelled: the job was cancelled.
+        """
+        tries = 0
+        while True:
+            self.stop.check()
+            tries += 1
+            try:
+                return attempt()
+            except TransientError as failure:
+                self.stop.check()
+                wait = self._wait(failure, tries)
+                if tries >= self.attempts or self.clock.now() + wait > self.deadline:
+                    raise self._out_of_time(failure, what) from failure
+                self.told(f"{what}: {failure.reason}; trying again in {wait:.0f} s")
+            self.clock.sleep(wait)
+
+    def poll(self, probe: Callable[[], T | None], *, every: float, limit: float = math.inf) -> T | None:
+        """Return the probe's first answer that is not None, or None if time is up.
+
+        Args:
+            probe: one look.
+            every: seconds between two looks.
+            limit: seconds to wait at most, within the deadline.
+
+        Raises:
+            Cancelled: the job was cancelled.
+        """
+        deadline = min(self.deadline, self.clock.now() + limit)
+        while (answer := probe()) is None:
+            if self.clock.now() + every > deadline:
+                return None
+            self.clock.sleep(every)
+            self.stop.check()
+        return answer
+
+    def _wait(self, failure: TransientError, attempt: int) -> float:
+        backoff = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+        jittered: float = backoff * (0.5 + self.jitter() / 2)
+        if failure.after is None:
+            return jittered
+        return max(failure.after, jittered if attempt > BELIEVED else 0.0) + self.jitter()
+
+    def _out_of_time(self, failure: TransientError, what: str) -> DeadlineError:
+        asked = f" and asks to wait {failure.after:.0f} s more" if failure.after else ""
+        when = f"after {as_utc(self.clock.now() + failure.after)}" if failure.after else "later"
+        return DeadlineError(
+            f"{what}: {failure.reason}{asked}; {self.left():.0f} s were left of this job's time.",
+            advice=f"Re-run the job {when}: what is done stays done, and it goes on from there.",
+        )
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return None
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+        return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def until(minutes: float, clock: Clock) -> float:
+    """The moment so many minutes from now, in seconds since the epoch."""
+    return clock.now() + minutes * 60
+
+
+def as_utc(seconds: float) -> str:
+    """A moment in words, for logs and errors."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
