@@ -255,16 +255,16 @@ MUTANTS = (
     ),
     mutant(
         "what looks like a secret is hidden",
-        "npm/redaction.py",
-        "return _SHAPES.sub(HIDDEN, text)",
+        "text.py",
+        "return _SECRETS.sub(HIDDEN, hide(text, secrets))",
         "return text",
-        "tests/npm/test_redaction.py::test_what_looks_like_a_secret_is_hidden_though_nobody_named_it",
+        "tests/test_text.py::test_what_looks_like_a_secret_is_hidden_though_nobody_named_it",
     ),
     mutant(
         "a secret is blanked in a traceback",
-        "runner.py",
-        "            text = text.replace(secret, BLANK)\n",
-        "            pass\n",
+        "text.py",
+        "        text = text.replace(secret, HIDDEN)\n",
+        "        pass\n",
         "tests/trust/test_canaries_in_failures.py::test_a_defects_traceback_shows_no_secret",
     ),
     mutant(
@@ -276,9 +276,9 @@ MUTANTS = (
     ),
     mutant(
         "no line from outside is a command",
-        "runner.py",
-        'return f"· {plain}" if plain.lstrip().startswith("::") else plain',
-        "return plain",
+        "text.py",
+        'return f"· {harmless}" if harmless.lstrip().startswith("::") else harmless',
+        "return harmless",
         "tests/test_runner.py::test_no_line_from_outside_becomes_a_command",
     ),
     mutant(

@@ -17,11 +17,12 @@ ROOT = PACKAGE.parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may know of the others; itself it may always know.
-BASE = {"errors", "retry"}
+BASE = {"errors", "retry", "text"}
 ARROWS = {
     "errors": set[str](),
     "retry": {"errors"},
-    "runner": {"errors"},
+    "runner": {"errors", "text"},
+    "text": set[str](),
     "family": BASE,
     "github": BASE | {"family"},
     "packing": BASE | {"family"},

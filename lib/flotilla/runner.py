@@ -8,7 +8,6 @@ Sources: actions/runner src/Runner.Common/ActionCommand.cs and src/Runner.Worker
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,12 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from flotilla.errors import Fault, FlotillaError
+from flotilla.text import defused, hide
 
-BLANK = "***"
 LISTED = "- "  # how FlotillaError begins one of several faults
-# Half a character (\ud800) is in nobody's alphabet, but in a server's JSON, and no file or stream takes it.
-_HALF = r"\ud800-\udfff"
-_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069{_HALF}]")
 
 
 class Runner:
@@ -92,7 +88,7 @@ class Runner:
     def group(self, title: str) -> Iterator[None]:
         """Fold the lines printed inside."""
         if self._on_github:
-            self._write(f"::group::{_data(_plain(self._blanked(title)))}")
+            self._write(f"::group::{_data(defused(self._blanked(title)))}")
         else:
             self.line(title)
         try:
@@ -110,34 +106,20 @@ class Runner:
         place = fault.place
         places = {"file": place.file, "line": place.line, "col": place.column} if place else {}
         properties = {"title": title, **{key: value for key, value in places.items() if value is not None}}
-        listed = ",".join(f"{key}={_property(_plain(self._blanked(str(value))))}" for key, value in properties.items())
+        listed = ",".join(f"{key}={_property(defused(self._blanked(str(value))))}" for key, value in properties.items())
         self._write(f"::{kind} {listed}::{_data(text)}")
 
     def _blanked(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, BLANK)
-        return text
+        return hide(text, self._secrets)
 
     def _write(self, line: str) -> None:
         print(line, file=self._out, flush=True)
 
     @staticmethod
     def _append(file: Path, text: str) -> None:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(re.sub(f"[{_HALF}]", "\N{REPLACEMENT CHARACTER}", text))
-
-
-def defused(line: str) -> str:
-    """A log line that the runner does not take for a command, and a terminal not for an order.
-
-    The runner reads `::name` at a line's start, spaces aside, and the old `##[name]` anywhere in it.
-    """
-    plain = _plain(line)
-    return f"· {plain}" if plain.lstrip().startswith("::") else plain
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).replace("##[", "## [")
+        # Half a character (\ud800) can stand in a server's JSON, but in no file.
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
 
 
 def _data(text: str) -> str:

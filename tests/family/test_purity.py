@@ -12,7 +12,7 @@ IMPURE = {
     "os", "pathlib", "time", "datetime", "socket", "subprocess", "random", "requests", "urllib.request", "http",
     "shutil", "tempfile", "io", "logging", "sys",
 }  # fmt: skip
-OURS = ("flotilla.errors", "flotilla.family", "flotilla.retry")
+OURS = ("flotilla.errors", "flotilla.family", "flotilla.text")
 
 
 def modules() -> list[Path]:

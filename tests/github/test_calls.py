@@ -116,7 +116,7 @@ def test_a_bad_token_is_told_in_words_and_not_shown(server: ScriptedServer, gith
 
 def test_an_html_page_is_not_taken_for_an_answer(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", RUN, body=b"<html>Welcome to the proxy", headers={"Content-Type": "text/html"})
-    with pytest.raises(GitHubError, match="no JSON, but '<html>Welcome"):
+    with pytest.raises(GitHubError, match='no JSON, but "<html>Welcome'):
         github.run(7)
 
 

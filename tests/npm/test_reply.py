@@ -40,7 +40,7 @@ def test_npm_s_words_about_the_exchange_are_kept_without_secrets() -> None:
 def test_a_server_s_words_cannot_carry_a_secret_or_a_terminal_s_commands_into_ours() -> None:
     stdout = json.dumps({"error": {"code": "E\x1b[2J", "summary": "you sent sesame\x07"}})
     answer = parse_answer(exit_status=1, stdout=stdout, stderr="", observed="", secrets=["sesame"])
-    assert (answer.code, answer.text) == ("E[2J", "you sent ***")
+    assert (answer.code, answer.text) == ("E\\x1b[2J", "you sent ***\\x07")
 
 
 def test_what_servers_answered_is_read_and_a_broken_note_is_skipped() -> None:

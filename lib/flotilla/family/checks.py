@@ -12,7 +12,8 @@ from flotilla.family.model import Config, Need, Package, PackageSpec
 from flotilla.family.names import artifact_faults, folder_faults, package_name_faults, tag_faults
 from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
 from flotilla.family.placeholders import PLACEHOLDER, rendered
-from flotilla.family.words import did_you_mean, shown
+from flotilla.family.words import did_you_mean
+from flotilla.text import quoted
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ def _family(config: Config, _version: str) -> Iterator[Finding]:
 
 def _access(config: Config, _version: str) -> Iterator[Finding]:
     if config.publish.access == "restricted" and not config.family.startswith("@"):
-        text = f"npm restricts scoped packages only; {shown(config.family)} has no scope."
+        text = f"npm restricts scoped packages only; {quoted(config.family)} has no scope."
         yield Finding(path=("publish", "access"), text=text)
 
 
@@ -66,7 +67,7 @@ def _dev_source(config: Config, _version: str) -> Iterator[Finding]:
     }
     for key, (name, names) in known.items():
         if name not in names:
-            text = f"the family has no {key} {shown(name)}; {did_you_mean(name, tuple(filter(None, names)))}"
+            text = f"the family has no {key} {quoted(name)}; {did_you_mean(name, tuple(filter(None, names)))}"
             yield Finding(path=("packages", "dev", "from", key), text=text)
 
 
@@ -74,7 +75,7 @@ def _licenses(config: Config, _version: str) -> Iterator[Finding]:
     without = [variant.name for variant in config.variants if variant.license is None]
     for path, template in _templates(config):
         if without and "license" in PLACEHOLDER.findall(template):
-            whose = f"the variant {shown(without[0])}" if without[0] else "a family without variants"
+            whose = f"the variant {quoted(without[0])}" if without[0] else "a family without variants"
             yield Finding(path=path, text=f"{{license}} has no value: {whose} has no license.")
 
 
@@ -88,7 +89,7 @@ def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
             yield Finding(path=path, text=text)
         if path[-1] == "name" and bare and _leaves_a_gap(template, "libc"):
             text = (
-                f"{{libc}} has no value for the platform {shown(bare)}, which leaves an empty part in the name. "
+                f"{{libc}} has no value for the platform {quoted(bare)}, which leaves an empty part in the name. "
                 "Use {platform}, or {build} with each platform's own."
             )
             yield Finding(path=path, text=text)
@@ -169,7 +170,7 @@ def _same_names(config: Config, version: str) -> Iterator[Finding]:
     for clash, *more in by_kinds.values():
         path, instead = ("packages", clash[-1].kind, "name"), _origin(clash[-1], config)
         advice = _apart(clash, config.packages.platform.name, ("platform", "suffix"))
-        text = f"{len(clash)} packages would be named {shown(clash[0].name)}: {_called(clash)}; {advice}{_and(more)}"
+        text = f"{len(clash)} packages would be named {quoted(clash[0].name)}: {_called(clash)}; {advice}{_and(more)}"
         yield Finding(path=path, instead=instead, text=text)
 
 
@@ -183,7 +184,7 @@ def _same_artifacts(config: Config, version: str) -> Iterator[Finding]:
         clash, *more = groups
         advice = _apart(clash, config.ci.artifact, ("build", "variant"))
         text = (
-            f"{len(clash)} artifacts would be named {shown(clash[0].artifact)}: {_called(clash)}; {advice}{_and(more)}"
+            f"{len(clash)} artifacts would be named {quoted(clash[0].artifact)}: {_called(clash)}; {advice}{_and(more)}"
         )
         yield Finding(path=path, text=text)
 

@@ -9,7 +9,7 @@ import yaml
 from flotilla.errors import Fault, Place
 from flotilla.family.findings import Finding, Path
 from flotilla.family.safe_yaml import compose, core_schema
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 Value = object
 
@@ -79,11 +79,11 @@ def _value(node: yaml.Node, path: Path, spot: Spot, document: Document) -> Value
         return _mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), _spot(item, item), document) for index, item in enumerate(node.value)]
-    quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
-    value = node.value if quoted else core_schema(node.value)
+    in_quotes = isinstance(node, yaml.ScalarNode) and node.style is not None
+    value = node.value if in_quotes else core_schema(node.value)
     if isinstance(value, str) and not value.isprintable():
         document.findings.append(
-            Finding(path=path, text=f"{shown(value)} holds a line break or another character that cannot be printed.")
+            Finding(path=path, text=f"{quoted(value)} holds a line break or another character that cannot be printed.")
         )
     return value
 
@@ -104,7 +104,7 @@ def _key_fault(key: yaml.Node, path: Path, document: Document, values: dict[str,
     if key.value not in values:
         return None
     line, _column = document.spots[(*path, key.value)].key
-    return f"the key {shown(key.value)} is here twice; the first one is in line {line}."
+    return f"the key {quoted(key.value)} is here twice; the first one is in line {line}."
 
 
 def _marker(document: Document, path: Path, key: yaml.Node) -> Path:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from wcmatch import glob
 
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 Form = Literal["file", "module", "pattern", "selection"]
 
@@ -51,7 +51,7 @@ def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tup
         paths: the package's files, posix paths relative to its folder.
     """
     absent = (named for named in named_files(manifest) if not is_there(named, paths))
-    return tuple(f"{named.field} names {shown(named.path)}, which the package does not have." for named in absent)
+    return tuple(f"{named.field} names {quoted(named.path)}, which the package does not have." for named in absent)
 
 
 def is_there(named: NamedFile, paths: Collection[str]) -> bool:
@@ -122,7 +122,7 @@ def _browser(value: object) -> Iterator[NamedFile]:
         return
     for key, target in value.items():
         if isinstance(target, str) and target.startswith("."):
-            yield from _one(f"browser[{shown(key)}]", target, "module")
+            yield from _one(f"browser[{quoted(key)}]", target, "module")
 
 
 def _bin(value: object) -> Iterator[NamedFile]:
@@ -139,7 +139,7 @@ def _exports(field: str, value: object, depth: int = 1) -> Iterator[NamedFile]:
         yield from _one(field, value, "pattern" if "*" in value else "file")
     elif isinstance(value, Mapping) and depth < DEEPEST:
         for key, target in value.items():
-            part = f"[{shown(key)}]" if str(key).startswith(".") else f".{key}"
+            part = f"[{quoted(key)}]" if str(key).startswith(".") else f".{key}"
             yield from _exports(f"{field}{part}", target, depth + 1)
     elif isinstance(value, list) and depth < DEEPEST:
         for target in value:

@@ -9,7 +9,8 @@ from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
 from flotilla.family.versions import default_dist_tag, is_prerelease, parse_version, parsed_version
-from flotilla.family.words import did_you_mean, shown
+from flotilla.family.words import did_you_mean
+from flotilla.text import quoted
 
 
 class Family:
@@ -67,7 +68,7 @@ class Family:
         names = tuple(platform.name for platform in self.config.platforms)
         if name not in names:
             raise InputError(
-                f"The family {self.config.family} has no platform {shown(name)}; {did_you_mean(name, names)}",
+                f"The family {self.config.family} has no platform {quoted(name)}; {did_you_mean(name, names)}",
                 advice=f"Give the platform as flotilla.yml names it: {', '.join(names)}.",
             )
         return tuple(p for p in self.packages if p.kind == "platform" and p.platform and p.platform.name == name)
@@ -80,5 +81,5 @@ class Family:
         """
         other, this = parsed_version(latest), parsed_version(self.version)
         if other is None or this is None:
-            raise RegistryError(f"The registry's latest version is {shown(latest)}, which is not a semantic version.")
+            raise RegistryError(f"The registry's latest version is {quoted(latest)}, which is not a semantic version.")
         return this < other

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family.model import Package
 from flotilla.family.placeholders import rendered
-from flotilla.family.words import as_json, shown
+from flotilla.family.words import as_json
+from flotilla.text import quoted
 
 DEEPEST = 100
 WORD_LISTS = ("os", "cpu", "libc")
@@ -115,7 +116,7 @@ def _as_set(words: object) -> frozenset[str]:
 def _pin_contradictions(given: object, package: Package) -> Iterator[str]:
     for name, spec in given.items() if isinstance(given, Mapping) else ():
         if name in package.depends_on and spec != package.version:
-            yield f"optionalDependencies pins {shown(name)} to {as_json(spec)}; this release pins {package.version}."
+            yield f"optionalDependencies pins {quoted(name)} to {as_json(spec)}; this release pins {package.version}."
 
 
 def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
@@ -137,7 +138,7 @@ def _dependency_faults(field: str, dependencies: object) -> Iterator[str]:
         return
     for name, spec in dependencies.items():
         if not isinstance(spec, str) or spec.startswith(LOCAL_SPECS):
-            yield f"{field} has {shown(name)} as {as_json(spec)}, which nobody could install; give a version."
+            yield f"{field} has {quoted(name)} as {as_json(spec)}, which nobody could install; give a version."
 
 
 def _merged(given: Manifest, wanted: Manifest) -> Manifest:

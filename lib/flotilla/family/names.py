@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 LONGEST_NAME = 214
 RESERVED = frozenset({"node_modules", "favicon.ico"})
@@ -32,21 +32,21 @@ def package_name_faults(name: str) -> list[str]:
     """
     scope, slash, bare = name.rpartition("/")
     if slash and not scope.startswith("@"):
-        return [f"the package name {shown(name)} has a slash and no scope; write @scope/name."]
+        return [f"the package name {quoted(name)} has a slash and no scope; write @scope/name."]
     parts = [scope[1:], bare] if slash else [bare]
     faults = [fault for part in parts for fault in _part_faults(part, first_not="." if slash else "._-")]
     if not slash and (bare in RESERVED or f" {bare} " in CORE_MODULES):
         faults.append("that name belongs to node itself.")
     if len(name) > LONGEST_NAME:
         faults.append(f"it has {len(name)} characters; npm takes {LONGEST_NAME}.")
-    return [f"the package name {shown(name)}: {fault}" for fault in dict.fromkeys(faults)]
+    return [f"the package name {quoted(name)}: {fault}" for fault in dict.fromkeys(faults)]
 
 
 def _part_faults(part: str, *, first_not: str) -> list[str]:
     if not part:
         return ["a part of it is empty."]
     if part[0] in first_not:
-        return [f"it may not begin with {shown(part[0])}."]
+        return [f"it may not begin with {quoted(part[0])}."]
     if part != part.lower():
         return ["npm takes no capital letters."]
     allowed = NAME_PART.fullmatch(part)
@@ -61,7 +61,7 @@ def tag_faults(tag: str) -> list[str]:
     found = BAD_IN_REF.search(tag)
     parts = tag.split("/")
     rules = {
-        f"git takes no {shown(found[0] if found else '')} in a tag": found is not None,
+        f"git takes no {quoted(found[0] if found else '')} in a tag": found is not None,
         "git takes no control character in a tag": not tag.isprintable(),
         "a tag may not begin with a hyphen": tag.startswith("-"),
         "a tag is not empty, and neither begins nor ends with a slash": not parts[0] or not parts[-1],
@@ -70,15 +70,15 @@ def tag_faults(tag: str) -> list[str]:
         "no part of a tag may end with .lock": any(part.endswith(".lock") for part in parts),
         "@ alone is no tag": tag == "@",
     }
-    return [f"the tag {shown(tag)}: {rule}." for rule, broken in rules.items() if broken]
+    return [f"the tag {quoted(tag)}: {rule}." for rule, broken in rules.items() if broken]
 
 
 def artifact_faults(name: str) -> list[str]:
     """Why actions/upload-artifact would not take this as an artifact's name."""
     if found := BAD_IN_ARTIFACT.search(name):
-        return [f"the artifact name {shown(name)}: GitHub takes no {found[0]} in it."]
+        return [f"the artifact name {quoted(name)}: GitHub takes no {found[0]} in it."]
     if not name.strip() or len(name) > LONGEST_ARTIFACT:
-        return [f"the artifact name {shown(name)} must have 1 to {LONGEST_ARTIFACT} characters."]
+        return [f"the artifact name {quoted(name)} must have 1 to {LONGEST_ARTIFACT} characters."]
     return []
 
 
@@ -94,11 +94,11 @@ def path_faults(path: str) -> list[str]:
         "is empty": not path.strip(),
         "reaches into .git, which holds credentials": any(part.lower() == ".git" for part in parts),
     }
-    return [f"{shown(path)} {rule}." for rule, broken in rules.items() if broken]
+    return [f"{quoted(path)} {rule}." for rule, broken in rules.items() if broken]
 
 
 def folder_faults(path: str) -> list[str]:
     """Why a path is not that of a folder or file below the repository's own folder."""
     if not path_faults(path) and posixpath.normpath(path) == ".":
-        return [f"{shown(path)} is the whole folder of flotilla.yml; name one below it."]
+        return [f"{quoted(path)} is the whole folder of flotilla.yml; name one below it."]
     return path_faults(path)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from flotilla.family.model import Platform, Variant
-from flotilla.family.words import did_you_mean, shown
+from flotilla.family.words import did_you_mean
+from flotilla.text import quoted
 
 FAMILY = ("family", "scope", "name")
 RELEASE = ("version", "tag")
@@ -40,7 +41,7 @@ def _fault(word: str, available: Collection[str]) -> str:
 def placeholders_in_pattern(pattern: str) -> list[str]:
     """What is wrong with a pattern: placeholders mean nothing there, and would match nothing."""
     words = [word for word in PLACEHOLDER.findall(pattern) if word in ALL]
-    return [f"placeholders are not read in patterns; write * for {{{word}}} in {shown(pattern)}." for word in words]
+    return [f"placeholders are not read in patterns; write * for {{{word}}} in {quoted(pattern)}." for word in words]
 
 
 def family_values(family: str) -> dict[str, str]:

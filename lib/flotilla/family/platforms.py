@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla.family.model import Platform
-from flotilla.family.words import did_you_mean, nearest, shown
+from flotilla.family.words import did_you_mean, nearest
+from flotilla.text import quoted
 
 # process.platform and process.arch of node, which npm compares a manifest's os and cpu with.
 OS = (
@@ -65,10 +66,10 @@ def read_name(name: str) -> tuple[Words | None, list[str]]:
     parts = name.split("-")
     suggested = _suggested(name)
     if not SHORTEST <= len(parts) <= LONGEST:
-        return None, [f"the platform {shown(name)} is not <os>-<cpu>[-<libc>] in npm's words.{suggested}"]
+        return None, [f"the platform {quoted(name)} is not <os>-<cpu>[-<libc>] in npm's words.{suggested}"]
     faults = _wrong_words(parts)
     if faults:
-        return None, [f"the platform {shown(name)}: {fault}{suggested}" for fault in faults]
+        return None, [f"the platform {quoted(name)}: {fault}{suggested}" for fault in faults]
     libc = ENDINGS[parts[2]][0] if len(parts) == LONGEST else None
     return Words(os=(parts[0],), cpu=(parts[1],), libc=(libc,) if libc else ()), []
 
@@ -82,7 +83,7 @@ def _wrong_words(parts: Sequence[str]) -> list[str]:
 
 def _wrong_ending(os: str, ending: str) -> list[str]:
     if ending not in ENDINGS:
-        return [f"{shown(ending)} is no libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"]
+        return [f"{quoted(ending)} is no libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"]
     systems = ENDINGS[ending][1]
     return [] if os in systems else [f"-{ending} belongs to {systems[0]} only; leave it out."]
 
@@ -91,9 +92,9 @@ def word_faults(field: str, words: Sequence[str]) -> list[str]:
     """What is wrong with the words of a platform's os, cpu or libc."""
     known, aliases = {"os": (OS, OS_ALIASES), "cpu": (CPU, CPU_ALIASES), "libc": (LIBC, LIBC_ALIASES)}[field]
     wrong = [word for word in words if word not in known]
-    faults = [f"{shown(word)} is no {field} that npm knows; {did_you_mean(word, known, aliases)}" for word in wrong]
+    faults = [f"{quoted(word)} is no {field} that npm knows; {did_you_mean(word, known, aliases)}" for word in wrong]
     twice = sorted({word for word in words if words.count(word) > 1})
-    return [*faults, *(f"{field} has {shown(word)} twice." for word in twice)]
+    return [*faults, *(f"{field} has {quoted(word)} twice." for word in twice)]
 
 
 def _suggested(name: str) -> str:

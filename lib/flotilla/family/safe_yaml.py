@@ -12,7 +12,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 LARGEST_TEXT = 256 * 1024
 MOST_NODES = 20_000
@@ -36,7 +36,7 @@ def compose(text: str, file: str) -> yaml.Node | None:
     try:
         loader = _Loader(text)
     except ReaderError as error:
-        problem = f"it holds the character {shown(chr(error.character))}, which YAML does not allow"
+        problem = f"it holds the character {quoted(chr(error.character))}, which YAML does not allow"
         raise _refusal(problem, _place_of(text, error.position, file)) from None
     try:
         node: yaml.Node | None = loader.get_single_node()
@@ -77,7 +77,7 @@ def _explained(error: yaml.MarkedYAMLError, line: str, began: int) -> str:
     if words := next((words for words, fits in known.items() if fits), None):
         return words
     if (unquoted := UNQUOTED.match(line)) and not line.startswith("%"):
-        return f"it is not YAML: {problem}. Put quotes around a value that begins with {shown(unquoted['value'][0])}"
+        return f"it is not YAML: {problem}. Put quotes around a value that begins with {quoted(unquoted['value'][0])}"
     unfit = f"this does not fit what began in line {began}; look for a quote that is missing above, and for an "
     unfit += "indentation that differs from its neighbours'"
     return unfit if problem.startswith("expected <block end>") else f"it is not YAML: {problem}"

@@ -14,7 +14,8 @@ from jsonschema.exceptions import ValidationError
 
 from flotilla.family.document import Document
 from flotilla.family.findings import Finding, Path, dotted
-from flotilla.family.words import did_you_mean, nearest, shown
+from flotilla.family.words import did_you_mean, nearest
+from flotilla.text import quoted
 
 SCHEMA = "flotilla.schema.json"
 
@@ -90,7 +91,7 @@ def _unknown_keys(broken: Broken, _document: Document) -> Iterator[Finding]:
     known = tuple(broken.part["properties"])
     for key in broken.value:
         if key not in known:
-            text = f"the key {shown(key)} is unknown in {broken}; {_right_key(key, known)}"
+            text = f"the key {quoted(key)} is unknown in {broken}; {_right_key(key, known)}"
             yield Finding(path=(*broken.path, key), text=text, on_key=True)
 
 
@@ -121,7 +122,7 @@ def _missing_keys(broken: Broken, _document: Document) -> Iterator[Finding]:
     key = broken.message.split("'")[1]
     described = str(broken.part["properties"][key].get("description", ""))
     missing = key if not path else None
-    yield Finding(path=path, text=f"{broken} lacks the key {shown(key)}. {described}".strip(), missing=missing)
+    yield Finding(path=path, text=f"{broken} lacks the key {quoted(key)}. {described}".strip(), missing=missing)
 
 
 def _wrong_type(broken: Broken, document: Document) -> Iterator[Finding]:
@@ -139,8 +140,8 @@ def _type_advice(broken: Broken, raw: str | None) -> str:
     if wanted == "string" and isinstance(broken.value, dict):
         return "must be text, and is a mapping; a value that begins with { needs quotes around it."
     if wanted == "boolean":
-        return f"must be true or false (YAML 1.2 knows no other booleans), and is {shown(broken.value)}."
-    found = shown(raw) if raw is not None else "a list" if isinstance(broken.value, list) else "a mapping"
+        return f"must be true or false (YAML 1.2 knows no other booleans), and is {quoted(broken.value)}."
+    found = quoted(raw) if raw is not None else "a list" if isinstance(broken.value, list) else "a mapping"
     return f"must be {TYPES[wanted]}, and is {found}."
 
 
@@ -151,13 +152,13 @@ def _not_in_enum(broken: Broken, document: Document) -> Iterator[Finding]:
     if raw is None:
         text = f"{broken} must be one of {', '.join(words)}."
     else:
-        text = f"{broken} says {shown(raw)}; {did_you_mean(raw, words)}"
+        text = f"{broken} says {quoted(raw)}; {did_you_mean(raw, words)}"
     yield Finding(path=path, text=text)
 
 
 def _not_the_format(broken: Broken, document: Document) -> Iterator[Finding]:
     raw = document.raw(broken.path)
-    found = shown(raw) if raw is not None else "no number"
+    found = quoted(raw) if raw is not None else "no number"
     yield Finding(
         path=broken.path,
         text=f"{broken} is {found}; this flotilla reads format {broken.wanted} only.",
@@ -165,7 +166,7 @@ def _not_the_format(broken: Broken, document: Document) -> Iterator[Finding]:
 
 
 def _bad_pattern(broken: Broken, _document: Document) -> Iterator[Finding]:
-    text = f"{broken} {shown(broken.value)} {broken.part['patternErrorMessage']}"
+    text = f"{broken} {quoted(broken.value)} {broken.part['patternErrorMessage']}"
     yield Finding(path=broken.path, text=text)
 
 
@@ -174,21 +175,21 @@ def _needs_another(broken: Broken, _document: Document) -> Iterator[Finding]:
         for other in others:
             if key in broken.value and other not in broken.value:
                 path = broken.path
-                text = f"{broken} has {shown(key)} but no {shown(other)}, without which it means nothing."
+                text = f"{broken} has {quoted(key)} but no {quoted(other)}, without which it means nothing."
                 yield Finding(path=(*path, key), text=text, on_key=True)
 
 
 def _bound(words: str) -> Callable[[Broken, Document], Iterator[Finding]]:
     def translated(broken: Broken, document: Document) -> Iterator[Finding]:
         raw = document.raw(broken.path)
-        found = f" is {shown(raw)}, and" if raw else ""
+        found = f" is {quoted(raw)}, and" if raw else ""
         yield Finding(path=broken.path, text=f"{broken}{found} {words.format(broken.wanted)}")
 
     return translated
 
 
 def _otherwise(broken: Broken, _document: Document) -> Iterator[Finding]:
-    yield Finding(path=broken.path, text=f"{broken} breaks the rule {shown(broken.rule)}.")
+    yield Finding(path=broken.path, text=f"{broken} breaks the rule {quoted(broken.rule)}.")
 
 
 TRANSLATIONS: Mapping[str, Callable[[Broken, Document], Iterator[Finding]]] = {

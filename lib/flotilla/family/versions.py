@@ -7,7 +7,7 @@ import re
 from semver import Version
 
 from flotilla.errors import InputError
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 LONGEST_VERSION = 256
 LARGEST_NUMBER = 2**53 - 1
@@ -29,7 +29,7 @@ def parse_version(text: str) -> str:
     """
     version = text.removeprefix("v")
     if fault := version_fault(version):
-        raise InputError(f"The version {shown(text)} {fault}", advice="Give a version such as 1.2.3 or 1.2.3-beta.1.")
+        raise InputError(f"The version {quoted(text)} {fault}", advice="Give a version such as 1.2.3 or 1.2.3-beta.1.")
     return version
 
 
@@ -86,9 +86,9 @@ def default_dist_tag(version: str) -> str:
 def dist_tag_fault(tag: str) -> str | None:
     """Why npm would not take this dist-tag, None where it would."""
     if not TAG.fullmatch(tag):
-        return f"the dist-tag {shown(tag)} may hold letters, digits, hyphens, dots and underscores only."
+        return f"the dist-tag {quoted(tag)} may hold letters, digits, hyphens, dots and underscores only."
     if RANGE.fullmatch(tag):
-        return f"the dist-tag {shown(tag)} reads as a version, and npm refuses it; add a word: release-{tag}."
+        return f"the dist-tag {quoted(tag)} reads as a version, and npm refuses it; add a word: release-{tag}."
     if tag[0] in "-.~":
-        return f"the dist-tag {shown(tag)} may not begin with {tag[0]}."
+        return f"the dist-tag {quoted(tag)} may not begin with {tag[0]}."
     return None

@@ -11,7 +11,7 @@ from flotilla.family.names import folder_faults, path_faults
 from flotilla.family.placeholders import ALL, FAMILY, RELEASE, VARIANT, placeholder_faults, placeholders_in_pattern
 from flotilla.family.platforms import Words, read_name, word_faults
 from flotilla.family.versions import dist_tag_fault
-from flotilla.family.words import shown
+from flotilla.text import quoted
 
 OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
 TEMPLATES: Mapping[Path, tuple[str, ...]] = {
@@ -79,7 +79,7 @@ def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]
     said = {"os": words.os, "cpu": words.cpu, "libc": words.libc}
     for key, own in given.items():
         if own and (missing := [word for word in said[key] if word not in own]):
-            text = f"{key} is {', '.join(own)}, but the name {shown(name)} says {missing[0]}; change one of them."
+            text = f"{key} is {', '.join(own)}, but the name {quoted(name)} says {missing[0]}; change one of them."
             yield Finding(path=(*path, key), text=text)
 
 
@@ -121,7 +121,7 @@ def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> I
         if word is not None and first.setdefault(word.lower(), path) != path:
             line = document.place(first[word.lower()]).line
             yield Finding(
-                path=path, text=f"{what} {shown(word)} is here twice, in line {line} already; each needs its own."
+                path=path, text=f"{what} {quoted(word)} is here twice, in line {line} already; each needs its own."
             )
 
 

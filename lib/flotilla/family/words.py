@@ -1,4 +1,4 @@
-"""Words for messages: text of strangers made showable, and the nearest right word."""
+"""Words for messages: a value as JSON, and the nearest right word."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import json
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
+from flotilla.text import quoted
+
 LONGEST_SHOWN = 80
 LONGEST_COMPARED = 64
 SHORTEST_BEGINNING = 3
-
-
-def shown(value: object) -> str:
-    """A value in double quotes, on one line, escaped and cut to 80 characters."""
-    text = value if isinstance(value, str) else str(value)
-    cut = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
-    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + '"'
 
 
 def as_json(value: object) -> str:
@@ -40,5 +35,5 @@ def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] |
     """The tail of a message about a wrong word: the nearest right one, or all of them."""
     near = nearest(word, words, aliases)
     if near is not None:
-        return f"did you mean {shown(near)}?"
+        return f"did you mean {quoted(near)}?"
     return f"known are {', '.join(words)}." if words else "none is known here."

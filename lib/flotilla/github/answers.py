@@ -11,8 +11,8 @@ import requests
 
 from flotilla.errors import FlotillaError, GitHubError
 from flotilla.retry import TransientError, retry_after
+from flotilla.text import one_line, sentence
 
-LONGEST_QUOTE = 300
 # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: "wait for at least one minute"
 SECONDARY_WAIT = 60.0
 SECONDS = re.compile(r"[0-9]{1,10}")  # since the epoch; what is longer is no such number
@@ -36,13 +36,7 @@ class Reply:
     @property
     def message(self) -> str:
         """GitHub's own words, on one line and not too long."""
-        return quoted(_message(self.document))
-
-
-def quoted(text: str) -> str:
-    """Somebody else's text, fit to stand in a message of ours: one line, printable, bounded."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}…"
+        return one_line(_message(self.document))
 
 
 def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> TransientError | FlotillaError:
@@ -101,7 +95,7 @@ def permissions_asked(reply: Reply) -> str:
 
 def _pairs(choice: str) -> list[str]:
     found = (pair.strip().partition("=") for pair in choice.split(","))
-    return [f"{quoted(name)}: {quoted(level)}" for name, _, level in found if name and level]
+    return [f"{one_line(name)}: {one_line(level)}" for name, _, level in found if name and level]
 
 
 def _advice(reply: Reply) -> str:
@@ -140,8 +134,3 @@ def _detail(error: object) -> str:
         return ""
     words = [error.get(key) for key in ("resource", "field", "code", "message")]
     return " ".join(word for word in words if isinstance(word, str))
-
-
-def sentence(what: str) -> str:
-    """The words with a capital at their front."""
-    return what[:1].upper() + what[1:]

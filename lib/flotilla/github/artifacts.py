@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flotilla.github.answers import quoted
 from flotilla.github.values import Artifact, WorkflowRun
+from flotilla.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def _row(name: str, artifact: Artifact | None, spare: Sequence[str]) -> Artifact
 def _fault(name: str, artifact: Artifact | None, spare: Sequence[str]) -> str | None:
     if artifact is None:
         near = difflib.get_close_matches(name, spare, n=1, cutoff=0.7)
-        return f"missing (the run has {quoted(near[0])})" if near else "missing"
+        return f"missing (the run has {one_line(near[0])})" if near else "missing"
     if artifact.expired:
         return "expired; re-run the CI workflow on this commit"
     return "empty" if artifact.size == 0 else None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import ArtifactError, ConflictError
-from flotilla.github.answers import quoted
 from flotilla.github.values import Asset, Release
+from flotilla.text import quoted
 
 # GitHub silently puts a period in place of any other character, and drops periods at the ends and in rows:
 # https://docs.github.com/en/rest/releases/assets#upload-a-release-asset
@@ -70,7 +70,7 @@ class AssetPlan:
 def asset_name_faults(names: Sequence[str]) -> list[str]:
     """Names that GitHub would not keep as they are, a sentence each."""
     return [
-        f"The asset name {quoted(name)!r} would be changed by GitHub; "
+        f"The asset name {quoted(name)} would be changed by GitHub; "
         "it keeps letters, digits and . _ + - (no period first, last or twice in a row)."
         for name in names
         if not KEPT_NAME.fullmatch(name)

@@ -16,10 +16,11 @@ from github.Requester import Requester
 from requests.utils import parse_header_links
 
 from flotilla.errors import FlotillaError, GitHubError
-from flotilla.github.answers import Reply, Unsure, broken, quoted, refusal
+from flotilla.github.answers import Reply, Unsure, broken, refusal
 from flotilla.github.document import Document, documents, unusable
 from flotilla.github.endpoint import Endpoint
 from flotilla.retry import RetryPolicy, TransientError
+from flotilla.text import one_line, quoted
 
 T = TypeVar("T")
 
@@ -165,7 +166,7 @@ class Calls:
         except requests.RequestException as error:
             raise broken(error, host=self.endpoint.origin.host) from None
         except (ValueError, RuntimeError) as error:  # PyGithub's words for odd headers and for a redirect elsewhere
-            raise unusable(call.what, quoted(str(error))) from None
+            raise unusable(call.what, one_line(str(error))) from None
         lowered = {name.lower(): str(value) for name, value in headers.items()}
         return Reply(status=status, headers=lowered, document=parsed(text, status, call.what))
 
@@ -214,7 +215,7 @@ def parsed(text: str, status: int, what: str) -> object:
         if text.lstrip()[:1] in "{[":
             raise Unsure("GitHub's answer was cut short") from None
         raise GitHubError(
-            f"The answer to {what} is not GitHub's: no JSON, but {quoted(text[:60])!r}.",
+            f"The answer to {what} is not GitHub's: no JSON, but {quoted(text[:60])}.",
             advice="Check GITHUB_API_URL, and a proxy on the way.",
         ) from None
     return document

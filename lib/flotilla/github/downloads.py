@@ -11,7 +11,6 @@ from pathlib import Path
 import requests
 
 from flotilla.errors import ArtifactError
-from flotilla.github.answers import sentence
 from flotilla.github.endpoint import Endpoint
 from flotilla.github.landing import Arrival, already_here, is_raw, landed, raw_path, zip_path
 from flotilla.github.parallel import WORKERS, gather
@@ -19,6 +18,7 @@ from flotilla.github.partfile import PartFile
 from flotilla.github.streams import RangeRefused, Source, Streams
 from flotilla.github.values import Artifact, Asset, Download
 from flotilla.retry import RetryPolicy, TransientError
+from flotilla.text import sentence
 
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 NUMBER = re.compile(r"[0-9]{1,18}")

@@ -13,11 +13,12 @@ import requests
 import urllib3
 
 from flotilla.errors import ArtifactError, FlotillaError
-from flotilla.github.answers import Reply, broken, refusal, sentence
+from flotilla.github.answers import Reply, broken, refusal
 from flotilla.github.document import unusable
 from flotilla.github.endpoint import Endpoint
 from flotilla.github.sessions import Sessions
 from flotilla.retry import Clock, TransientError
+from flotilla.text import sentence
 
 CHUNK = 64 * 1024
 TIMEOUTS = (30.0, 60.0)

@@ -7,10 +7,11 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from flotilla.errors import ConflictError, FlotillaError, GitHubError
-from flotilla.github.answers import Reply, quoted, sentence
+from flotilla.github.answers import Reply
 from flotilla.github.calls import Call, Calls
 from flotilla.github.document import Document, unusable
 from flotilla.retry import TransientError
+from flotilla.text import one_line, sentence
 
 DEEPEST_TAG = 5
 WRITE = (
@@ -35,7 +36,7 @@ class Tags:
         if found is None:
             return None
         if found.text("ref") != f"refs/tags/{tag}":
-            raise unusable(call.what, f"it is about {quoted(found.text('ref'))}")
+            raise unusable(call.what, f"it is about {one_line(found.text('ref'))}")
         return self._dereferenced(found, tag)
 
     def create(self, tag: str, commit: str) -> None:

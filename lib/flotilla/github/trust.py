@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from flotilla.github.answers import quoted
 from flotilla.github.values import WorkflowRun
+from flotilla.text import one_line
 
 # Events that only somebody with write access can cause. pull_request_target, workflow_run, issue_comment and the like
 # run with this repository's rights on what a stranger wrote, so they are never taken.
@@ -106,11 +106,11 @@ def choose_run(runs: Sequence[WorkflowRun], trusted: Trusted) -> Choice:
 def _repository_faults(run: WorkflowRun, repository: str) -> list[str]:
     faults = []
     if not _same(run.repository, repository):
-        faults.append(f"Run {run.id} belongs to {quoted(run.repository)}, not to {repository}.")
+        faults.append(f"Run {run.id} belongs to {one_line(run.repository)}, not to {repository}.")
     if run.head_repository is None:
         faults.append(f"Run {run.id} built a commit of a repository that is deleted, not of {repository}.")
     elif not _same(run.head_repository, repository):
-        faults.append(f"Run {run.id} built a commit of {quoted(run.head_repository)}, a fork, not of {repository}.")
+        faults.append(f"Run {run.id} built a commit of {one_line(run.head_repository)}, a fork, not of {repository}.")
     return faults
 
 
@@ -118,27 +118,27 @@ def _workflow_faults(run: WorkflowRun, workflow: str) -> list[str]:
     wanted = workflow_path(workflow)
     if run.path == wanted:
         return []
-    return [f"Run {run.id} is of the workflow {quoted(run.path)}, not of {wanted} (ci.workflow)."]
+    return [f"Run {run.id} is of the workflow {one_line(run.path)}, not of {wanted} (ci.workflow)."]
 
 
 def _commit_faults(run: WorkflowRun, commit: str) -> list[str]:
     if run.commit == commit.lower():
         return []
-    return [f"Run {run.id} built commit {quoted(run.commit)}, not {commit}."]
+    return [f"Run {run.id} built commit {one_line(run.commit)}, not {commit}."]
 
 
 def _event_faults(run: WorkflowRun, *, pull_requests: bool) -> list[str]:
     if run.event in TRUSTED_EVENTS or (run.event == "pull_request" and pull_requests):
         return []
     hint = "; `pull-requests: true` under `ci` would allow it" if run.event == "pull_request" else ""
-    return [f"Run {run.id} was started by the event {quoted(run.event)}, which is not trusted for a release{hint}."]
+    return [f"Run {run.id} was started by the event {one_line(run.event)}, which is not trusted for a release{hint}."]
 
 
 def _end_faults(run: WorkflowRun) -> list[str]:
     if run.status != "completed":
-        return [f"Run {run.id} is not finished ({quoted(run.status)}): {run.url}"]
+        return [f"Run {run.id} is not finished ({one_line(run.status)}): {run.url}"]
     if run.conclusion != "success":
-        return [f"Run {run.id} did not succeed ({quoted(run.conclusion or 'no conclusion')}): {run.url}"]
+        return [f"Run {run.id} did not succeed ({one_line(run.conclusion or 'no conclusion')}): {run.url}"]
     return []
 
 

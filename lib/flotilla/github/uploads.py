@@ -12,7 +12,7 @@ import requests
 
 from flotilla.errors import ArtifactError, ConflictError
 from flotilla.github import replies
-from flotilla.github.answers import Reply, Unsure, broken, quoted, refusal
+from flotilla.github.answers import Reply, Unsure, broken, refusal
 from flotilla.github.assets import (
     KEPT_NAME,
     UPLOADED,
@@ -29,6 +29,7 @@ from flotilla.github.releases import Releases
 from flotilla.github.sessions import Sessions
 from flotilla.github.values import Asset, Release
 from flotilla.retry import TransientError
+from flotilla.text import one_line
 
 TIMEOUTS = (60.0, 300.0)
 TYPES = {
@@ -100,12 +101,12 @@ class Uploads:
         """The new asset, if GitHub stored what was sent; a GitHub without digests is believed by the size."""
         if asset.name != wanted.name:
             raise ArtifactError(
-                f"GitHub renamed the asset {wanted.name} to {quoted(asset.name)}.",
+                f"GitHub renamed the asset {wanted.name} to {one_line(asset.name)}.",
                 advice="Delete that asset, and change the name that CI packs.",
             )
         if asset.state == UPLOADED and asset.size == wanted.size and asset.digest in {None, wanted.digest}:
             return asset
-        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({quoted(asset.state)})")
+        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({one_line(asset.state)})")
 
     def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
         """The asset, if it is there and right; a broken one, or in a draft another one, is deleted for the next try."""

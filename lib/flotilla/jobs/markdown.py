@@ -8,13 +8,14 @@ from urllib.parse import quote, urlsplit
 
 from tabulate import tabulate
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+from flotilla.text import escape
+
 _URL_CHARACTERS = "/:?&=%#@+,;~-._"
 
 
 def code(value: object) -> str:
     """A value as a code span, where Markdown and HTML mean nothing; also right inside a table's cell."""
-    text = _UNPRINTABLE.sub(" ", str(value)).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "\\|")
+    text = escape(" ".join(str(value).split())).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "\\|")
     return f"`{text}`" if text.strip() else ""
 
 

@@ -24,10 +24,10 @@ from flotilla.npm.command import (
 )
 from flotilla.npm.decisions import Staged
 from flotilla.npm.process import compile_cache, place, private_folder, run_group, write_credential
-from flotilla.npm.redaction import plain, redact
 from flotilla.npm.reply import NpmAnswer, is_stage_id, parse_answer, parse_staged
 from flotilla.npm.request import PublishRequest, Token
 from flotilla.retry import TransientError, retry_after
+from flotilla.text import plain, redact
 
 # `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
 OLDEST = (11, 17, 0)

@@ -14,8 +14,8 @@ import requests
 from flotilla.errors import GitHubError
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json, parse_json
-from flotilla.npm.redaction import plain
 from flotilla.retry import RetryPolicy, TransientError, retry_after
+from flotilla.text import plain
 
 TIMEOUTS = (10.0, 30.0)
 _ADVICE = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from flotilla.errors import RegistryError
-from flotilla.npm.redaction import plain
+from flotilla.text import plain
 
 Json = Mapping[str, object]
 

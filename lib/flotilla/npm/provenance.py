@@ -9,8 +9,8 @@ from typing import Literal
 
 from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json
-from flotilla.npm.redaction import plain
 from flotilla.npm.statement import PREDICATE, dig, documents, run_of, sha512_of, source_of
+from flotilla.text import plain
 
 _COMMIT = "[0-9a-f]{40}"
 _WORKFLOW = r"\.github/workflows/[^/\s]+\.ya?ml"

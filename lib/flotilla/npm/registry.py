@@ -17,8 +17,8 @@ from requests.auth import AuthBase
 from flotilla.errors import RegistryError
 from flotilla.npm.address import escaped, origin, registry_url, tarball_url
 from flotilla.npm.packument import Json, Packument, PublishedVersion, as_object, parse_json, parse_packument
-from flotilla.npm.redaction import plain
 from flotilla.retry import RetryPolicy, TransientError, retry_after
+from flotilla.text import plain
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 JSON_LIMIT = 128 * 2**20

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from flotilla.npm.packument import Json
-from flotilla.npm.redaction import plain, redact
+from flotilla.text import plain, redact
 
 _OIDC = re.compile(r"npm (?:verbose|verb|http|silly|sill) (oidc .*)")
 _STATUS = re.compile(r"E([1-9]\d\d)")

@@ -12,7 +12,7 @@ from flotilla.errors import ArchiveError
 from flotilla.family import Limits
 from flotilla.packing.budget import Budget
 from flotilla.packing.extraction import EXECUTABLE, PLAIN, open_members
-from flotilla.packing.names import printable
+from flotilla.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)

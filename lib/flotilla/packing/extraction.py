@@ -15,10 +15,11 @@ from flotilla.family import Limits
 from flotilla.packing.budget import Budget
 from flotilla.packing.inflation import DAMAGED
 from flotilla.packing.members import Member
-from flotilla.packing.names import DRIVE, printable, quoted, safe_parts
+from flotilla.packing.names import DRIVE, safe_parts
 from flotilla.packing.tars import looks_like_tar, tar_members
 from flotilla.packing.tree import File, Folder, Link, Parts, Tree
 from flotilla.packing.zips import zip_members
+from flotilla.text import printable, quoted
 
 EXECUTABLE, PLAIN = 0o755, 0o644
 

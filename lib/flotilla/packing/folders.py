@@ -13,10 +13,11 @@ from flotilla.family import Package, missing_files
 from flotilla.packing.extraction import EXECUTABLE, PLAIN
 from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.listing import files_below
-from flotilla.packing.names import collision_key, name_fault, printable
+from flotilla.packing.names import collision_key, name_fault
 from flotilla.packing.npm_files import builds_on_install, left_out, refusal
 from flotilla.packing.platform_check import Inspected, inspect, platform_faults
 from flotilla.packing.selection import bins, matching
+from flotilla.text import printable
 
 ADVICE = "Mend the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
 

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from flotilla.packing.names import printable
+from flotilla.text import printable
 
 
 def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:

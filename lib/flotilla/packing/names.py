@@ -6,24 +6,13 @@ import re
 import unicodedata
 
 from flotilla.errors import ArchiveError
+from flotilla.text import quoted
 
 LONGEST_NAME = 255  # bytes of one name: the limit of ext4, APFS and NTFS alike
 LONGEST_PATH = 1024  # bytes of a whole path: macOS's PATH_MAX
 DEEPEST = 100  # folders in each other
-SHOWN = 200  # characters of a name in a message
 
 DRIVE = re.compile(r"[A-Za-z]:")
-
-
-def printable(name: str) -> str:
-    """A name fit for a log line: what does not print is escaped, and what is very long is cut."""
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name[:SHOWN])
-    return shown + "…" if len(name) > SHOWN else shown
-
-
-def quoted(name: str) -> str:
-    """A name in quotes, fit for a log line."""
-    return f'"{printable(name)}"'
 
 
 def collision_key(name: str) -> str:

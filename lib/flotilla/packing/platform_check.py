@@ -15,7 +15,7 @@ from flotilla.family import Platform
 from flotilla.packing import elf, macho, pe
 from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
 from flotilla.packing.listing import files_below
-from flotilla.packing.names import printable
+from flotilla.text import printable
 
 ARCHIVE = b"!<arch>\n"
 THIN_ARCHIVE = b"!<thin>\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from wcmatch import glob
 
 from flotilla.errors import PackageError
-from flotilla.packing.names import printable
+from flotilla.text import printable
 
 GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX | glob.CASE
 PATTERNS = 1000  # that braces may make of one

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flotilla.packing.listing import files_below
-from flotilla.packing.names import printable
+from flotilla.text import printable
 
 SUFFIX = ".sha256"
 LONGEST = 1 << 20  # bytes of such a file

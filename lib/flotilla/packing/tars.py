@@ -17,7 +17,8 @@ from flotilla.packing.alike import read_alike
 from flotilla.packing.budget import Budget
 from flotilla.packing.inflation import CHUNK, DAMAGED, Inflated
 from flotilla.packing.members import Kind, Member, no_content
-from flotilla.packing.names import printable, quoted, safe_parts
+from flotilla.packing.names import safe_parts
+from flotilla.text import printable, quoted
 
 SPARSE_PARTS = 1 << 16  # runs of data in one sparse file
 SPECIAL = {

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from flotilla.errors import ArchiveError
-from flotilla.packing.names import collision_key, quoted
+from flotilla.packing.names import collision_key
+from flotilla.text import quoted
 
 MOST_HOPS = 40  # links to follow for one path: Linux's own limit
 

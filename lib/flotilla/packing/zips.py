@@ -14,7 +14,8 @@ from flotilla.errors import ArchiveError
 from flotilla.packing.budget import Budget
 from flotilla.packing.inflation import CHUNK, DAMAGED
 from flotilla.packing.members import Kind, Member, no_content
-from flotilla.packing.names import LONGEST_PATH, printable, quoted
+from flotilla.packing.names import LONGEST_PATH
+from flotilla.text import printable, quoted
 
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 LOCAL_MAGIC = b"PK\x03\x04"

@@ -1,0 +1,102 @@
+"""Text from outside, made fit to show: escaped, shortened, without secrets, and never a workflow command.
+
+Archives, registries, GitHub and npm choose this text, so it may hold what a terminal obeys, what nobody sees, what the
+runner takes for a command, or a secret that was sent to them. Everything that shows such text does it through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+HIDDEN = "***"
+LONGEST = 2000
+LONGEST_LINE = 300
+LONGEST_NAME = 200
+
+# Characters that print as nothing although Unicode counts them as letters, marks or symbols: fillers, joiners and
+# variation selectors. Unicode's own "not printable" has the rest: control, format (zero width, direction, tags),
+# line separators, half characters (surrogates), private use and unassigned.
+_BLANK = frozenset(
+    map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)])
+) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
+
+# A JSON Web Token, an npm token, GitHub's tokens, a bearer header, an .npmrc line, a password in a URL.
+_SECRETS = re.compile(
+    r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"
+    r"|npm_[A-Za-z0-9_-]{8,}"
+    r"|gh[pousr]_[A-Za-z0-9_]{20,}"
+    r"|github_pat_[A-Za-z0-9_]{20,}"
+    r"|(?<=[Bb]earer )\S+"
+    r"|(?<=_authToken=)\S+"
+    r"|(?<=://)[^/\s@]+(?=@)"
+)
+
+
+def escape(text: str, *, keep: str = "") -> str:
+    r"""Return the text with every character that does not show, or that a terminal obeys, written as \x1b or \u202e.
+
+    Args:
+        text: from anywhere.
+        keep: characters to leave as they are, such as line breaks.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if is_visible(c) or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def is_visible(character: str) -> bool:
+    """Return whether a character can be seen; a plain space counts."""
+    return character.isprintable() and character not in _BLANK
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return the text, cut to that many characters before an ellipsis."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def plain(text: str, *, longest: int = LONGEST) -> str:
+    """Return somebody else's words for a message of several lines: escaped but for line breaks, and shortened."""
+    return escape(shorten("\n".join(text.strip().splitlines()), longest), keep="\n\t")
+
+
+def one_line(text: str, *, longest: int = LONGEST_LINE) -> str:
+    """Return somebody else's words for use inside a sentence: white space made single spaces, escaped, shortened."""
+    return escape(shorten(" ".join(text.split()), longest))
+
+
+def printable(text: str, *, longest: int = LONGEST_NAME) -> str:
+    """Return a name that somebody else chose, white space and all: escaped and shortened."""
+    return escape(shorten(text, longest))
+
+
+def quoted(value: object, *, longest: int = LONGEST_NAME) -> str:
+    """Return a value in double quotes, escaped and shortened."""
+    return f'"{printable(str(value), longest=longest)}"'
+
+
+def sentence(words: str) -> str:
+    """Return the words with a capital letter at the beginning."""
+    return words[:1].upper() + words[1:]
+
+
+def defused(line: str) -> str:
+    """Return a log line that the runner does not take for a command, nor a terminal for an order.
+
+    The runner reads `::name` at the beginning of a line, spaces aside, and the old `##[name]` anywhere in it.
+    Source: actions/runner src/Runner.Common/ActionCommand.cs.
+    """
+    harmless = escape(line, keep="\t").replace("##[", "## [")
+    return f"· {harmless}" if harmless.lstrip().startswith("::") else harmless
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without these secrets; of two, the longer first, since one may hold the other."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return the text without these secrets and without anything that looks like one."""
+    return _SECRETS.sub(HIDDEN, hide(text, secrets))
