@@ -34,7 +34,7 @@ ARROWS = {
     "__main__": BASE | {"runner", "jobs", "cli"},
     "__init__": set[str](),
 }
-LONGEST = 250
+LONGEST = 350
 LONGER = {"npm/answers.py": "one table, a row for each answer of npm"}
 
 

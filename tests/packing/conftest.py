@@ -113,7 +113,6 @@ TARGETS = {
 FIRST = "int acme_one(int a) { return a ^ 1; }\n"
 SECOND = "int acme_one(int); int acme_two(int a) { return acme_one(a) ^ 2; }\n"
 PROGRAM = "void _start(void) { for (;;) {} }\n"
-NEEDY = "int acme_new(void); int acme_needs(void) { return acme_new(); }\n"
 
 
 @dataclass(frozen=True)
@@ -163,18 +162,27 @@ class Zig:
         options = ("-nostdlib", "-pie", f"-Wl,--dynamic-linker={loader}")
         self.compile(platform, out, *options, source, f"{out}.stub.so")
 
-    def needing(self, platform: str, libc: str, version: str) -> Path:
-        """A shared library that asks for a symbol of some version in some libc."""
-        return self._once(f"{platform}-{libc}-{version}.needy", lambda out: self._needing(platform, libc, version, out))
+    def needing(self, platform: str, *libraries: tuple[str, str], extra: str = "") -> Path:
+        """A shared library that asks each of these libraries for a symbol of that version.
 
-    def _needing(self, platform: str, libc: str, version: str, out: str) -> None:
-        stub = self.source("stub.c", "int acme_new(void) { return 1; }\n")
-        script = self.source("stub.map", f"{version} {{ acme_new; }};\n")
-        options = ("-shared", "-nostdlib")
-        self.compile(
-            platform, f"{out}.stub.so", *options, stub, f"-Wl,-soname,{libc}", f"-Wl,--version-script,{script}"
+        Args:
+            extra: C to compile in.
+        """
+        name = "-".join([platform, *(word for library in libraries for word in library), str(len(extra))])
+        return self._once(f"{name}.needy", partial(self._needing, platform, libraries, extra))
+
+    def _needing(self, platform: str, libraries: tuple[tuple[str, str], ...], extra: str, out: str) -> None:
+        options, stubs = ("-shared", "-nostdlib"), []
+        for number, (library, version) in enumerate(libraries):
+            stub = self.source("stub.c", f"int acme_{number}(void) {{ return 1; }}\n")
+            script = self.source("stub.map", f"{version} {{ acme_{number}; }};\n")
+            stubs.append(f"{out}.{number}.so")
+            told = (f"-Wl,-soname,{library}", f"-Wl,--version-script,{script}")
+            self.compile(platform, stubs[-1], *options, stub, *told)
+        calls = "".join(
+            f"int acme_{n}(void); int acme_needs_{n}(void) {{ return acme_{n}(); }}\n" for n in range(len(stubs))
         )
-        self.compile(platform, out, *options, self.source("needy.c", NEEDY), f"{out}.stub.so")
+        self.compile(platform, out, *options, self.source("needy.c", calls + extra), *stubs)
 
     def _archive(self, platform: str, out: str) -> None:
         second = f"{platform}-an-object-of-a-rather-long-name.o"

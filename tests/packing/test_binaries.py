@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.packing.conftest import TARGETS, Zig
 
 from flotilla.family import Platform
 from flotilla.packing import Binary, UnreadableError, binary_faults, identify
+from flotilla.packing.platform_check import binary_warnings, inspect, platform_faults
 
 PLATFORMS = {
     "darwin-arm64": Platform(name="darwin-arm64", os=("darwin",), cpu=("arm64",), build="darwin-arm64"),
@@ -20,6 +22,12 @@ PLATFORMS = {
     "win32-x64": Platform(name="win32-x64", os=("win32",), cpu=("x64",), build="win32-x64"),
     "win32-arm64": Platform(name="win32-arm64", os=("win32",), cpu=("arm64",), build="win32-arm64"),
 }
+
+
+def on(os: str, *cpu: str, libc: tuple[str, ...] = ()) -> Platform:
+    return Platform(name=f"{os}-{cpu[-1]}", os=(os,), cpu=cpu, libc=libc, build="b")
+
+
 UNIVERSAL = Platform(name="darwin-universal", os=("darwin",), cpu=("arm64", "x64"), build="universal")
 FORMATS = {"darwin": "Mach-O", "linux": "ELF", "win32": "PE"}
 
@@ -88,13 +96,167 @@ def test_a_fault_names_file_object_and_both_platforms(zig: Zig, tmp_path: Path) 
 )
 def test_the_libc_is_told_by_what_the_binary_loads(zig: Zig, tmp_path: Path, libc: str, words: str) -> None:
     version = "GLIBC_2.30" if words == "glibc" else "ACME_1"
-    library = zig.needing("linux-x64", libc, version)
+    library = zig.needing("linux-x64", (libc, version))
     assert identify(library)[0].libc == words
     root = put(tmp_path / "package", libacme__so=library)
     right, wrong = ("linux-x64", "linux-x64-musl") if words == "glibc" else ("linux-x64-musl", "linux-x64")
     assert binary_faults(root, PLATFORMS[right]) == []
     (fault,) = binary_faults(root, PLATFORMS[wrong])
     assert fault.startswith(f"libacme.so is ELF for linux x64 {words}, and the package is for linux x64 ")
+
+
+LIBGCC = ("libgcc_s.so.1", "GLIBC_2.0")  # what gcc's crtbegin leaves in every library of C++
+
+
+@pytest.mark.parametrize("libc", ["libc.musl-aarch64.so.1", "libc.so"])
+def test_a_musl_binary_that_gcc_built_is_no_glibc_binary(zig: Zig, tmp_path: Path, libc: str) -> None:
+    library = zig.needing("linux-arm64", (libc, "ACME_1"), LIBGCC)
+    assert identify(library)[0].libc == "musl"
+    assert identify(library)[0].glibc_needed is None
+    root = put(tmp_path / "package", libacme__so=library)
+    assert binary_faults(root, on("linux", "arm64", libc=("musl",))) == []
+    assert len(binary_faults(root, on("linux", "arm64", libc=("glibc",)))) == 1
+
+
+def test_libgccs_version_names_are_no_glibc_that_a_floor_refuses(zig: Zig) -> None:
+    library = zig.needing("linux-x64", ("libc.so.6", "GLIBC_2.17"), ("libgcc_s.so.1", "GLIBC_2.99"))
+    assert (identify(library)[0].libc, identify(library)[0].glibc_needed) == ("glibc", "2.17")
+
+
+@pytest.mark.parametrize(
+    "library", ["libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "ld-linux-x86-64.so.2"]
+)
+def test_each_of_glibcs_libraries_means_glibc(zig: Zig, library: str) -> None:
+    (found,) = identify(zig.needing("linux-x64", (library, "GLIBC_2.3")))
+    assert (found.libc, found.glibc_needed) == ("glibc", "2.3")
+
+
+def test_a_library_of_openharmony_is_not_linux_musl(zig: Zig, tmp_path: Path) -> None:
+    note = (
+        "struct note { unsigned name, size, type; char text[8]; unsigned value; };\n"
+        '__attribute__((section(".note.ohos.ident"), used, aligned(4))) '
+        'static const struct note mark = {5, 4, 1, "OHOS", 12};\n'
+    )
+    library = zig.needing("linux-arm64", ("libc.so", "ACME_1"), extra=note)
+    assert [(found.os, found.libc) for found in identify(library)] == [("openharmony", None)]
+    root = put(tmp_path / "package", acme__node=library)
+    assert binary_faults(root, on("openharmony", "arm64")) == []
+    assert len(binary_faults(root, on("linux", "arm64", libc=("musl",)))) == 1
+
+
+@pytest.mark.parametrize("loader", ["/lib/amd64/ld.so.1", "/usr/lib/amd64/ld.so.1", "/lib/64/ld.so.1", "/lib/ld.so.1"])
+def test_a_program_of_solaris_is_told_by_its_loader(zig: Zig, tmp_path: Path, loader: str) -> None:
+    program = zig.program("linux-x64", loader=loader)
+    assert [(found.os, found.libc, found.executable) for found in identify(program)] == [("sunos", None, True)]
+    root = put(tmp_path / "package", acme=program)
+    assert binary_faults(root, on("sunos", "x64")) == []
+    assert len(binary_faults(root, PLATFORMS["linux-x64-musl"])) == 1
+
+
+@pytest.mark.parametrize("os", ["freebsd", "netbsd", "openbsd", "sunos", "haiku", "aix", "win32", "darwin"])
+def test_a_static_program_without_a_mark_is_for_linux_alone(zig: Zig, tmp_path: Path, os: str) -> None:
+    program = put(tmp_path / "program", acme=zig.program("linux-x64-musl"))
+    assert binary_faults(program, PLATFORMS["linux-x64"]) == []
+    assert binary_faults(program, PLATFORMS["linux-x64-musl"]) == []
+    assert len(binary_faults(program, on(os, "x64"))) == 1
+
+
+@pytest.mark.parametrize("os", ["freebsd", "netbsd", "openbsd", "sunos", "haiku"])
+def test_an_object_without_a_mark_is_for_any_os_that_has_elf(zig: Zig, tmp_path: Path, os: str) -> None:
+    objects = put(tmp_path / "objects", acme__a=zig.static("linux-x64"))
+    assert binary_faults(objects, on(os, "x64")) == []
+    assert len(binary_faults(objects, on("aix", "x64"))) == 1
+
+
+def xcoff(cpu: str, *, flags: int = 0x0002) -> bytes:
+    """AIX's: the header, one section's header and sixteen bytes of code."""
+    if cpu == "ppc":
+        head = struct.pack(">HHIIiHH", 0x01DF, 1, 0, 0, 0, 0, flags)
+        return head + struct.pack(">8sIIIIIIHHI", b".text", 0, 0, 16, 60, 0, 0, 0, 0, 0x20) + bytes(16)
+    head = struct.pack(">HHIQHHi", 0x01F7, 1, 0, 0, 0, flags, 0)
+    return head + struct.pack(">8sQQQQQQIIII", b".text", 0, 0, 16, 96, 0, 0, 0, 0, 0x20, 0) + bytes(16)
+
+
+@pytest.mark.parametrize("cpu", ["ppc", "ppc64"])
+def test_xcoff_is_for_aix(tmp_path: Path, cpu: str) -> None:
+    root = put(tmp_path / "package", acme=xcoff(cpu))
+    assert identify(root / "acme") == (Binary(format="XCOFF", os="aix", cpus=(cpu,), executable=True),)
+    assert binary_faults(root, on("aix", cpu)) == []
+    assert len(binary_faults(root, on("linux", cpu))) == 1
+    assert len(binary_faults(root, on("aix", "arm64"))) == 1
+
+
+def test_a_shared_object_of_aix_is_no_program(tmp_path: Path) -> None:
+    assert not identify(put(tmp_path / "p", acme__node=xcoff("ppc64", flags=0x2002)) / "acme.node")[0].executable
+
+
+@pytest.mark.parametrize("cpu", ["ppc", "ppc64"])
+def test_a_truncated_xcoff_is_refused_or_nothing_at_all(tmp_path: Path, cpu: str) -> None:
+    whole = xcoff(cpu)
+    for cut in range(2, len(whole)):
+        assert binary_faults(put(tmp_path / "package", acme__node=whole[:cut]), on("aix", cpu)), cut
+
+
+@pytest.mark.parametrize("data", [b"\x01\xdf", b"\x01\xf7" + bytes(200), b"\x01\xdf" + bytes(range(200))])
+def test_two_bytes_do_not_make_a_file_aixs(tmp_path: Path, data: bytes) -> None:
+    assert identify(put(tmp_path / "package", data=data) / "data") == ()
+
+
+def packed(*, kind: int = 3, mark: bytes = b"UPX!") -> bytes:
+    """A program for x64 as UPX leaves it: no loader, no libraries, no sections; its mark behind the program header."""
+    size = 64 + 56 + 12
+    ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
+    head = ident + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0x1040, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + bytes(4) + mark + bytes(4)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_a_packed_program_is_a_program(tmp_path: Path, kind: int) -> None:
+    (found,) = identify(put(tmp_path / "package", acme=packed(kind=kind)) / "acme")
+    assert (found.executable, found.packed, found.cpus, found.libc) == (True, True, ("x64",), None)
+
+
+def test_a_program_without_headers_for_the_loader_is_a_program(tmp_path: Path) -> None:
+    (found,) = identify(put(tmp_path / "package", acme=packed(mark=b"ACME")) / "acme")
+    assert (found.executable, found.packed) == (True, False)
+
+
+def test_a_packed_program_does_not_pass_for_any_libc_without_a_word(zig: Zig, tmp_path: Path) -> None:
+    root = put(tmp_path / "package", acme=packed(), static=zig.program("linux-x64-musl"))
+    files = {file.name: inspect(file) for file in root.iterdir()}
+    for libc in ("musl", "glibc"):
+        platform = on("linux", "x64", libc=(libc,))
+        assert platform_faults(files, platform) == []
+        (warning,) = binary_warnings(files, platform)
+        assert warning.startswith("acme ")
+        assert libc in warning
+        assert binary_warnings(files, replace(platform, binaries="unchecked")) == []
+    assert binary_warnings(files, on("linux", "x64")) == []
+
+
+def test_none_refuses_a_package_that_holds_a_binary(zig: Zig, tmp_path: Path) -> None:
+    platform = replace(on("android", "arm"), binaries="none")
+    root = put(tmp_path / "package", acme__js=b"module.exports = 1\n", acme__wasm=b"\0asm\1\0\0\0")
+    assert binary_faults(root, platform) == []
+    put(root, acme__node=zig.shared("linux-x64"))
+    (fault,) = binary_faults(root, platform)
+    assert fault.startswith("acme.node is ELF for x64")
+    assert "binaries: none" in fault
+
+
+def test_unchecked_refuses_nothing(zig: Zig, tmp_path: Path) -> None:
+    platform = replace(PLATFORMS["win32-arm64"], binaries="unchecked")
+    root = put(tmp_path / "package", acme__exe=zig.shared("win32-x64"), empty__node=b"")
+    assert binary_faults(root, platform) == []
+    assert len(binary_faults(root, PLATFORMS["win32-arm64"])) == 2
+
+
+def test_wasm32_beside_another_cpu_switches_no_check_off(zig: Zig, tmp_path: Path) -> None:
+    both = on("linux", "wasm32", "x64")
+    (fault,) = binary_faults(put(tmp_path / "none", acme__wasm=b"\0asm\1\0\0\0"), both)
+    assert fault.startswith("there is no binary for ")
+    assert len(binary_faults(put(tmp_path / "other", acme__node=zig.shared("linux-arm64")), both)) == 1
+    assert binary_faults(put(tmp_path / "right", acme__node=zig.shared("linux-x64")), both) == []
 
 
 def test_the_libc_is_told_by_the_loader_of_a_program(zig: Zig) -> None:
@@ -123,7 +285,7 @@ def test_a_static_program_is_executable_and_of_no_libc(zig: Zig) -> None:
 
 
 def test_a_newer_glibc_than_the_floor_is_refused(zig: Zig, tmp_path: Path) -> None:
-    library = zig.needing("linux-x64", "libc.so.6", "GLIBC_2.34")
+    library = zig.needing("linux-x64", ("libc.so.6", "GLIBC_2.34"))
     assert identify(library)[0].glibc_needed == "2.34"
     root = put(tmp_path / "package", libacme__so=library)
 
@@ -139,7 +301,7 @@ def test_a_newer_glibc_than_the_floor_is_refused(zig: Zig, tmp_path: Path) -> No
 
 def test_a_glibc_version_that_the_count_of_versions_hides_is_seen(zig: Zig, tmp_path: Path) -> None:
     """The loader goes from one to the next and does not count them; DT_VERNEEDNUM may say what it likes."""
-    library = bytearray(zig.needing("linux-x64", "libc.so.6", "GLIBC_2.34").read_bytes())
+    library = bytearray(zig.needing("linux-x64", ("libc.so.6", "GLIBC_2.34")).read_bytes())
     tag = struct.pack("<QQ", 0x6FFFFFFF, 1)
     assert library.count(tag) == 1
     path = tmp_path / "libacme.so"
@@ -185,9 +347,8 @@ def test_a_universal_binary_with_a_part_that_is_no_binary_is_refused(zig: Zig, t
 
 def test_a_package_without_any_binary_is_refused_unless_it_is_for_wasm(tmp_path: Path) -> None:
     root = put(tmp_path / "package", run__sh=b"#!/bin/sh\n", acme__wasm=b"\0asm\1\0\0\0", LICENSE=b"MIT")
-    assert binary_faults(root, PLATFORMS["linux-x64"]) == [
-        "there is no binary for linux-x64 in it: no ELF, Mach-O or PE file at all"
-    ]
+    (fault,) = binary_faults(root, PLATFORMS["linux-x64"])
+    assert fault.startswith("there is no binary for linux-x64 in it")
     wasm = Platform(name="wasm32", os=(), cpu=("wasm32",), build="wasm32")
     assert binary_faults(root, wasm) == []
 

@@ -218,7 +218,7 @@ def binary(zig: Zig, kind: str) -> bytes:
         parts = ((ARM64, "darwin-arm64"), (X64, "darwin-x64"))
         return universal(*((cpu, zig.object_of(platform).read_bytes()) for cpu, platform in parts))
     made = {
-        "elf": lambda: zig.needing("linux-x64", "libc.so.6", "GLIBC_2.30"),
+        "elf": lambda: zig.needing("linux-x64", ("libc.so.6", "GLIBC_2.30")),
         "macho": lambda: zig.shared("darwin-arm64"),
         "pe": lambda: zig.shared("win32-x64"),
         "elf archive": lambda: zig.static("linux-arm64"),

@@ -33,12 +33,16 @@ def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> l
     listed = "".join(f"  - {platform}\n" for platform in platforms)
     config = config.replace("  - linux-x64\n", listed)
     try:
-        parse_config(config, file=CONFIG)
+        parsed = parse_config(config, file=CONFIG)
     except ConfigError as failure:
         raise InputError(
             list(dict.fromkeys(fault.text for fault in failure.faults)),
             advice="Correct --family or --platforms; nothing was written.",
         ) from failure
+    if parsed.warnings:  # a file to begin with says nothing that needs a warning
+        raise InputError(
+            [warning.text for warning in parsed.warnings], advice="Correct --platforms; nothing was written."
+        )
     (folder / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(config, encoding="utf-8")
     (folder / WORKFLOW).write_text(_template("release.yml").replace(OWNER, f"{flotilla}/"), encoding="utf-8")

@@ -20,11 +20,13 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
+from flotilla.family.platforms import OS
 from flotilla.family.repository import repository_url, same_repository
 from flotilla.family.schema import schema
 from flotilla.family.versions import dist_tag_fault, parse_version
 
 __all__ = [
+    "OS",
     "Ci",
     "Config",
     "DevSpec",

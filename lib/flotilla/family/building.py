@@ -18,7 +18,7 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.platforms import Words, read_name, with_libc
+from flotilla.family.platforms import read_words, with_libc
 
 # The schema has checked these by the time they come here.
 Values = Mapping[str, Any]
@@ -51,7 +51,7 @@ def build_platform(item: str | Values) -> Platform:
     if isinstance(item, str):
         item = {"name": item}
     name = item["name"]
-    words = read_name(name)[0] or Words()
+    words = read_words(name, told="os" in item and "cpu" in item)
     return Platform(
         name=name,
         os=as_words(item["os"]) if "os" in item else words.os,
@@ -59,6 +59,7 @@ def build_platform(item: str | Values) -> Platform:
         libc=as_words(item["libc"]) if "libc" in item else words.libc,
         build=item.get("build", name),
         glibc=item.get("glibc"),
+        binaries=item.get("binaries", "check"),
     )
 
 

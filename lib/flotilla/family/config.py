@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from flotilla.errors import ConfigError, Fault
 from flotilla.family.building import build_config
@@ -11,7 +12,7 @@ from flotilla.family.document import Document, read_document
 from flotilla.family.findings import Finding
 from flotilla.family.model import Config
 from flotilla.family.schema import schema_findings
-from flotilla.family.wording import word_findings
+from flotilla.family.wording import word_findings, word_warnings
 
 MOST_FAULTS = 100
 # Any version shows what all of them have in common.
@@ -26,7 +27,7 @@ STAND_INS: Mapping[str, object] = {
 
 
 def parse_config(text: str, *, file: str = "flotilla.yml") -> Config:
-    """The family that a flotilla.yml describes.
+    """Return the family that a flotilla.yml describes, and in `warnings` what may be wrong in it.
 
     Args:
         text: the file's text.
@@ -44,7 +45,7 @@ def parse_config(text: str, *, file: str = "flotilla.yml") -> Config:
     findings += family_findings(config, SAMPLE_VERSION, unfit=unfit)
     if findings:
         raise _refusal(document, findings)
-    return config
+    return replace(config, warnings=tuple(map(document.fault, word_warnings(document))))
 
 
 def _no_mapping(document: Document) -> ConfigError:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from flotilla.errors import Fault
+
 Access = Literal["public", "restricted"]
 Provenance = Literal["auto", "true", "false"]
 Kind = Literal["platform", "dev", "meta"]
+Binaries = Literal["check", "none", "unchecked"]
 
 MEGABYTE = 1_000_000
 
@@ -24,6 +27,7 @@ class Platform:
         libc: npm's libc words; empty where npm need not look.
         build: what CI calls it.
         glibc: the newest glibc version that its binaries may ask for ("2.28"), None for no floor.
+        binaries: whether they are checked, or must not be there ("none").
     """
 
     name: str
@@ -32,6 +36,7 @@ class Platform:
     libc: tuple[str, ...] = ()
     build: str
     glibc: str | None = None
+    binaries: Binaries = "check"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +152,11 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A whole flotilla.yml, checked."""
+    """A whole flotilla.yml, checked.
+
+    Args:
+        warnings: what may be wrong in it, each with its place.
+    """
 
     schema: int = 1
     family: str
@@ -158,6 +167,7 @@ class Config:
     release: ReleaseSpec
     publish: PublishSpec
     limits: Limits
+    warnings: tuple[Fault, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla.family.model import Platform
 from flotilla.family.words import did_you_mean, nearest
 from flotilla.text import quoted
 
-# process.platform and process.arch of node, which npm compares a manifest's os and cpu with.
+# process.platform and process.arch of node, which npm compares a manifest's os and cpu with. npm has no list of its
+# own, so another word is a warning. Source: node's configure.py, valid_os and valid_arch, and its older releases.
 OS = (
-    "aix", "android", "cygwin", "darwin", "freebsd", "haiku", "linux", "netbsd", "openbsd", "openharmony", "os400",
-    "sunos", "win32",
+    "aix", "android", "cygwin", "darwin", "freebsd", "haiku", "ios", "linux", "netbsd", "openbsd", "openharmony",
+    "os400", "sunos", "win32",
 )  # fmt: skip
 CPU = (
-    "arm", "arm64", "ia32", "loong64", "mips", "mipsel", "ppc", "ppc64", "riscv64", "s390", "s390x", "wasm32", "x64",
+    "arm", "arm64", "ia32", "loong64", "mips", "mips64el", "mipsel", "ppc", "ppc64", "riscv64", "s390", "s390x",
+    "wasm32", "x64",
 )  # fmt: skip
 LIBC = ("glibc", "musl")
 
@@ -60,41 +62,69 @@ class Words:
 
 
 def read_name(name: str) -> tuple[Words | None, list[str]]:
-    """The words of a name such as linux-x64-musl, or what is wrong with them."""
+    """Return the words of a name such as linux-x64-musl, or what is wrong with it."""
     if name == "wasm32" or name.startswith("wasm32-"):
         return Words(cpu=("wasm32",)), []
     parts = name.split("-")
-    suggested = _suggested(name)
-    if not SHORTEST <= len(parts) <= LONGEST:
-        return None, [f"the platform {quoted(name)} is not <os>-<cpu>[-<libc>] in npm's words.{suggested}"]
-    faults = _wrong_words(parts)
-    if faults:
-        return None, [f"the platform {quoted(name)}: {fault}{suggested}" for fault in faults]
+    if not SHORTEST <= len(parts) <= LONGEST or not all(parts):
+        return None, [f"the platform {quoted(name)} is not <os>-<cpu>[-<libc>] in npm's words.{_suggested(name)}"]
+    if len(parts) == LONGEST and (fault := _wrong_ending(parts[0], parts[2])):
+        return None, [f"the platform {quoted(name)}: {fault}{_suggested(name)}"]
     libc = ENDINGS[parts[2]][0] if len(parts) == LONGEST else None
     return Words(os=(parts[0],), cpu=(parts[1],), libc=(libc,) if libc else ()), []
 
 
-def _wrong_words(parts: Sequence[str]) -> list[str]:
-    faults = [*word_faults("os", parts[:1]), *word_faults("cpu", parts[1:2])]
-    if len(parts) == LONGEST and not faults:
-        faults = _wrong_ending(parts[0], parts[2])
-    return faults
+def read_words(name: str, *, told: bool) -> Words:
+    """Return what a name says of a platform; a name of the family's own words says nothing if it need not.
+
+    Args:
+        told: os and cpu stand beside the name.
+    """
+    words = read_name(name)[0] or Words()
+    foreign = [*word_warnings("os", words.os), *word_warnings("cpu", words.cpu)]
+    return Words() if told and foreign else words
 
 
-def _wrong_ending(os: str, ending: str) -> list[str]:
+def name_warnings(name: str, fields: Collection[str]) -> list[str]:
+    """Return a warning for each word of a name that node does not have.
+
+    Args:
+        fields: what the name is asked for: os, cpu, or both.
+    """
+    words = read_name(name)[0] or Words()
+    wrong = [
+        warning
+        for field, said in (("os", words.os), ("cpu", words.cpu))
+        if field in fields
+        for warning in word_warnings(field, said)
+    ]
+    return [f"the platform {quoted(name)}: {warning}{_suggested(name)}" for warning in wrong]
+
+
+def _wrong_ending(os: str, ending: str) -> str | None:
     if ending not in ENDINGS:
-        return [f"{quoted(ending)} is no libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"]
+        return f"{quoted(ending)} is no libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"
     systems = ENDINGS[ending][1]
-    return [] if os in systems else [f"-{ending} belongs to {systems[0]} only; leave it out."]
+    return None if os in systems else f"-{ending} belongs to {systems[0]} only; leave it out."
 
 
 def word_faults(field: str, words: Sequence[str]) -> list[str]:
-    """What is wrong with the words of a platform's os, cpu or libc."""
-    known, aliases = {"os": (OS, OS_ALIASES), "cpu": (CPU, CPU_ALIASES), "libc": (LIBC, LIBC_ALIASES)}[field]
-    wrong = [word for word in words if word not in known]
-    faults = [f"{quoted(word)} is no {field} that npm knows; {did_you_mean(word, known, aliases)}" for word in wrong]
+    """Return what is wrong with the words of a platform's os, cpu or libc."""
+    wrong = [word for word in words if field == "libc" and word not in LIBC]
+    faults = [f"{quoted(word)} is no libc that npm knows; {did_you_mean(word, LIBC, LIBC_ALIASES)}" for word in wrong]
     twice = sorted({word for word in words if words.count(word) > 1})
     return [*faults, *(f"{field} has {quoted(word)} twice." for word in twice)]
+
+
+def word_warnings(field: str, words: Sequence[str]) -> list[str]:
+    """Return a warning for each word of a platform's os or cpu that node does not have."""
+    known, aliases, variable = {"os": (OS, OS_ALIASES, "platform"), "cpu": (CPU, CPU_ALIASES, "arch")}[field]
+    return [
+        f"{quoted(word)} is no {field} that node has, and npm installs the package only where process.{variable} is "
+        f"just that; {did_you_mean(word, known, aliases)}"
+        for word in words
+        if word not in known
+    ]
 
 
 def _suggested(name: str) -> str:

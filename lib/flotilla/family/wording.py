@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from flotilla.family import platforms
 from flotilla.family.building import as_words
 from flotilla.family.document import Document
 from flotilla.family.findings import Finding, Path
 from flotilla.family.names import folder_faults, path_faults
 from flotilla.family.placeholders import ALL, FAMILY, RELEASE, VARIANT, placeholder_faults, placeholders_in_pattern
-from flotilla.family.platforms import Words, read_name, word_faults
+from flotilla.family.platforms import Words, name_warnings, read_name, read_words, word_faults
 from flotilla.family.versions import dist_tag_fault
 from flotilla.text import quoted
 
@@ -66,13 +67,33 @@ def platform_findings(item: object, path: Path) -> Iterator[Finding]:
 
 
 def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
-    words, faults = read_name(name)
-    if "cpu" in given and ("os" in given or given["cpu"] == ("wasm32",)):
+    _, faults = read_name(name)
+    words = read_words(name, told=_told(given))
+    if _told(given) or ("cpu" in given and given["cpu"] == ("wasm32",)):
         faults = []
     yield from (Finding(path=(*path, "name"), text=f"{fault} Or give os and cpu beside it.") for fault in faults)
     if not faults:
-        yield from _contradictions(name, words or Words(), given, path)
-        yield from _libc_findings(words or Words(), given, glibc, path)
+        yield from _contradictions(name, words, given, path)
+        yield from _libc_findings(words, given, glibc, path)
+
+
+def _told(given: Mapping[str, tuple[str, ...]]) -> bool:
+    return "os" in given and "cpu" in given
+
+
+def word_warnings(document: Document) -> Iterator[Finding]:
+    """Yield the words of platforms that npm takes, and that no node has."""
+    for index, item in enumerate(_list(document, ("platforms",))):
+        path: Path = ("platforms", index)
+        if isinstance(item, str):
+            yield from (Finding(path=path, text=text) for text in name_warnings(item, ("os", "cpu")))
+        elif isinstance(item, dict) and isinstance(item.get("name"), str):
+            asked = [key for key in ("os", "cpu") if key not in item]
+            texts = name_warnings(item["name"], asked)
+            yield from (Finding(path=(*path, "name"), text=text) for text in texts)
+            for key in ("os", "cpu"):
+                words = as_words(item.get(key))
+                yield from (Finding(path=(*path, key), text=text) for text in platforms.word_warnings(key, words))
 
 
 def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]], path: Path) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal
 
 from flotilla.errors import PackageError
 
-Format = Literal["ELF", "Mach-O", "PE"]
+Format = Literal["ELF", "Mach-O", "PE", "XCOFF"]
 
 ONE_READ = 256  # bytes that a read costs at the least, so that a loop of empty reads ends too
 BASE_ALLOWANCE = 1 << 25
@@ -27,6 +27,7 @@ class Binary:
         libc: glibc or musl, None where it does not say or needs none.
         glibc_needed: the newest glibc version that it asks for ("2.28").
         executable: whether it is a program, and no library or object.
+        packed: whether a packer such as UPX hides the program, and with it the libc that it needs.
     """
 
     member: str | None = None
@@ -36,6 +37,7 @@ class Binary:
     libc: str | None = None
     glibc_needed: str | None = None
     executable: bool = False
+    packed: bool = False
 
     def __str__(self) -> str:
         """What it is in a few words: "ELF for linux x64 glibc"."""

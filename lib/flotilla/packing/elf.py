@@ -44,18 +44,36 @@ OS_OF_ABI = {
     "ELFOSABI_OPENBSD": "openbsd",
     "ELFOSABI_SOLARIS": "sunos",
 }
-OS_OF_NOTE = {"Android": "android", "FreeBSD": "freebsd", "NetBSD": "netbsd", "OpenBSD": "openbsd"}
+OS_OF_NOTE = {
+    "Android": "android",
+    "FreeBSD": "freebsd",
+    "NetBSD": "netbsd",
+    "OpenBSD": "openbsd",
+    "OHOS": "openharmony",  # beside musl's loader and libc, which openharmony has from Linux
+}
 OS_OF_ABI_TAG = {"ELF_NOTE_OS_LINUX": "linux", "ELF_NOTE_OS_FREEBSD": "freebsd", "ELF_NOTE_OS_SOLARIS2": "sunos"}
-LOADERS = (  # (loader or needed library, os, libc)
+LOADERS = (  # (loader or needed library, os, libc); the first that matches decides
     (re.compile(r"^/system/bin/linker"), "android", None),
     (re.compile(r"^/libexec/ld-elf\.so|^libc\.so\.7$"), "freebsd", None),
+    (re.compile(r"/libexec/ld\.elf_so$|^libc\.so\.12$"), "netbsd", None),
+    (re.compile(r"/libexec/ld\.so$|^libc\.so\.\d+\.\d+$"), "openbsd", None),
+    (re.compile(r"^/usr/lib/ld\.so\.1$|^/(usr/)?lib/(32|64|amd64|i386)/ld\.so\.1$|^libc\.so\.1$"), "sunos", None),
     (re.compile(r"(^|/)ld-musl-|^libc\.musl-"), "linux", "musl"),
-    (re.compile(r"(^|/)ld-linux|^/lib(64)?/ld(64)?\.so\.[12]$|^libc\.so\.6$|^ld(64)?\.so\.[12]$"), "linux", "glibc"),
+    (re.compile(r"/ld-linux|^/lib(64)?/ld(64)?\.so\.[12]$"), "linux", "glibc"),
 )
+# The libraries of glibc itself. Others have symbols of a version called GLIBC_…, too: gcc's libgcc_s on every libc.
+GLIBC_LIBRARY = re.compile(
+    r"^(ld-linux.*\.so\.\d+|ld(64)?\.so\.[12]|lib[cm]\.so\.6(\.1)?|libpthread\.so\.0|lib(dl|resolv)\.so\.2|"
+    r"lib(rt|util|anl|mvec|BrokenLocale)\.so\.1)$"
+)
+BARE_LIBC = "libc.so"  # musl's where it was built from source, and bionic's
 BIONIC = {"libm.so", "libdl.so", "liblog.so"}  # which musl has inside its libc.so
 
 GLIBC_VERSION = re.compile(r"^GLIBC_(\d+(?:\.\d+)+)$")
 GLIBC_OF_ABI = {"GLIBC_ABI_DT_RELR": "2.36"}  # a promise of the loader's, made since then
+
+UPX = b"UPX!"  # https://github.com/upx/upx, src/stub/src/include/header.S: behind the program headers of what it packed
+UPX_HEAD = 4096
 
 DF_1_PIE = 0x08000000
 
@@ -75,16 +93,17 @@ def read_elf(window: Window, member: str | None) -> Binary | None:
         (part.get_interp_name() for part in elf.iter_segments() if isinstance(part, InterpSegment)), None
     )
     needed = {cast("Any", tag).needed for tag in dynamic.iter_tags("DT_NEEDED")} if dynamic else set()
-    os, libc = _system(elf, {interpreter, *needed} - {None})
-    versions = sorted(_glibc_versions(elf, dynamic), key=version_key) if dynamic else []
+    os, libc = _system(elf, interpreter, needed)
+    versions = sorted(_glibc_versions(elf, dynamic), key=version_key) if dynamic and libc == "glibc" else []
     return Binary(
         member=member,
         format="ELF",
-        os="linux" if versions else os,
+        os=os,
         cpus=(_cpu(elf),),
-        libc="glibc" if versions else libc,
+        libc=libc,
         glibc_needed=versions[-1] if versions else None,
         executable=_executable(elf, dynamic, interpreter),
+        packed=libc is None and dynamic is None and UPX in window.head(UPX_HEAD),
     )
 
 
@@ -102,15 +121,21 @@ def _cpu(elf: ELFFile) -> str:
     return known or f"{str(machine).removeprefix('EM_').lower()} ({elf.elfclass} bit)"
 
 
-def _system(elf: ELFFile, names: set[str]) -> tuple[str | None, str | None]:
-    """The os and libc, by the loader and libraries it asks for, then by its notes and header."""
-    stated = next(_stated(elf), None)
+def _system(elf: ELFFile, interpreter: str | None, needed: set[str]) -> tuple[str | None, str | None]:
+    """Return the os and libc: by the notes and header, then by the loader, then by the libraries that it needs."""
+    stated = next((os for os in _stated(elf) if os != "linux"), None)
+    if stated is not None:
+        return stated, None
+    if interpreter == "/lib/ld.so.1" and elf["e_machine"] in {"EM_X86_64", "EM_386"}:  # Linux's on MIPS and PowerPC
+        return "sunos", None
     for pattern, os, libc in LOADERS:
-        if any(pattern.search(name) for name in names):
-            return (stated, None) if stated == "android" else (os, libc)
-    if "libc.so" in names and stated in (None, "linux"):
-        return ("android", None) if names & BIONIC else ("linux", "musl")
-    return stated, None
+        if any(pattern.search(name) for name in (interpreter, *needed) if name):
+            return os, libc
+    if any(map(GLIBC_LIBRARY.search, needed)):
+        return "linux", "glibc"
+    if BARE_LIBC in needed:
+        return ("android", None) if needed & BIONIC else ("linux", "musl")
+    return next(_stated(elf), None), None
 
 
 def _stated(elf: ELFFile) -> Iterator[str]:
@@ -130,7 +155,9 @@ def _os_of_note(note: Any) -> str | None:
 def _executable(elf: ELFFile, dynamic: DynamicSegment | None, interpreter: str | None) -> bool:
     if elf["e_type"] == "ET_EXEC":
         return True
-    flags = next((tag["d_val"] for tag in dynamic.iter_tags("DT_FLAGS_1")), 0) if dynamic else 0
+    if dynamic is None:  # no library can do without; a packed program has neither it nor a loader
+        return elf["e_type"] == "ET_DYN" and bool(elf["e_entry"])
+    flags = next((tag["d_val"] for tag in dynamic.iter_tags("DT_FLAGS_1")), 0)
     return elf["e_type"] == "ET_DYN" and (interpreter is not None or bool(flags & DF_1_PIE))
 
 
@@ -145,13 +172,14 @@ def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
         return
     while True:
         library = struct_parse(elf.structs.Elf_Verneed, elf.stream, start)
+        of_glibc = GLIBC_LIBRARY.search(_text(elf, names + library["vn_file"])) is not None
         at = start + library["vn_aux"]
         while True:
             version = struct_parse(elf.structs.Elf_Vernaux, elf.stream, at)
-            name = (parse_cstring_from_stream(elf.stream, names + version["vna_name"]) or b"").decode(errors="replace")
-            if name in GLIBC_OF_ABI:
+            name = _text(elf, names + version["vna_name"])
+            if of_glibc and name in GLIBC_OF_ABI:
                 yield GLIBC_OF_ABI[name]
-            elif match := GLIBC_VERSION.match(name):
+            elif of_glibc and (match := GLIBC_VERSION.match(name)):
                 yield match[1]
             if not version["vna_next"]:
                 break
@@ -159,3 +187,7 @@ def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
         if not library["vn_next"]:
             return
         start += library["vn_next"]
+
+
+def _text(elf: ELFFile, offset: int) -> str:
+    return (parse_cstring_from_stream(elf.stream, offset) or b"").decode(errors="replace")

@@ -1,8 +1,9 @@
-"""Reads Windows' binaries: PE images, and the COFF objects of static and import libraries."""
+"""Reads COFF and what came of it: Windows' PE images and objects, and AIX's XCOFF."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 import pefile  # type: ignore[import-untyped] # it carries no types
 
@@ -23,6 +24,12 @@ DOTNET = 14  # the data directory that only a .NET assembly has
 
 OBJECT = struct.Struct("<HHIIIHH")  # machine, sections, time, symbols, number of symbols, optional header, flags
 SECTION_SIZE = 40
+XCOFF = {  # AIX's magic: (cpu, header, section header); big-endian. Source: IBM's "XCOFF Object File Format"
+    b"\x01\xdf": ("ppc", struct.Struct(">2xHIIiHH"), struct.Struct(">8s8xII16x")),
+    b"\x01\xf7": ("ppc64", struct.Struct(">2xHIQHHi"), struct.Struct(">8s16xQQ32x")),
+}
+F_EXEC, F_SHROBJ = 0x0002, 0x2000
+
 ANONYMOUS = b"\0\0\xff\xff"  # import objects, and objects with more than 65 279 sections
 
 
@@ -73,6 +80,34 @@ def read_coff(window: Window, member: str | None) -> Binary | None:
     if machine not in CPUS:
         return None
     return Binary(member=member, format="PE", os="win32", cpus=(_cpu(machine),))
+
+
+def read_xcoff(window: Window, member: str | None) -> Binary | None:
+    """Return AIX's program, library or object; None if only the two bytes of the magic are there.
+
+    Raises:
+        UnreadableError: it is truncated.
+    """
+    cpu, header, section = XCOFF[window.head(2)]
+    head = window.head(header.size)
+    if len(head) < header.size:
+        return None
+    fields = header.unpack(head)
+    count, (optional, flags) = fields[0], fields[3:5] if cpu == "ppc64" else fields[4:6]
+    window.seek(header.size + optional)
+    listed = window.read(count * section.size)
+    if not listed.startswith(b"."):  # the first section's name: .text, in all that AIX's linker writes
+        return None
+    if len(listed) < count * section.size or max(map(sum, _extents(section, listed))) > window.size:
+        raise UnreadableError("it is truncated")
+    executable = bool(flags & F_EXEC) and not flags & F_SHROBJ
+    return Binary(member=member, format="XCOFF", os="aix", cpus=(cpu,), executable=executable)
+
+
+def _extents(section: struct.Struct, listed: bytes) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of each section that the file holds bytes of."""
+    for _, size, offset in section.iter_unpack(listed):
+        yield (offset, size) if offset else (0, 0)
 
 
 def _cpu(machine: int) -> str:

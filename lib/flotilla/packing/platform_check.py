@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import arpy  # type: ignore[import-untyped] # it carries no types
 
-from flotilla.family import Platform
+from flotilla.family import OS, Platform
 from flotilla.packing import elf, macho, pe
 from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
 from flotilla.packing.listing import files_below
@@ -27,6 +27,8 @@ BINARY_NAME = re.compile(r"\.(node|dylib|dll|exe|a|so(\.\d+)*)$", re.IGNORECASE)
 LINKER_SCRIPT = re.compile(rb"\b(INPUT|GROUP|OUTPUT_FORMAT)\s*\(")  # text that Linux's linkers take for a library
 HEAD = 4096
 WASM = "wasm32"
+LINUX_KERNEL = {"linux", "android", "openharmony"}
+NO_ELF = {"aix", "cygwin", "darwin", "ios", "os400", "win32"}
 
 T = TypeVar("T")
 Reader = Callable[[Window, str | None], Binary | None]
@@ -73,7 +75,7 @@ def _not_a_binary(head: bytes) -> str | None:
 
 
 def binary_faults(root: Path, platform: Platform) -> list[str]:
-    """What is wrong with the binaries below a folder, a line a file, sorted by path; empty where all is well.
+    """Return what is wrong with the binaries below a folder, a line a file, sorted by path; empty if all is well.
 
     Args:
         root: the folder; only regular files are looked at.
@@ -84,17 +86,37 @@ def binary_faults(root: Path, platform: Platform) -> list[str]:
 
 
 def platform_faults(inspected: Mapping[str, Inspected], platform: Platform) -> list[str]:
-    """The same, for files that were looked at before."""
+    """Return the same for files that were looked at before."""
+    if platform.binaries == "unchecked":
+        return []
     faults = [
         f"{printable(path)} {why}" for path in sorted(inspected) for why in _file_faults(inspected[path], platform)
     ]
     found = [binary for file in inspected.values() for binary in file.binaries]
-    if WASM in platform.cpu or faults:
+    real = _real_cpus(platform)
+    if faults or platform.binaries == "none" or (platform.cpu and not real):
         return faults
     if not found:
-        return [f"there is no binary for {platform.name} in it: no ELF, Mach-O or PE file at all"]
-    lacking = [cpu for cpu in platform.cpu if all(cpu not in binary.cpus for binary in found)]
-    return [f"there is no binary for {cpu} in it" for cpu in lacking]
+        what = f"there is no binary for {platform.name} in it: no ELF, Mach-O, PE or XCOFF file at all"
+        return [f"{what}; a platform that needs none says `binaries: none` in flotilla.yml"]
+    return [f"there is no binary for {cpu} in it" for cpu in real if all(cpu not in binary.cpus for binary in found)]
+
+
+def binary_warnings(inspected: Mapping[str, Inspected], platform: Platform) -> list[str]:
+    """Return what could not be checked, a line a file, sorted by path."""
+    if platform.binaries != "check" or not platform.libc:
+        return []
+    return [
+        f"{printable(path)} is packed (UPX), so that its libc cannot be read; {platform.name} needs "
+        f"{' or '.join(platform.libc)}. If that is what it was built for, `binaries: unchecked` ends this warning"
+        for path in sorted(inspected)
+        if any(binary.packed for binary in inspected[path].binaries)
+    ]
+
+
+def _real_cpus(platform: Platform) -> tuple[str, ...]:
+    """Return the cpus that have machine code of their own: wasm32 runs on any."""
+    return tuple(cpu for cpu in platform.cpu if cpu != WASM)
 
 
 def _file_faults(file: Inspected, platform: Platform) -> Iterator[str]:
@@ -110,6 +132,8 @@ def _file_faults(file: Inspected, platform: Platform) -> Iterator[str]:
 
 
 def _mismatch(binary: Binary, platform: Platform) -> str | None:
+    if platform.binaries == "none":
+        return f"{binary}, and {platform.name} has `binaries: none` in flotilla.yml"
     if not (_runs_on(binary, platform) and _covers(binary, platform) and _links_to(binary, platform)):
         return f"{binary}, and the package is for {_words(platform)}"
     needed, floor = binary.glibc_needed, platform.glibc
@@ -119,15 +143,18 @@ def _mismatch(binary: Binary, platform: Platform) -> str | None:
 
 
 def _runs_on(binary: Binary, platform: Platform) -> bool:
+    """A program that names no os starts on Linux's kernel alone; a library or an object is taken as it is linked."""
+    if not platform.os:
+        return True
     if binary.os is None:
-        return not platform.os or bool(set(platform.os) - {"darwin", "win32"})
-    return not platform.os or binary.os in platform.os
+        return not set(platform.os) <= (NO_ELF if not binary.executable else set(OS) - LINUX_KERNEL)
+    return binary.os in platform.os or (binary.os == "aix" and "os400" in platform.os)
 
 
 def _covers(binary: Binary, platform: Platform) -> bool:
     """A universal binary must run on every cpu of the platform, a thin one on one of them."""
     if len(binary.cpus) > 1:
-        return set(platform.cpu) <= set(binary.cpus)
+        return set(_real_cpus(platform)) <= set(binary.cpus)
     return binary.cpus[0] in platform.cpu or not platform.cpu
 
 
@@ -184,6 +211,8 @@ def _reader(head: bytes, *, coff: bool) -> tuple[str, Reader | None]:
         return "Mach-O", macho.read_macho
     if head.startswith(pe.MAGIC):
         return "PE", pe.read_pe
+    if head[:2] in pe.XCOFF:
+        return "XCOFF", pe.read_xcoff
     return ("COFF", pe.read_coff) if coff else ("", None)
 
 
