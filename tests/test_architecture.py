@@ -22,11 +22,12 @@ ARROWS = {
     "errors": set[str](),
     "retry": {"errors"},
     "runner": {"errors", "text"},
+    "http": {"errors", "retry", "text"},
     "text": set[str](),
     "family": BASE,
-    "github": BASE | {"family"},
+    "github": BASE | {"family", "http"},
     "packing": BASE | {"family"},
-    "npm": BASE | {"family"},
+    "npm": BASE | {"family", "http"},
     "jobs": BASE | {"runner", "family", "github", "packing", "npm"},
     "desk": BASE | {"runner", "family", "github", "packing", "npm", "jobs"},
     "rehearsal": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
@@ -35,7 +36,7 @@ ARROWS = {
     "__init__": set[str](),
 }
 LONGEST = 350
-LONGER = {"npm/answers.py": "one table, a row for each answer of npm"}
+LONGER = {"http.py": "one set of rules for all of HTTP", "npm/answers.py": "one table, a row for each answer of npm"}
 
 
 def part_of(module: Path) -> str:

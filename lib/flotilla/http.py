@@ -1,0 +1,489 @@
+"""HTTP for GitHub, its storage and upload hosts, npm's registry and the id-token service, with one set of rules.
+
+- A credential goes to the origin that it was given for, never to another, nor back there after a redirect away.
+- An https address is never left for an http one. No library follows a redirect, reads a .netrc file or keeps a cookie.
+- An answer is asked for unencoded. One that is read whole is bounded in bytes and in time.
+- The job's stop flag cuts every open connection, and no new one begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, SimpleQueue
+from typing import IO, Any, Self
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from flotilla.errors import FlotillaError
+from flotilla.retry import RetryPolicy, StopFlag, TransientError, retry_after
+from flotilla.text import one_line, sentence
+
+PORTS = {"https": 443, "http": 80}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+CHUNK = 64 * 1024
+MEBIBYTE = 2**20
+CONNECT_SECONDS = 30.0
+SILENT_SECONDS = 60.0  # nothing at all comes, or nothing can be sent
+ANSWER_SECONDS = 120.0  # a whole answer, its headers included
+LEAST_SECONDS = 15.0  # what an answer gets when the job's time is up: the last look after a write
+TELL_SECONDS = 30.0
+SECONDS = re.compile(r"[0-9]{1,10}")  # since the epoch; what is longer is no such number
+
+
+class Unsure(TransientError):  # noqa: N818 - not an error yet
+    """A failure that may pass, after which nobody knows whether the call took effect."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Scheme, host and port of a URL."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self | None:
+        """Return a URL's origin; None if it is no http(s) URL, has a user name, or could be read in two ways."""
+        if "\\" in url or not url.isprintable() or " " in url:
+            return None
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return None
+        if parts.scheme not in PORTS or not parts.hostname or "@" in parts.netloc:
+            return None
+        return cls(parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port)
+
+    def may_lead_to(self, other: Origin | None) -> bool:
+        """Return whether a redirect from here may go there: anywhere but from https to http."""
+        return other is not None and other.scheme in {"https", self.scheme}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request.
+
+    Args:
+        what: it in plain words, for the log and errors ("create tag v1.0.0").
+        credential: value of the Authorization header; goes to the URL's own origin only.
+        body: bytes, or a file that is sent from its beginning.
+        follow: whether redirects are followed.
+    """
+
+    what: str
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    credential: str | None = field(default=None, repr=False)
+    body: bytes | IO[bytes] | None = None
+    follow: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer that was read whole; headers by their lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Http:
+    """Sends requests.
+
+    Args:
+        policy: how long answers may take, and the stop flag.
+        error: the class of what is refused for good.
+        answer_seconds: the most that a whole answer may take, within the job's time.
+    """
+
+    def __init__(
+        self, policy: RetryPolicy, *, error: type[FlotillaError], answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        self.policy = policy
+        self._error = error
+        self._answer_seconds = answer_seconds
+        self._idle: SimpleQueue[_Session] = SimpleQueue()
+
+    def read(self, request: Request, *, limit: int) -> Answer:
+        """Return the answer, whatever its status, read whole.
+
+        Raises:
+            TransientError: another try may go through (Unsure if the request may have taken effect).
+            FlotillaError: refused for good: longer than `limit` bytes, encoded, or an address not to be followed.
+        """
+        with self._watched(request) as watch, self._opened(request, watch) as response:
+            self._refuse_encoded(response, request)
+            body = bytearray()
+            for chunk in self.chunks(response):
+                body += chunk
+                if len(body) > limit:
+                    raise self._error(
+                        f"{sentence(request.what)}: the answer of {host_of(response.url)} is longer than "
+                        f"{limit} bytes; reading stopped there."
+                    )
+            watch.check()  # a connection that was cut may look like one that ended
+            return Answer(
+                status=response.status_code, headers=headers_of(response), body=bytes(body), url=response.url or ""
+            )
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[requests.Response]:
+        """Open an answer to be read with `chunks`; only its headers are bounded in time.
+
+        Raises:
+            TransientError: another try may go through.
+            FlotillaError: an address that is not to be followed, or whose certificate is not trusted.
+        """
+        with self._watched(request) as watch, self._opened(request, watch) as response:
+            watch.end()
+            yield response
+
+    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body as it was sent, undecoded; Unsure if the connection breaks."""
+        try:
+            # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
+                self.policy.stop.check()
+                yield chunk
+            self.policy.stop.check()  # a connection that was cut may look like one that ended
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self.policy.stop.check()
+            raise self.failure(error, response.url or "") from None
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    def failure(self, error: Exception, url: str) -> TransientError | FlotillaError:
+        """Return what a broken connection stands for.
+
+        The error's own text is left out: it can hold the query of a signed URL.
+        """
+        host = host_of(url)
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return self._error(
+                f"The certificate of {host} is not one that this machine trusts.",
+                advice="If a proxy or an own server has its own certificate authority, give it to the runner "
+                "(REQUESTS_CA_BUNDLE).",
+            )
+        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+            return self._error(f"An address on {host} cannot be used.")
+        if isinstance(error, requests.exceptions.Timeout) or "Timeout" in type(error).__name__:
+            return Unsure(f"{host} did not answer in time")
+        if "NewConnectionError" in str(error):
+            return TransientError(f"no connection to {host}")
+        return Unsure(f"the connection to {host} broke")
+
+    @contextmanager
+    def _opened(self, request: Request, watch: _Watch) -> Iterator[requests.Response]:
+        """Follow redirects, and yield the first answer that is none."""
+        first = origin = Origin.of(request.url)
+        url, credential = request.url, request.credential
+        for _ in range(MOST_REDIRECTS + 1):
+            if origin is None:
+                break
+            with self._session() as session:
+                watch.begin(session)
+                with self._sent(session, request, url, credential, watch) as response:
+                    if not (request.follow and response.status_code in REDIRECTS):
+                        yield response
+                        return
+                    url, before = urljoin_or_nothing(url, response.headers.get("Location", "")), origin
+            origin = Origin.of(url)
+            if not before.may_lead_to(origin):
+                break
+            credential = credential if origin == first else None
+        else:
+            raise self._error(f"{sentence(request.what)}: it redirects more than {MOST_REDIRECTS} times.")
+        raise self._error(f"{sentence(request.what)}: the address that it leads to must not be followed.")
+
+    @contextmanager
+    def _sent(
+        self, session: _Session, request: Request, url: str, credential: str | None, watch: _Watch
+    ) -> Iterator[requests.Response]:
+        headers = dict(request.headers) | ({"Authorization": credential} if credential else {})
+        body = request.body if isinstance(request.body, bytes | None) else _Body(request.body, watch, self.policy.stop)
+        self.policy.stop.check()
+        try:
+            response = session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=body,
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_SECONDS, SILENT_SECONDS),
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self.policy.stop.check()
+            raise self.failure(error, url) from None
+        with response:
+            yield response
+
+    @contextmanager
+    def _session(self) -> Iterator[_Session]:
+        """Lend a session that nobody else uses meanwhile."""
+        try:
+            session = self._idle.get_nowait()
+        except Empty:
+            session = _Session(self.policy.stop)
+        try:
+            yield session
+        finally:
+            self._idle.put(session)
+
+    @contextmanager
+    def _watched(self, request: Request) -> Iterator[_Watch]:
+        seconds = min(max(self.policy.left(), LEAST_SECONDS), self._answer_seconds)
+        host = host_of(request.url)
+        watch = _Watch(
+            seconds, lambda: self.policy.told(f"{request.what}: still waiting for the answer of {host}"), host
+        )
+        try:
+            yield watch
+        except TransientError:
+            watch.check()
+            raise
+        finally:
+            watch.end()
+
+    def _refuse_encoded(self, response: requests.Response, request: Request) -> None:
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"}:
+            raise self._error(
+                f"{sentence(request.what)}: {host_of(response.url)} answers with the encoding "
+                f"{one_line(encoding)}, though none was asked for.",
+                advice="Look for a proxy or mirror in between that compresses, and turn that off.",
+            )
+
+
+def transient(status: int, headers: Mapping[str, str], *, who: str, said: str, now: float) -> TransientError | None:
+    """Return the failure that a status stands for if another try may go through; None if it is final.
+
+    Args:
+        headers: by their lower-case names; the answer's own Date is what a reset is counted from.
+        who: the server in plain words ("GitHub").
+        said: the status and the server's words.
+        now: seconds since the epoch, for an answer without a date.
+    """
+    asked = retry_after(headers.get("retry-after"), now=date_of(headers, now))
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and asked is not None):
+        wait = until_reset(headers, now=now) if asked is None else asked
+        return TransientError(f"{who}'s rate limit ({said})", after=wait)
+    if status == HTTPStatus.FORBIDDEN and headers.get("x-ratelimit-remaining") == "0":
+        return TransientError(f"{who}'s rate limit ({said})", after=until_reset(headers, now=now) or 60.0)
+    if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unsure(f"{who} answers {said}", after=asked)
+    return None
+
+
+def until_reset(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return the seconds until a used-up rate limit starts again; None if the answer does not tell."""
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") != "0" or not SECONDS.fullmatch(reset):
+        return None
+    return max(1.0, float(reset) - date_of(headers, now))
+
+
+def date_of(headers: Mapping[str, str], now: float) -> float:
+    """Return the moment that an answer was made at by its server's clock, which its other times are told by."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return now
+
+
+def parse_json(body: bytes) -> object:
+    """Return the JSON document of a body; ValueError if it is none."""
+    try:
+        document: object = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return document
+
+
+def headers_of(response: requests.Response) -> dict[str, str]:
+    """Return an answer's headers by their lower-case names."""
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def host_of(url: str | None) -> str:
+    """Return the host of a URL, for a message."""
+    try:
+        return one_line(urlsplit(url or "").hostname or "the server")
+    except ValueError:
+        return "the server"
+
+
+def urljoin_or_nothing(base: str, location: str) -> str:
+    """Return the address that a Location header leads to; nothing if it is none."""
+    try:
+        return urljoin(base, location) if location else ""
+    except ValueError:
+        return ""
+
+
+class _NoAuth(AuthBase):
+    """Leaves a request as it is; without it requests would send what a .netrc file holds for the host."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Session(requests.Session):
+    """A session that keeps nothing between requests but its connections, which the stop flag cuts."""
+
+    def __init__(self, stop: StopFlag) -> None:
+        super().__init__()
+        self.auth = _NoAuth()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers.clear()
+        self.headers.update({"User-Agent": "flotilla", "Accept": "*/*", "Accept-Encoding": "identity"})
+        self._stop = stop
+        self._sockets: list[socket.socket] = []
+        for prefix in ("https://", "http://"):
+            self.mount(prefix, _Adapter(self._connected))
+        stop.on_set(self.cut)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
+        """Return None: requests would parse the target and read the body even when told not to follow."""
+        return None
+
+    def cut(self) -> None:
+        """End what goes on in any connection; its thread finds it broken."""
+        for one in list(self._sockets):
+            with suppress(OSError):
+                # Not the TLS layer's own way to end, which waits for the other side.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+    def _connected(self, connection: HTTPConnection) -> None:
+        opened = connection.sock
+        if isinstance(opened, socket.socket):
+            self._sockets = [*(one for one in self._sockets if one.fileno() >= 0), opened]
+        self._stop.check()
+
+
+class _Adapter(HTTPAdapter):
+    """Tells about every connection that it opens, through a proxy or not."""
+
+    def __init__(self, connected: Callable[[HTTPConnection], None]) -> None:
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                connected(self)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                connected(self)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self._pools = {"http": PlainPool, "https": SecurePool}
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Use our connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Use our connections."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+class _Body:
+    """A file as a request's body; sending it ends when the job is cancelled, and an answer is due after its end."""
+
+    def __init__(self, file: IO[bytes], watch: _Watch, stop: StopFlag) -> None:
+        self._file = file
+        self._watch = watch
+        self._stop = stop
+        self._size = file.seek(0, 2)
+        file.seek(0)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, count: int = -1) -> bytes:
+        """Return the next bytes to send."""
+        self._stop.check()
+        self._watch.begin()
+        return self._file.read(count)
+
+
+class _Watch:
+    """Tells once when an answer takes long, and cuts its connection when it takes too long."""
+
+    def __init__(self, seconds: float, tell: Callable[[], None], host: str) -> None:
+        self._seconds = seconds
+        self._tell = tell
+        self._host = host
+        self._late = False
+        self._over = threading.Event()
+        self._session: _Session | None = None
+        self._since = time.monotonic()
+        threading.Thread(target=self._run, name="flotilla-watch", daemon=True).start()
+
+    def begin(self, session: _Session | None = None) -> None:
+        """Count from now on if it is a file that is being sent, and watch this session's connections."""
+        self.check()
+        if session is None:
+            self._since = time.monotonic()
+        else:
+            self._session = session
+
+    def check(self) -> None:
+        """Raise Unsure if the time is up."""
+        if self._late:
+            raise Unsure(f"{self._host} did not answer within {self._seconds:.0f} s")
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._over.set()
+
+    def _run(self) -> None:
+        due = [TELL_SECONDS] if self._seconds > TELL_SECONDS else []
+        while not self._over.wait(max(0.0, self._since + min([*due, self._seconds]) - time.monotonic())):
+            waited = time.monotonic() - self._since
+            if due and waited >= due[0]:
+                due.clear()
+                self._tell()
+            if waited >= self._seconds:
+                break
+        # Again and again: a connection may open meanwhile.
+        while not self._over.wait(0 if not self._late else 0.5):
+            self._late = True
+            if self._session is not None:
+                self._session.cut()

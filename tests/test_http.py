@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from flotilla.errors import GitHubError
+from flotilla.http import Http, Origin, Request, Unsure, transient
+from flotilla.retry import Cancelled, RetryPolicy, StopFlag, TransientError
+
+CREDENTIAL = "Bearer canary-credential"
+LIMIT = 1000
+SECONDS = 0.3  # how long these tests let an answer take; the ones that wait for it never end by themselves
+
+Talk = Callable[[socket.socket, str], object]
+
+
+class Talker:
+    """A server on loopback that does with each connection what the test says, and keeps what it was asked."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.asked: list[str] = []
+        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"http://{self.host}/"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                self._open.append(client)
+                threading.Thread(target=self._one, args=[client], daemon=True).start()
+
+    def _one(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            asked = client.recv(1 << 16).decode()
+            self.asked.append(asked)
+            self._talk(client, asked)
+
+    def close(self) -> None:
+        for each in [self._socket, *self._open]:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextmanager
+def talking(talk: Talk) -> Iterator[Talker]:
+    talker = Talker(talk)
+    try:
+        yield talker
+    finally:
+        talker.close()
+
+
+def saying(head: str, body: bytes = b"") -> Talk:
+    whole = f"{head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+    return lambda client, _asked: client.sendall(whole)
+
+
+def for_ever(first: bytes, more: bytes, pause: float = 0.0) -> Talk:
+    def talk(client: socket.socket, _asked: str) -> None:
+        client.sendall(first)
+        while True:
+            client.sendall(more)
+            time.sleep(pause)
+
+    return talk
+
+
+@pytest.fixture
+def stop() -> StopFlag:
+    return StopFlag()
+
+
+@pytest.fixture
+def http(stop: StopFlag) -> Iterator[Http]:
+    policy = RetryPolicy(deadline=time.time() + 3600, stop=stop)
+    http = Http(policy, error=GitHubError, answer_seconds=SECONDS)
+    yield http
+    http.close()
+
+
+def asked_for(url: str) -> Request:
+    return Request(what="read it", url=url, credential=CREDENTIAL)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://u@h.example/",
+        "https://@h.example/",
+        "https://u:p@h.example/",
+        "https://h.example\\@evil.example/",
+        "https://h.example:port/",
+        "https://h.example:99999/",
+        "https://h.exam\nple/",
+        "https://h.example /",
+        "ftp://h.example/",
+        "//h.example/",
+        "https:///x",
+        "https://[::1/",
+    ],
+)
+def test_an_address_that_could_be_read_in_two_ways_has_no_origin(url: str) -> None:
+    assert Origin.of(url) is None
+
+
+def test_two_addresses_have_one_origin_though_case_and_port_are_written_in_two_ways() -> None:
+    assert Origin.of("https://H.example/a") == Origin.of("https://h.example:443/b")
+    assert Origin.of("https://h.example:0/") != Origin.of("https://h.example/")
+    assert Origin.of("http://h.example/") != Origin.of("https://h.example/")
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b" ", 0.01),
+        for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.01),
+        for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.01),
+        lambda client, _asked: client.recv(1),
+    ],
+    ids=["body", "headers", "interim answers", "silence"],
+)
+def test_an_answer_that_drips_for_ever_ends_and_may_be_tried_again(http: Http, talk: Talk) -> None:
+    with talking(talk) as talker, pytest.raises(Unsure, match="did not answer within"):
+        http.read(asked_for(talker.url), limit=LIMIT)
+
+
+def test_what_is_waited_for_long_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("flotilla.http.TELL_SECONDS", SECONDS / 3)
+    policy = RetryPolicy(deadline=time.time() + 3600, told=told.append)
+    http = Http(policy, error=GitHubError, answer_seconds=SECONDS)
+    with talking(lambda client, _asked: client.recv(1)) as talker, pytest.raises(Unsure):
+        http.read(asked_for(talker.url), limit=LIMIT)
+    assert told == ["read it: still waiting for the answer of 127.0.0.1"]
+
+
+def test_headers_without_end_are_not_read_to_the_end(http: Http) -> None:
+    with talking(for_ever(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100)) as talker, pytest.raises(TransientError):
+        http.read(asked_for(talker.url), limit=LIMIT)
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK\r\nContent-Length: 1503238553\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_of_1_4_gigabytes_is_read_up_to_the_limit(http: Http, head: str) -> None:
+    with talking(for_ever(head.encode(), b" " * 4096)) as talker, pytest.raises(GitHubError, match="longer than 1000"):
+        http.read(asked_for(talker.url), limit=LIMIT)
+
+
+def test_a_gzip_bomb_is_refused_undecoded(http: Http) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    with (
+        talking(saying("HTTP/1.1 200 OK\r\nContent-Encoding: gzip", bomb)) as talker,
+        pytest.raises(GitHubError, match="encoding gzip"),
+    ):
+        http.read(asked_for(talker.url), limit=LIMIT)
+    assert "accept-encoding: identity" in talker.asked[0].lower()
+
+
+def test_a_credential_does_not_follow_a_redirect_to_another_origin_nor_come_back(http: Http) -> None:
+    places: list[str] = []
+
+    def talk(client: socket.socket, asked: str) -> None:
+        where = places.pop(0) if places else ""
+        head = f"HTTP/1.1 302 Found\r\nLocation: {where}" if where else "HTTP/1.1 200 OK"
+        saying(head)(client, asked)
+
+    with talking(talk) as first, talking(talk) as other:
+        places += [first.url + "near", other.url, first.url + "again"]
+        assert http.read(asked_for(first.url), limit=LIMIT).status == 200
+    shown = [CREDENTIAL in asked for asked in first.asked]
+    assert shown == [True, True, False]
+    assert [CREDENTIAL in asked for asked in other.asked] == [False]
+
+
+@pytest.mark.parametrize("location", ["http://h.example/", "ftp://h.example/", "https://u@h.example/", ""])
+def test_an_https_address_is_not_left_for_another_kind(location: str) -> None:
+    secure = Origin("https", "api.example", 443)
+    assert not secure.may_lead_to(Origin.of(location))
+    assert secure.may_lead_to(Origin("https", "storage.example", 443))
+    assert Origin("http", "127.0.0.1", 80).may_lead_to(secure)
+
+
+@pytest.mark.parametrize("location", ["ftp://h.example/", "http://u@h.example/", "//[::1/", "/a b"])
+def test_a_redirect_to_no_usable_address_is_refused(http: Http, location: str) -> None:
+    with (
+        talking(saying(f"HTTP/1.1 302 Found\r\nLocation: {location}")) as talker,
+        pytest.raises(GitHubError, match="must not be followed"),
+    ):
+        http.read(asked_for(talker.url), limit=LIMIT)
+
+
+def test_redirects_in_a_circle_end(http: Http) -> None:
+    with (
+        talking(saying("HTTP/1.1 302 Found\r\nLocation: /")) as talker,
+        pytest.raises(GitHubError, match="more than 5"),
+    ):
+        http.read(asked_for(talker.url), limit=LIMIT)
+    assert len(talker.asked) == 6
+
+
+def test_a_host_s_cookies_are_not_kept(http: Http) -> None:
+    with talking(saying("HTTP/1.1 200 OK\r\nSet-Cookie: canary=1; Path=/")) as talker:
+        http.read(asked_for(talker.url), limit=LIMIT)
+        http.read(asked_for(talker.url), limit=LIMIT)
+    assert not [asked for asked in talker.asked if "canary=1" in asked]
+
+
+def test_a_netrc_file_is_not_read(http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login canary password canary\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with talking(saying("HTTP/1.1 200 OK")) as talker:
+        http.read(Request(what="read it", url=talker.url), limit=LIMIT)
+    assert "authorization" not in talker.asked[0].lower()
+
+
+def test_cancelling_ends_a_read_that_waits(http: Http, stop: StopFlag) -> None:
+    reached = threading.Event()
+
+    def talk(client: socket.socket, _asked: str) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        reached.set()
+        client.recv(1)
+
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            with http.stream(asked_for(talker.url)) as response:
+                list(http.chunks(response))
+        except Cancelled as cancelled:
+            ended.append(cancelled)
+
+    with talking(talk) as talker:
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        assert reached.wait(30)
+        stop.set()
+        reader.join(30)
+        assert len(ended) == 1
+        with pytest.raises(Cancelled):
+            http.read(asked_for(talker.url), limit=LIMIT)
+        assert len(talker.asked) == 1
+
+
+def test_an_answer_to_a_file_is_waited_for_from_its_end_on(http: Http, tmp_path: Path) -> None:
+    file = tmp_path / "big"
+    file.write_bytes(b"x" * 100_000)
+
+    def talk(client: socket.socket, asked: str) -> None:
+        size = len(asked.partition("\r\n\r\n")[2])
+        while size < 100_000:
+            size += len(client.recv(1 << 16))
+        saying("HTTP/1.1 201 Created", json.dumps({"size": size}).encode())(client, asked)
+
+    with talking(talk) as talker, file.open("rb") as body:
+        answer = http.read(Request(what="send it", url=talker.url, method="POST", body=body), limit=LIMIT)
+    assert (answer.status, answer.body) == (201, b'{"size": 100000}')
+
+
+def test_a_rate_limit_is_counted_by_the_answer_s_own_clock() -> None:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "5090", "date": formatdate(5000, usegmt=True)}
+    for status in (403, 429):
+        failure = transient(status, headers, who="GitHub", said="HTTP 403", now=1_000_000)
+        assert failure is not None
+        assert failure.after == 90
+
+
+def test_a_date_to_retry_after_is_counted_by_the_answer_s_own_clock() -> None:
+    headers = {"retry-after": formatdate(5007, usegmt=True), "date": formatdate(5000, usegmt=True)}
+    failure = transient(503, headers, who="GitHub", said="HTTP 503", now=1_000_000)
+    assert isinstance(failure, Unsure)
+    assert failure.after == 7
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 410, 422])
+def test_other_refusals_are_final(status: int) -> None:
+    assert transient(status, {}, who="GitHub", said="", now=0) is None
