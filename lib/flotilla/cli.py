@@ -14,7 +14,7 @@ from flotilla.desk.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
 from flotilla.jobs.inputs import Inputs, variable
-from flotilla.jobs.job import read_config
+from flotilla.jobs.job import read_config, tell_warnings
 from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
@@ -62,6 +62,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     family, root = _family(options)
     repository = _repository(options, environment, family)
     url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
+    if not getattr(options, "json", False):  # the document says them itself
+        tell_warnings(family, runner)
     match options.command:
         case "plan":
             runner.line((plan_json if options.json else plan)(family, root=root, repository_url=url))

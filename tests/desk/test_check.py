@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.jobs.jobworld import packed
+from tests.packing.conftest import upx_program
 
 from flotilla.desk.check import check
 from flotilla.errors import ArtifactError, ConfigError
@@ -91,3 +92,14 @@ def test_what_the_release_refuses_of_assets_and_notes_is_refused_here(tmp_path: 
 def test_a_pattern_of_executables_that_matches_nothing_is_told(tmp_path: Path) -> None:
     said = settled(tmp_path, 'packages: {platform: {executables: ["bn/*", "*.wasm"]}}\n')
     assert said.endswith("Look again: packages.platform.executables: bn/* matches no file of any platform package.")
+
+
+def test_a_packed_program_is_warned_of_by_file_unless_its_binaries_are_unchecked(tmp_path: Path) -> None:
+    folder = tmp_path / "dist" / "tool"
+    folder.mkdir(parents=True)
+    (folder / "acme").write_bytes(upx_program())
+    for binaries, warned in (("check", True), ("unchecked", False)):
+        item = f"{{name: linux-x64-musl, binaries: {binaries}}}"
+        text = f'schema: 1\nfamily: "@acme/tool"\nplatforms: [{item}]\nci: {{workflow: ci.yml, artifact: tool}}\n'
+        said = checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist")
+        assert ("Look again: @acme/tool-linux-x64-musl: acme is packed" in said) == warned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,3 +100,36 @@ def test_a_flotilla_yml_that_is_a_link_is_read_and_templates_are_found_beside_th
     (folder / "flotilla.yml").rename(folder / "config" / "family.yml")
     (folder / "flotilla.yml").symlink_to("config/family.yml")
     assert typed("check").startswith("flotilla.yml and the templates are right: 2 packages.")
+
+
+def family_file(folder: Path, *platforms: str) -> None:
+    listed = "".join(f"  - {platform}\n" for platform in platforms)
+    text = (
+        f'schema: 1\nfamily: "@acme/tool"\nplatforms:\n{listed}ci: {{workflow: ci.yml, artifact: "tool-{{build}}"}}\n'
+    )
+    (folder / "flotilla.yml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_a_platform_word_that_node_lacks_is_warned_of_with_its_place(folder: Path, command: str) -> None:
+    family_file(folder, "darwn-arm64", "linux-x64")
+    first = typed(command).splitlines()[0]
+    assert first.startswith("warning: flotilla.yml: flotilla.yml:4:5: ")
+    assert 'did you mean "darwin"?' in first
+
+
+def test_a_plan_for_machines_holds_the_warnings(folder: Path) -> None:
+    family_file(folder, "darwn-arm64")
+    (warning,) = json.loads(typed("plan", "--json"))["warnings"]
+    assert "darwn" in warning
+
+
+def test_a_plan_tells_whose_binaries_are_not_checked(folder: Path) -> None:
+    family_file(folder, "linux-x64", "{name: android-arm, binaries: none}", "{name: win32-arm64, binaries: unchecked}")
+    said = typed("plan").splitlines()
+    assert [line.split(":")[0] for line in said if "binaries: " in line] == [
+        "@acme/tool-android-arm",
+        "@acme/tool-win32-arm64",
+    ]
+    packages = json.loads(typed("plan", "--json"))["packages"]
+    assert [package.get("binaries") for package in packages] == ["check", "none", "unchecked", None]

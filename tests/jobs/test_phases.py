@@ -14,6 +14,7 @@ import yaml
 from tests.jobs.jobworld import Ended, JobWorld
 
 from flotilla.family import Family, parse_config
+from flotilla.jobs.ledger_document import schema_faults
 from flotilla.rehearsal.github_records import GitObject
 from flotilla.rehearsal.registry_state import Grant
 from flotilla.rehearsal.world import Saved
@@ -228,3 +229,22 @@ def test_a_pattern_of_executables_that_matches_nothing_is_warned_of(jobs: JobWor
     assert done.status == 0, done.log
     (warning,) = done.annotations("warning")
     assert warning.text.startswith("packages.platform.executables: bn/* matches no file of any platform package; ")
+
+
+def test_binaries_that_are_not_checked_are_told_in_summary_and_ledger_and_odd_words_warned_of(jobs: JobWorld) -> None:
+    odd = "{name: linux-x64, os: [linux, linxu], binaries: unchecked, "
+    jobs.edit("flotilla.yml", lambda text: text.replace("{name: linux-x64, ", odd, 1))
+    prepared = jobs.run("release", phase="prepare")
+    (warning,) = prepared.annotations("warning")
+    assert "linxu" in warning.text
+    released = jobs.run("release")
+    sent = jobs.platform("linux-x64", dry_run="true")
+    for done in (prepared, released, sent):
+        assert done.status == 0, done.log
+        assert "@acme/chroma-linux-x64: its binaries are not checked" in done.summary
+    for done in (released, sent):
+        ledger = json.loads((jobs.workspace / done.outputs["ledger"]).read_text(encoding="utf-8"))
+        said = {package["name"]: package.get("binaries") for package in ledger["packages"]}
+        assert list(schema_faults(ledger)) == []
+        assert said["@acme/chroma-linux-x64"] == "unchecked"
+        assert said.get("@acme/chroma-linux-x64-musl") is None

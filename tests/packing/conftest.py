@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import struct
 import subprocess
 import sys
 import tarfile
@@ -199,3 +200,11 @@ class Zig:
 @pytest.fixture(scope="session")
 def zig(tmp_path_factory: pytest.TempPathFactory) -> Zig:
     return Zig(tmp_path_factory.mktemp("zig"))
+
+
+def upx_program(*, kind: int = 3, mark: bytes = b"UPX!") -> bytes:
+    """A program for x64 as UPX leaves it: no loader, no libraries, no sections; its mark behind the program header."""
+    size = 64 + 56 + 12
+    ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
+    head = ident + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0x1040, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + bytes(4) + mark + bytes(4)

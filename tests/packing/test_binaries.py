@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.packing.conftest import TARGETS, Zig
+from tests.packing.conftest import TARGETS, Zig, upx_program
 
 from flotilla.family import Platform
 from flotilla.packing import Binary, UnreadableError, binary_faults, identify
@@ -202,27 +202,19 @@ def test_two_bytes_do_not_make_a_file_aixs(tmp_path: Path, data: bytes) -> None:
     assert identify(put(tmp_path / "package", data=data) / "data") == ()
 
 
-def packed(*, kind: int = 3, mark: bytes = b"UPX!") -> bytes:
-    """A program for x64 as UPX leaves it: no loader, no libraries, no sections; its mark behind the program header."""
-    size = 64 + 56 + 12
-    ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
-    head = ident + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0x1040, 64, 0, 0, 64, 56, 1, 64, 0, 0)
-    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + bytes(4) + mark + bytes(4)
-
-
 @pytest.mark.parametrize("kind", [2, 3])
 def test_a_packed_program_is_a_program(tmp_path: Path, kind: int) -> None:
-    (found,) = identify(put(tmp_path / "package", acme=packed(kind=kind)) / "acme")
+    (found,) = identify(put(tmp_path / "package", acme=upx_program(kind=kind)) / "acme")
     assert (found.executable, found.packed, found.cpus, found.libc) == (True, True, ("x64",), None)
 
 
 def test_a_program_without_headers_for_the_loader_is_a_program(tmp_path: Path) -> None:
-    (found,) = identify(put(tmp_path / "package", acme=packed(mark=b"ACME")) / "acme")
+    (found,) = identify(put(tmp_path / "package", acme=upx_program(mark=b"ACME")) / "acme")
     assert (found.executable, found.packed) == (True, False)
 
 
 def test_a_packed_program_does_not_pass_for_any_libc_without_a_word(zig: Zig, tmp_path: Path) -> None:
-    root = put(tmp_path / "package", acme=packed(), static=zig.program("linux-x64-musl"))
+    root = put(tmp_path / "package", acme=upx_program(), static=zig.program("linux-x64-musl"))
     files = {file.name: inspect(file) for file in root.iterdir()}
     for libc in ("musl", "glibc"):
         platform = on("linux", "x64", libc=(libc,))

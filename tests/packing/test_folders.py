@@ -157,9 +157,8 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
 
 
 def test_a_platform_package_without_binaries_is_refused(build: Build, tmp_path: Path) -> None:
-    assert refusals(build, tmp_path, files=("versions.json",)) == [
-        "there is no binary for linux-x64 in it: no ELF, Mach-O or PE file at all"
-    ]
+    (refusal,) = refusals(build, tmp_path, files=("versions.json",))
+    assert refusal.startswith("there is no binary for linux-x64 in it: ")
 
 
 def test_a_dev_package_may_be_without_binaries_but_not_empty(tmp_path: Path, content: Path) -> None:

@@ -43,7 +43,8 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         materials = _materials(workshop, artifacts)
         built = workshop.build(family.packages, manifests, materials)
         assets = release_assets(family.config, materials)
-        unused = "".join(f"\nLook again: {words}." for words in unused_executables(family.config, built))
+        doubts = [*unused_executables(family.config, built), *(warning for one in built for warning in one.warnings)]
+        unused = "".join(f"\nLook again: {words}." for words in doubts)
         counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
         return f"{said}\n\n{_table(built)}\n\nThe release would have {counted}.{unused}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from flotilla.family import Family, Package
+from flotilla.family import Family, Package, binaries_told
 from flotilla.jobs.manifests import Manifest, render_all
 
 
@@ -27,6 +27,8 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         "",
         tabulate([_row(package) for package in family.packages], headers, disable_numparse=True),
     ]
+    if told := binaries_told(family.packages):
+        lines += ["", *told]
     return "\n".join(lines)
 
 
@@ -38,6 +40,7 @@ def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
         "version": family.version,
         "tag": family.tag,
         "dist-tag": family.config.publish.dist_tag or family.default_dist_tag,
+        "warnings": [str(warning) for warning in family.config.warnings],
         "platforms": [platform.name for platform in family.config.platforms],
         "packages": [_entry(package, manifests[package.name]) for package in family.packages],
     }
@@ -51,4 +54,11 @@ def _row(package: Package) -> tuple[str, ...]:
 
 
 def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
-    return {"name": package.name, "kind": package.kind, "artifact": package.artifact, "manifest": manifest}
+    platform = package.platform if package.kind == "platform" else None
+    return {
+        "name": package.name,
+        "kind": package.kind,
+        "artifact": package.artifact,
+        "manifest": manifest,
+        **({"binaries": platform.binaries} if platform else {}),
+    }

@@ -20,6 +20,7 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
+from flotilla.family.packages import binaries_told
 from flotilla.family.platforms import OS
 from flotilla.family.repository import repository_url, same_repository
 from flotilla.family.schema import schema
@@ -41,6 +42,7 @@ __all__ = [
     "PublishSpec",
     "ReleaseSpec",
     "Variant",
+    "binaries_told",
     "dist_tag_fault",
     "missing_files",
     "named_files",

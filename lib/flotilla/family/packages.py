@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from flotilla.family.model import Config, Kind, Need, Package, PackageSpec, Platform, Variant
 from flotilla.family.placeholders import family_values, platform_values, rendered, variant_values
+
+BINARIES_TOLD: Mapping[str, str] = {
+    "none": "holds no binary (binaries: none)",
+    "unchecked": "its binaries are not checked (binaries: unchecked)",
+}
 
 
 def tag_of(config: Config, version: str) -> str:
@@ -53,6 +58,15 @@ def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
 def needs(config: Config, version: str) -> tuple[Need, ...]:
     """The artifacts that the CI run must have, one for each platform and variant."""
     return tuple(_need(config, version, platform, variant) for platform, variant in _pairs(config))
+
+
+def binaries_told(packages: Iterable[Package]) -> list[str]:
+    """Return a line for each platform package whose binaries are not checked as those of others are."""
+    return [
+        f"{package.name}: {BINARIES_TOLD[package.platform.binaries]}"
+        for package in packages
+        if package.kind == "platform" and package.platform and package.platform.binaries in BINARIES_TOLD
+    ]
 
 
 def _pairs(config: Config) -> Iterator[tuple[Platform, Variant]]:

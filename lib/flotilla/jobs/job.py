@@ -85,6 +85,12 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
         )
 
 
+def tell_warnings(family: Family, runner: Runner) -> None:
+    """Annotate with what may be wrong in flotilla.yml."""
+    for warning in family.config.warnings:
+        runner.warning(str(warning), title="flotilla.yml")
+
+
 def read_config(workspace: Path, name: str) -> Config:
     """flotilla.yml of the checked-out repository.
 

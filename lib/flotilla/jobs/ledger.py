@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import InputError
+from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
@@ -132,7 +133,14 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
         "published-by": statement.run if statement else published_by,
         "provenance": _provenance(statement) if statement else None,
         "stage-id": record.stage_id or None if record else None,
+        **_binaries(built.package),
     }
+
+
+def _binaries(package: Package) -> Entry:
+    """Return nothing for a package whose binaries were checked, so that its entry is what it always was."""
+    platform = package.platform if package.kind == "platform" else None
+    return {"binaries": platform.binaries} if platform and platform.binaries != "check" else {}
 
 
 def _provenance(statement: Statement) -> Entry:

@@ -31,6 +31,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
+def listed(lines: Sequence[object]) -> str:
+    """Return a list with a code span for each line; nothing for no lines."""
+    return "".join(f"\n- {code(line)}" for line in lines) + "\n" if lines else ""
+
+
 def block(text: str, language: str = "") -> str:
     """A fenced block that its own text cannot end."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)

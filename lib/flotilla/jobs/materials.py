@@ -44,7 +44,10 @@ def build(
     materials: Mapping[str, Material],
 ) -> tuple[Built, ...]:
     """The tarball of each package, in the packages' order; see Workshop.build."""
-    return _workshop(job).build(packages, manifests, materials)
+    built = _workshop(job).build(packages, manifests, materials)
+    for warning in (warning for one in built for warning in one.warnings):
+        job.runner.warning(warning, title="Binaries")
+    return built
 
 
 def _workshop(job: Job[Inputs]) -> Workshop:

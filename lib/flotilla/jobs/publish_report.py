@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flotilla.errors import FlotillaError
+from flotilla.family import binaries_told
 from flotilla.github import WorkflowRun
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import block, code, link, size, table
+from flotilla.jobs.markdown import block, code, link, listed, size, table
 from flotilla.jobs.record import Record, packages_output
 from flotilla.jobs.workshop import Built
 
@@ -72,6 +73,7 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
         f"### {report.title}",
         _source(report),
         table(headers, rows) if rows else "",
+        listed(binaries_told(one.package for one in report.planned)),
         _counted(report, seconds),
         _next_steps(report, registry),
     ]

@@ -12,7 +12,7 @@ from flotilla.jobs.commit import require_tag, settle_commit
 from flotilla.jobs.decisions import chosen_dist_tag
 from flotilla.jobs.finish import finish
 from flotilla.jobs.inputs import ReleaseInputs
-from flotilla.jobs.job import Job
+from flotilla.jobs.job import Job, tell_warnings
 from flotilla.jobs.prepare import Prepared, prepare
 from flotilla.jobs.release import release
 from flotilla.jobs.release_report import checked, ended, finished, prepared_to_release, released, stopped, waited
@@ -60,6 +60,7 @@ def _run(job: Job[ReleaseInputs]) -> None:
 
 
 def _prepare(job: Job[ReleaseInputs]) -> Prepared:
+    tell_warnings(job.family, job.runner)
     prepared = prepare(job)
     _hand_over_names(job, prepared.commit)
     prepared_to_release(job, prepared)

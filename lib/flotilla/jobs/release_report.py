@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flotilla.errors import FlotillaError
+from flotilla.family import binaries_told
 from flotilla.github import Artifact, Release, WorkflowRun
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import code, link, size, table
+from flotilla.jobs.markdown import code, link, listed, size, table
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.release import Released
 
@@ -35,6 +36,7 @@ def prepared_to_release(job: Job[ReleaseInputs], prepared: Prepared) -> None:
         f"tag {code(family.tag)} on commit {code(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
         + table(("package", "kind", "on the registry"), rows)
         + "\n"
+        + listed(binaries_told(family.packages))
     )
 
 
@@ -65,6 +67,7 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
         f"### {_state(job, done.release)}\n\n"
         + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
         + f"{len(done.built)} packages were built and checked ({size(packed)} packed).\n"
+        + listed(binaries_told(job.family.packages))
     )
 
 

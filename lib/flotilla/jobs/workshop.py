@@ -36,12 +36,13 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A package, ready to publish."""
+    """A package, ready to publish; and what could not be checked in it."""
 
     package: Package
     manifest: Manifest
     tarball: Tarball
     material: Material | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,21 +108,28 @@ class Workshop:
         for package in packages:
             material = materials[package.artifact] if package.artifact else None
             try:
-                tarball = self._tarball(package, manifests[package.name], material)
+                tarball, warnings = self._tarball(package, manifests[package.name], material)
             except PackageError as failure:
                 of = f"{package.name}: "
                 faults += [Fault(text=of + each.text.removeprefix(of), place=each.place) for each in failure.faults]
             else:
-                built.append(
-                    Built(package=package, manifest=manifests[package.name], tarball=tarball, material=material)
+                made = Built(
+                    package=package,
+                    manifest=manifests[package.name],
+                    tarball=tarball,
+                    material=material,
+                    warnings=tuple(f"{package.name}: {warning}" for warning in warnings),
                 )
+                built.append(made)
         if faults:
             raise PackageError(
                 faults, advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then run again."
             )
         return tuple(built)
 
-    def _tarball(self, package: Package, manifest: Manifest, material: Material | None) -> Tarball:
+    def _tarball(
+        self, package: Package, manifest: Manifest, material: Material | None
+    ) -> tuple[Tarball, tuple[str, ...]]:
         place = self.scratch / "packages" / package.name.replace("/", "+")
         folder = build_folder(
             package,
@@ -139,7 +147,7 @@ class Workshop:
                 f"is {tarball.size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
                 "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
             )
-        return tarball
+        return tarball, folder.warnings
 
 
 def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:

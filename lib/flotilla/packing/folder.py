@@ -18,9 +18,11 @@ class PackageFolder:
         name: of the package.
         version: of the package.
         modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; nothing else in the folder counts.
+        warnings: what could not be checked in it, a line each.
     """
 
     path: Path
     name: str
     version: str
     modes: Mapping[str, int]
+    warnings: tuple[str, ...] = ()

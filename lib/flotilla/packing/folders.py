@@ -15,7 +15,7 @@ from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.listing import files_below
 from flotilla.packing.names import collision_key, name_fault
 from flotilla.packing.npm_files import builds_on_install, left_out, refusal
-from flotilla.packing.platform_check import Inspected, inspect, platform_faults
+from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
 from flotilla.packing.selection import bins, matching
 from flotilla.text import printable
 
@@ -46,7 +46,13 @@ def build_folder(
         raise PackageError([f"{package.name}: {fault}" for fault in faults], advice=ADVICE)
     modes = _modes(package, manifest, plan) | {MANIFEST: PLAIN}
     _write(plan.files, modes, written, into)
-    return PackageFolder(path=into, name=package.name, version=package.version, modes=dict(sorted(modes.items())))
+    return PackageFolder(
+        path=into,
+        name=package.name,
+        version=package.version,
+        modes=dict(sorted(modes.items())),
+        warnings=_warnings(package, plan),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +119,12 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
         yield from platform_faults(plan.inspected, package.platform)
     elif not plan.files and package.kind != "meta":
         yield f"there is nothing in it but {MANIFEST}"
+
+
+def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
+    if package.kind != "platform" or package.platform is None:
+        return ()
+    return tuple(binary_warnings(plan.inspected, package.platform))
 
 
 def _collisions(paths: list[str]) -> Iterator[str]:
