@@ -185,6 +185,17 @@ def test_a_credential_does_not_follow_a_redirect_to_another_origin_nor_come_back
     assert [CREDENTIAL in asked for asked in other.asked] == [False]
 
 
+def test_a_stream_tells_who_refused_it_and_how(http: Http) -> None:
+    refusal = saying("HTTP/1.1 403 Forbidden", b'{"message": "no"}' + b" " * 100_000)
+    with talking(refusal) as storage, talking(saying(f"HTTP/1.1 302 Found\r\nLocation: {storage.url}")) as first:
+        with http.stream(asked_for(storage.url)) as at_once:
+            assert (at_once.status, at_once.credited) == (403, True)
+        with http.stream(asked_for(first.url)) as elsewhere:
+            assert (elsewhere.status, elsewhere.credited) == (403, False)
+            assert elsewhere.refused.startswith(b'{"message": "no"}')
+            assert len(elsewhere.refused) == 16 * 1024
+
+
 @pytest.mark.parametrize("location", ["http://h.example/", "ftp://h.example/", "https://u@h.example/", ""])
 def test_an_https_address_is_not_left_for_another_kind(location: str) -> None:
     secure = Origin("https", "api.example", 443)
@@ -240,8 +251,8 @@ def test_cancelling_ends_a_read_that_waits(http: Http, stop: StopFlag) -> None:
 
     def read() -> None:
         try:
-            with http.stream(asked_for(talker.url)) as response:
-                list(http.chunks(response))
+            with http.stream(asked_for(talker.url)) as stream:
+                list(stream.chunks())
         except Cancelled as cancelled:
             ended.append(cancelled)
 

@@ -38,7 +38,7 @@ PORTS = {"https": 443, "http": 80}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 CHUNK = 64 * 1024
-MEBIBYTE = 2**20
+LONGEST_REFUSAL = 16 * 1024
 CONNECT_SECONDS = 30.0
 SILENT_SECONDS = 60.0  # nothing at all comes, or nothing can be sent
 ANSWER_SECONDS = 120.0  # a whole answer, its headers included
@@ -108,6 +108,24 @@ class Answer:
     url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """An open answer.
+
+    Args:
+        credited: its server saw the credential; no redirect led away from there.
+        refused: the beginning of the body if the status is a refusal.
+        chunks: yields the body as it was sent, undecoded; Unsure if the connection breaks.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    credited: bool
+    refused: bytes
+    chunks: Callable[[], Iterator[bytes]]
+
+
 class Http:
     """Sends requests.
 
@@ -135,7 +153,7 @@ class Http:
         with self._watched(request) as watch, self._opened(request, watch) as response:
             self._refuse_encoded(response, request)
             body = bytearray()
-            for chunk in self.chunks(response):
+            for chunk in self._chunks(response):
                 body += chunk
                 if len(body) > limit:
                     raise self._error(
@@ -148,18 +166,31 @@ class Http:
             )
 
     @contextmanager
-    def stream(self, request: Request) -> Iterator[requests.Response]:
-        """Open an answer to be read with `chunks`; only its headers are bounded in time.
+    def stream(self, request: Request) -> Iterator[Stream]:
+        """Open an answer to be read with its `chunks`, which have no limits but those that the caller sets.
 
         Raises:
             TransientError: another try may go through.
             FlotillaError: an address that is not to be followed, or whose certificate is not trusted.
         """
         with self._watched(request) as watch, self._opened(request, watch) as response:
+            refused = b""
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                for chunk in self._chunks(response):
+                    refused = (refused + chunk)[:LONGEST_REFUSAL]
+                    if len(refused) == LONGEST_REFUSAL:
+                        break
             watch.end()
-            yield response
+            yield Stream(
+                status=response.status_code,
+                headers=headers_of(response),
+                url=response.url or "",
+                credited="Authorization" in response.request.headers,
+                refused=refused,
+                chunks=lambda: self._chunks(response),
+            )
 
-    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body as it was sent, undecoded; Unsure if the connection breaks."""
         try:
             # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
