@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint e2e faults fuzz mutants bench lock format clean
+.PHONY: help demo test lint e2e faults fuzz mutants corpus bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,9 @@ fuzz: $(READY) ## the fuzz tests, for long
 
 mutants: $(READY) ## take out security rules one at a time, and see the test that fails
 	$(BIN)/python -m tests.mutations
+
+corpus: $(READY) ## hold published packages of other families against their platforms
+	$(BIN)/python -m tests.packing.published
 
 bench: $(READY) ## speed and memory beside named alternatives
 	$(BIN)/python benchmarks/packing.py
