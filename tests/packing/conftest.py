@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from flotilla.family import Limits
+from flotilla.family import Limits, Platform
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -208,3 +208,40 @@ def upx_program(*, kind: int = 3, mark: bytes = b"UPX!") -> bytes:
     ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
     head = ident + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0x1040, 64, 0, 0, 64, 56, 1, 64, 0, 0)
     return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + bytes(4) + mark + bytes(4)
+
+
+PLATFORMS = {
+    "darwin-arm64": Platform(name="darwin-arm64", os=("darwin",), cpu=("arm64",), build="darwin-arm64"),
+    "darwin-x64": Platform(name="darwin-x64", os=("darwin",), cpu=("x64",), build="darwin-x64"),
+    "linux-arm64": Platform(name="linux-arm64", os=("linux",), cpu=("arm64",), libc=("glibc",), build="linux-arm64"),
+    "linux-x64": Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64"),
+    "linux-x64-musl": Platform(name="linux-x64-musl", os=("linux",), cpu=("x64",), libc=("musl",), build="musl"),
+    "win32-x64": Platform(name="win32-x64", os=("win32",), cpu=("x64",), build="win32-x64"),
+    "win32-arm64": Platform(name="win32-arm64", os=("win32",), cpu=("arm64",), build="win32-arm64"),
+}
+
+
+def on(os: str, *cpu: str, libc: tuple[str, ...] = ()) -> Platform:
+    return Platform(name=f"{os}-{cpu[-1]}", os=(os,), cpu=cpu, libc=libc, build="b")
+
+
+def put(root: Path, **files: Path | bytes) -> Path:
+    root.mkdir(exist_ok=True)
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        (root / name.replace("__", ".")).write_bytes(data)
+    return root
+
+
+def universal(*parts: tuple[int, bytes]) -> bytes:
+    """A universal file of these (cpu type, content) parts."""
+    head, body = struct.pack(">II", 0xCAFEBABE, len(parts)), b""
+    start = len(head) + 20 * len(parts)
+    for cpu, data in parts:
+        head += struct.pack(">IIIII", cpu, 0, start + len(body), len(data), 0)
+        body += data
+    return head + body
+
+
+UNIVERSAL = Platform(name="darwin-universal", os=("darwin",), cpu=("arm64", "x64"), build="universal")
+ARM64, X64, IA32 = 0x0100000C, 0x01000007, 7

@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.packing.conftest import COMPRESS, Archives, Entry, Zig
-from tests.packing.test_binaries import ARM64, X64, universal
+from tests.packing.conftest import ARM64, COMPRESS, X64, Archives, Entry, Zig, universal
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
