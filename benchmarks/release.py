@@ -31,7 +31,7 @@ from tests.faults.jobhost import JobHost
 from tests.faults.large_family import VARIANTS, Checkout, large_family
 from tests.faults.scene import Scene, Step
 
-from flotilla.npm.command import npmrc
+from flotilla.npm.publish_command import npmrc
 from flotilla.rehearsal.node import npm
 
 PACKAGES, A_VARIANT = (11, 33, 110), 11  # ten platforms and a meta package

@@ -17,8 +17,7 @@ from flotilla.family import Family, parse_config
 from flotilla.family.placeholders import ALL
 from flotilla.family.platforms import CPU, ENDINGS, OS
 from flotilla.jobs.inputs import variable
-from flotilla.npm.answers import TABLE
-from flotilla.npm.causes import Kind, Row
+from flotilla.npm.errors import TABLE, Kind, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(

@@ -21,7 +21,7 @@ from tests.faults.clock import LeapingClock
 from tests.faults.processes import adopt_orphans, kill_below
 
 from flotilla import __main__ as flotilla
-from flotilla.npm import identity, registry
+from flotilla.npm import oidc, registry
 
 BROKEN = 99
 TIMEOUTS = {
@@ -29,8 +29,8 @@ TIMEOUTS = {
     "flotilla.github.streams.TIMEOUTS": 2,
     "flotilla.github.uploads.TIMEOUTS": 2,
     f"{registry.__name__}.TIMEOUTS": 2,
-    f"{identity.__name__}.TIMEOUTS": 2,
-    "flotilla.npm.cli.REQUEST_TIMEOUT": 1,
+    f"{oidc.__name__}.TIMEOUTS": 2,
+    "flotilla.npm.runner.REQUEST_TIMEOUT": 1,
 }
 
 

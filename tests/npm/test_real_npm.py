@@ -17,10 +17,9 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry, ScriptedSigstor
 
 from flotilla.errors import ConflictError, DeadlineError, FlotillaError, RegistryError
 from flotilla.npm import Npm, Publisher, TrustedPublishing, check_bundle
-from flotilla.npm.answers import explain
-from flotilla.npm.causes import Context, Kind
+from flotilla.npm.errors import Context, Kind, explain
+from flotilla.npm.output import NpmAnswer
 from flotilla.npm.provenance import Origin
-from flotilla.npm.reply import NpmAnswer
 
 pytestmark = pytest.mark.npm
 

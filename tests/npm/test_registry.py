@@ -8,6 +8,7 @@ import ssl
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -15,9 +16,10 @@ from tests.conftest import RecordedClock
 from tests.npm.scripted_registry import Reply, ScriptedRegistry
 from tests.trickling import BYTES, MinuteClock, Trickle
 
-from flotilla.errors import DeadlineError, RegistryError
-from flotilla.npm import PublishedVersion, Registry
+from flotilla.errors import ConflictError, DeadlineError, InputError, RegistryError
+from flotilla.npm import PublishedVersion, Registry, await_visible
 from flotilla.npm import registry as reading
+from flotilla.npm.registry import credential_key, escaped, origin, path_of, registry_url, scope_of, tarball_url
 from flotilla.retry import RetryPolicy
 
 TARBALL = b"the tarball" * 1000
@@ -273,3 +275,170 @@ class Untrusted:
             connection, _ = self._listener.accept()
             with connection, suppress(OSError):
                 self._context.wrap_socket(connection, server_side=True).close()
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("https://registry.example", "https://registry.example/"),
+        ("https://registry.example/npm", "https://registry.example/npm/"),
+        (" http://127.0.0.1:4873/// ", "http://127.0.0.1:4873/"),
+        ("http://localhost:4873", "http://localhost:4873/"),
+        ("http://[::1]:4873", "http://[::1]:4873/"),
+        # As npm writes it, which looks for the credential under that.
+        ("https://Registry.Example:443/NPM", "https://registry.example/NPM/"),
+        ("http://LOCALHOST:80", "http://localhost/"),
+        ("https://registry.example:80", "https://registry.example:80/"),
+    ],
+)
+def test_a_registry_url_ends_with_one_slash(given: str, url: str) -> None:
+    assert registry_url(given) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "registry.example",
+        "file:///etc/passwd",
+        "ftp://x/",
+        "https://",
+        "https://x:port/",
+        "https://u:p@x/",
+        "https://x/?a",
+        "https://x/#a",
+        "http://registry.example/",
+        "http://10.0.0.7:4873/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/",
+    ],
+)
+def test_a_registry_that_is_no_bare_http_url_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="registry"):
+        registry_url(given)
+
+
+def test_a_token_key_keeps_port_and_path() -> None:
+    assert credential_key("http://127.0.0.1:4873/npm/") == "//127.0.0.1:4873/npm/"
+    assert path_of("http://127.0.0.1:4873/npm/") == "npm"
+
+
+def test_an_origin_has_its_scheme_s_port() -> None:
+    assert origin("https://x/a") == ("https", "x", 443)
+    assert origin("http://x:8080/") == ("http", "x", 8080)
+    assert origin("file:///x") is None
+
+
+def test_a_scoped_name_is_one_part_of_the_path() -> None:
+    assert escaped("@acme/tool") == "@acme%2Ftool"
+    assert escaped("tool") == "tool"
+    assert scope_of("@acme/tool") == "@acme"
+    assert scope_of("tool") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", ".", "@acme/..", "../x", "a/b", "@a/b/c", "x?write=true", "x#y", "x y", "x%2fy", "-/ping"]
+)
+def test_a_name_that_would_leave_its_place_in_the_url_is_refused(name: str) -> None:
+    with pytest.raises(RegistryError, match="cannot be the name"):
+        escaped(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "registry", "url"),
+    [
+        ("http://r.example/a.tgz", "https://r.example/", "https://r.example/a.tgz"),
+        ("https://cdn.example/a.tgz", "https://r.example/", "https://cdn.example/a.tgz"),
+        ("http://127.0.0.1:1/a.tgz", "http://127.0.0.1:1/", "http://127.0.0.1:1/a.tgz"),
+    ],
+)
+def test_a_tarball_on_the_registry_s_host_is_fetched_by_the_registry_s_scheme(
+    given: str, registry: str, url: str
+) -> None:
+    assert tarball_url(given, registry=registry) == url
+
+
+@pytest.mark.parametrize(
+    "given", ["file:///etc/passwd", "gopher://x/", "", "http://evil.example/a.tgz", "https://x:y/"]
+)
+def test_a_tarball_url_that_leaves_http_or_tls_is_refused(given: str) -> None:
+    with pytest.raises(RegistryError, match="names a tarball at"):
+        tarball_url(given, registry="https://r.example/")
+
+
+NAMES = ("@acme/a", "@acme/b")
+WANTED = [(name, "1.0.0", "sha512-AAAA") for name in NAMES]
+
+
+def listed(name: str, integrity: str = "sha512-AAAA") -> dict[str, Any]:
+    return {"name": name, "versions": {"1.0.0": {"dist": {"integrity": integrity, "tarball": "x"}}}}
+
+
+@pytest.fixture
+def shown(registry: ScriptedRegistry) -> ScriptedRegistry:
+    registry.packages |= {name: listed(name) for name in NAMES}
+    return registry
+
+
+def test_what_is_visible_is_not_waited_for(
+    shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy, recorded_clock: RecordedClock
+) -> None:
+    await_visible(reads, WANTED, policy=policy, minutes=15)
+    assert recorded_clock.slept == []
+    assert all("write" not in seen.query for seen in shown.seen)
+
+
+def test_a_stale_cache_is_waited_out_politely_and_only_for_what_is_missing(
+    shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy, recorded_clock: RecordedClock
+) -> None:
+    shown.cached["@acme/b"].extend([None, *[{"name": "@acme/b", "versions": {}}] * 6])
+    told: list[str] = []
+    await_visible(reads, WANTED, policy=policy, minutes=15, told=told.append)
+    assert recorded_clock.slept == [2.0, 3.0, 4.5, 6.75, 10.125, 15.0, 15.0]
+    assert len(shown.requests("GET", "/@acme%2Fa")) == 1
+    assert told[0] == "1 of 2 not visible yet; looking again in 2 s"
+
+
+def test_past_its_time_it_names_what_is_missing_and_since_when(
+    shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy, recorded_clock: RecordedClock
+) -> None:
+    shown.cached["@acme/b"].extend([None] * 99)
+    with pytest.raises(DeadlineError) as raised:
+        await_visible(reads, WANTED, policy=policy, minutes=2)
+    assert sum(recorded_clock.slept) <= 120
+    assert "@acme/b@1.0.0 is not visible to npm install yet, awaited since 1970-01-12 13:46:40 UTC" in str(raised.value)
+    assert "@acme/a" not in str(raised.value)
+
+
+def test_the_job_s_deadline_comes_first(
+    shown: ScriptedRegistry, reads: Registry, recorded_clock: RecordedClock
+) -> None:
+    shown.cached["@acme/b"].extend([None] * 99)
+    with pytest.raises(DeadlineError):
+        await_visible(reads, WANTED, policy=RetryPolicy(deadline=1_000_005, clock=recorded_clock), minutes=15)
+    assert recorded_clock.slept == [2.0, 3.0]
+
+
+def test_another_content_behind_the_name_is_a_conflict_at_once(
+    shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy, recorded_clock: RecordedClock
+) -> None:
+    shown.packages["@acme/b"] = listed("@acme/b", "sha512-EVIL")
+    with pytest.raises(ConflictError, match=r"@acme/b@1\.0\.0 is visible with another content"):
+        await_visible(reads, WANTED, policy=policy, minutes=15)
+    assert recorded_clock.slept == []
+
+
+def test_a_registry_that_stops_answering_is_named_beside_what_is_missing(
+    shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy
+) -> None:
+    shown.script("GET", "/@acme%2Fb", Reply(status=429, headers={"Retry-After": "7200"}))
+    with pytest.raises(DeadlineError) as raised:
+        await_visible(reads, WANTED, policy=policy, minutes=15)
+    assert "@acme/b@1.0.0 is not visible" in str(raised.value)
+    assert "asks to wait 7200 s" in str(raised.value)
+
+
+def test_waiting_never_publishes(shown: ScriptedRegistry, reads: Registry, policy: RetryPolicy) -> None:
+    shown.cached["@acme/b"].extend([None] * 3)
+    await_visible(reads, WANTED, policy=policy, minutes=15)
+    assert {seen.method for seen in shown.seen} == {"GET"}

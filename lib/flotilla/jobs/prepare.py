@@ -16,7 +16,7 @@ from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, render_all, repository_faults
 from flotilla.jobs.notes import own_notes
 from flotilla.npm import Packument, Wanted, possible
-from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 T = TypeVar("T")
 

@@ -1,9 +1,10 @@
 """npm: what the registry has, what to publish, and how it went."""
 
-from flotilla.npm.address import registry_url
-from flotilla.npm.cli import Npm
-from flotilla.npm.compared import manifest_differences
-from flotilla.npm.decisions import (
+from flotilla.npm.manifest_diff import manifest_differences
+from flotilla.npm.oidc import Claims, IdTokens, claims_of_job
+from flotilla.npm.output import NpmAnswer
+from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
+from flotilla.npm.plan import (
     AlreadyPublished,
     AlreadyStaged,
     Conflict,
@@ -15,16 +16,12 @@ from flotilla.npm.decisions import (
     decide,
     decide_all,
 )
-from flotilla.npm.identity import Claims, IdTokens, claims_of_job
-from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
-from flotilla.npm.provenance import Origin, Provenance, check_bundle, possible
-from flotilla.npm.publishing import Published, Publisher
-from flotilla.npm.refusals import Terms, is_new, new_names_fault, refusals, sign_in_faults, trust_command
-from flotilla.npm.registry import Registry
-from flotilla.npm.reply import NpmAnswer
-from flotilla.npm.request import Credential, PublishRequest, Token, TrustedPublishing
-from flotilla.npm.statement import Statement, sha512_of, stated
-from flotilla.npm.visibility import Awaited, await_visible, visible
+from flotilla.npm.preflight import Terms, is_new, new_names_fault, refusals, sign_in_faults, trust_command
+from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
+from flotilla.npm.publish import Published, Publisher
+from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
+from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url, visible
+from flotilla.npm.runner import Npm
 
 __all__ = [
     "AlreadyPublished",

@@ -6,18 +6,27 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
 
-from flotilla.errors import RegistryError
-from flotilla.npm.address import escaped, origin, registry_url, tarball_url
-from flotilla.npm.packument import Json, Packument, PublishedVersion, as_object, parse_json, parse_packument
-from flotilla.retry import RetryPolicy, TransientError, retry_after
+from flotilla.errors import ConflictError, DeadlineError, Fault, InputError, RegistryError
+from flotilla.npm.packument import (
+    Json,
+    Packument,
+    PublishedVersion,
+    as_object,
+    parse_json,
+    parse_packument,
+    same_integrity,
+)
+from flotilla.retry import RetryPolicy, TransientError, as_utc, retry_after
 from flotilla.text import plain
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
@@ -236,3 +245,190 @@ def _untrusted(url: str) -> RegistryError:
 
 def _cut(error: Exception) -> str:
     return "no answer in time" if isinstance(error, requests.exceptions.Timeout) else "the connection failed or was cut"
+
+
+_NAME = re.compile(r"(@[A-Za-z0-9~_.-]+/)?[A-Za-z0-9~_.!'()*-]+")
+_PORTS = {"http": 80, "https": 443}
+
+
+def registry_url(given: str) -> str:
+    """The registry's URL as flotilla uses it, with a slash at its end.
+
+    Raises:
+        InputError: it is no http(s) URL, is plain http to another machine, or carries a password, query or fragment.
+    """
+    parts = _split(given.strip())
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        raise InputError(
+            f'registry: "{given}" is not an http(s) URL.', advice="Give it as https://host/ or leave it out."
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InputError(
+            "registry: the URL carries a user name, a query or a fragment.",
+            advice="Give the bare URL; a token belongs into the input npm-token.",
+        )
+    if parts.scheme == "http" and not _is_here(parts.hostname):
+        raise InputError(
+            f"registry: {parts.hostname} would be spoken to by plain http, and the credential would cross the network "
+            "for anybody to read.",
+            advice="Give an https URL, as the input registry or in .npmrc; plain http is for this machine only.",
+        )
+    # As npm writes it, which looks for the credential under that: small letters, and no port that goes without saying.
+    return parts._replace(netloc=_netloc(parts)).geturl().rstrip("/") + "/"
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL; None where it is no http(s) URL."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+
+
+def path_of(registry: str) -> str:
+    """The registry's path below its origin, empty for none."""
+    return urlsplit(registry).path.strip("/")
+
+
+def credential_key(registry: str) -> str:
+    """The key under which npm's configuration keeps a token for this registry: //host:port/path/."""
+    parts = urlsplit(registry)
+    return f"//{parts.netloc}{parts.path}"
+
+
+def escaped(name: str) -> str:
+    """A package's name as one part of a path: @acme%2Ftool.
+
+    Raises:
+        RegistryError: no package can have this name.
+    """
+    if not _NAME.fullmatch(name) or name in {".", ".."} or name.endswith(("/.", "/..")):
+        raise RegistryError(f'"{name}" cannot be the name of a package.')
+    return quote(name, safe="@")
+
+
+def scope_of(name: str) -> str | None:
+    """The scope of a package's name, @ included; None for none."""
+    return name.partition("/")[0] if name.startswith("@") else None
+
+
+def tarball_url(given: str, *, registry: str) -> str:
+    """Where to fetch a tarball that the registry names.
+
+    npm itself writes `http:` into dist.tarball, whatever the registry speaks;
+    on its own host the registry's scheme counts.
+
+    Raises:
+        RegistryError: it is no http(s) URL, or leaves an https registry for plain http.
+    """
+    ours, theirs = urlsplit(registry), _split(given)
+    if theirs is None or theirs.scheme not in _PORTS or not theirs.hostname:
+        raise RegistryError(
+            "the registry names a tarball at no http(s) URL.", advice="Check the registry; nothing was fetched."
+        )
+    if theirs.scheme == "https" or ours.scheme == "http":
+        return given
+    if theirs.hostname == ours.hostname:
+        return theirs._replace(scheme="https", netloc=ours.netloc).geturl()
+    raise RegistryError(
+        f"the registry names a tarball at {theirs.hostname} by plain http.",
+        advice="Check the registry; nothing was fetched.",
+    )
+
+
+def _netloc(parts: SplitResult) -> str:
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return host if parts.port in {None, _PORTS[parts.scheme]} else f"{host}:{parts.port}"
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        return None
+    return parts
+
+
+FIRST_PAUSE = 2.0
+LONGEST_PAUSE = 15.0
+
+# Name, version, and the integrity that the registry has (not our tarball's, where it was packed anew).
+Awaited = tuple[str, str, str]
+
+
+def await_visible(
+    registry: Registry,
+    wanted: Sequence[Awaited],
+    *,
+    policy: RetryPolicy,
+    minutes: float,
+    told: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Returns once every version is in the packument that npm installs from. It reads and never publishes.
+
+    Args:
+        registry: the registry to ask, caches included.
+        wanted: name, version and the registry's integrity of each.
+        policy: the job's deadline and clock.
+        minutes: how long to wait at the most, within the deadline.
+        told: is given a line for each round of waiting.
+
+    Raises:
+        DeadlineError: names every version that is not visible, and since when it was awaited.
+        ConflictError: a version is visible with another integrity.
+    """
+    clock, started = policy.clock, policy.clock.now()
+    deadline = min(policy.deadline, started + minutes * 60)
+    pause, missing = FIRST_PAUSE, list(wanted)
+    while True:
+        try:
+            missing = _not_visible(registry, missing)
+        except DeadlineError as late:
+            raise _too_late(missing, since=started, now=clock.now(), because=late.faults) from late
+        if not missing:
+            return
+        if clock.now() + pause > deadline:
+            raise _too_late(missing, since=started, now=clock.now())
+        told(f"{len(missing)} of {len(wanted)} not visible yet; looking again in {pause:.0f} s")
+        clock.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def visible(registry: Registry, wanted: Awaited) -> bool:
+    """Whether `npm install` sees this version now.
+
+    Raises:
+        ConflictError: it sees another content.
+    """
+    name, version, integrity = wanted
+    packument = registry.installable(name)
+    found = packument.versions.get(version) if packument else None
+    if found is None:
+        return False
+    if found.integrity != integrity and not same_integrity(integrity, found.integrity):
+        raise ConflictError(
+            f"{name}@{version} is visible with another content: {found.integrity} there, {integrity} expected.",
+            advice="Do not publish what depends on it. Release under a new version number.",
+        )
+    return True
+
+
+def _not_visible(registry: Registry, wanted: Sequence[Awaited]) -> list[Awaited]:
+    return [each for each in wanted if not visible(registry, each)]
+
+
+def _too_late(missing: Sequence[Awaited], *, since: float, now: float, because: Sequence[Fault] = ()) -> DeadlineError:
+    waited = f"awaited since {as_utc(since)} ({(now - since) / 60:.0f} min)"
+    lines = [f"{name}@{version} is not visible to npm install yet, {waited}." for name, version, _ in missing]
+    return DeadlineError(
+        [*lines, *because],
+        advice="The registry may be slow to show what it accepted. Re-run the job later: nothing is published twice.",
+    )

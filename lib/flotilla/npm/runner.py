@@ -1,31 +1,37 @@
-"""The npm command: each call in a private folder that is gone afterwards."""
+"""Runs the npm command: each call in a private folder that is gone afterwards, and to its end or death."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flotilla.errors import InputError, RegistryError
-from flotilla.npm.address import registry_url
-from flotilla.npm.answers import explain
-from flotilla.npm.causes import Context, Kind
-from flotilla.npm.command import (
+from flotilla.npm.errors import Context, Kind, explain
+from flotilla.npm.output import NpmAnswer, is_stage_id, parse_answer, parse_staged
+from flotilla.npm.plan import Staged
+from flotilla.npm.publish_command import (
     ANSWERS,
     ID_TOKEN_BEARER,
+    PublishRequest,
+    Token,
     configured_environment,
+    npmrc,
     observed_environment,
     private_environment,
     publish_arguments,
     publish_environment,
     stage_list_arguments,
 )
-from flotilla.npm.decisions import Staged
-from flotilla.npm.process import compile_cache, place, private_folder, run_group, write_credential
-from flotilla.npm.reply import NpmAnswer, is_stage_id, parse_answer, parse_staged
-from flotilla.npm.request import PublishRequest, Token
+from flotilla.npm.registry import registry_url
 from flotilla.retry import TransientError, retry_after
 from flotilla.text import plain, redact
 
@@ -177,3 +183,68 @@ def _missing(error: OSError) -> RegistryError:
 
 def _text(stream: str | bytes | None) -> str:
     return stream.decode("utf-8", "replace") if isinstance(stream, bytes) else stream or ""
+
+
+# Whatever the tarball is called: no name of it can be taken for an option, a URL or the name of a package.
+LINK = "package.tgz"
+
+
+def run_group(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
+
+    `subprocess.run` would kill npm alone, and where npm is a wrapper the node below it would go on publishing.
+    """
+    with subprocess.Popen(
+        argv,
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
+
+
+def compile_cache(owner: object) -> str:
+    """A folder for node's compiled code, gone with its owner; it takes two thirds off each publish after the first.
+
+    npm would keep it below TMPDIR, which is new for each publish.
+    """
+    folder = tempfile.mkdtemp(prefix="flotilla-node-")
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="flotilla-npm-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+def write_credential(folder: Path, request: PublishRequest) -> None:
+    if isinstance(request.credential, Token):
+        handle = os.open(folder / "npmrc", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(npmrc(request.registry, request.credential.value))
+
+
+def place(tarball: Path, folder: Path) -> str:
+    """Links the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
+
+    npm writes the tarball's absolute path into the public manifest (`_resolved`). By /proc/self/cwd it is the same
+    everywhere; a system without /proc shows the name of a temporary folder.
+    """
+    (folder / LINK).symlink_to(tarball.resolve())
+    return f"/proc/self/cwd/{LINK}" if Path("/proc/self/cwd").exists() else f"./{LINK}"

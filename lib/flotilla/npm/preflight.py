@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flotilla.npm.address import path_of, scope_of
-from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
-from flotilla.npm.compared import manifest_differences
-from flotilla.npm.decisions import Wanted
+from flotilla.npm.manifest_diff import manifest_differences
 from flotilla.npm.packument import Packument, PublishedVersion
-from flotilla.npm.request import Credential, TrustedPublishing
+from flotilla.npm.plan import Wanted
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, Credential, TrustedPublishing
+from flotilla.npm.registry import path_of, scope_of
 
 # publishConfig may say these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
 _OVERRIDDEN = frozenset({"access", "tag", "registry", "provenance"})

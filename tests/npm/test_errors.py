@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from flotilla.npm.answers import TABLE, explain
-from flotilla.npm.causes import Cause, Context, Kind
-from flotilla.npm.reply import NpmAnswer, Observed
+from flotilla.npm.errors import TABLE, Cause, Context, Kind, explain
+from flotilla.npm.output import NpmAnswer, Observed
 
 TOKEN = Context(package="@acme/tool@1.0.0", registry="https://r.example/", trusted=False)
 TRUSTED = Context(

@@ -12,7 +12,7 @@ from tests.npm.conftest import Make, soon
 
 from flotilla.errors import RegistryError
 from flotilla.npm import Npm
-from flotilla.npm.process import run_group
+from flotilla.npm.runner import run_group
 
 
 def saying(stdout: str, *, status: int = 0) -> Npm:

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, NoReturn, assert_never
 
 from flotilla.errors import ConflictError, FlotillaError, RegistryError
-from flotilla.npm.address import origin
-from flotilla.npm.answers import explain
-from flotilla.npm.causes import Cause, Context, Kind
-from flotilla.npm.cli import Npm
-from flotilla.npm.identity import Claims, IdTokens, claims_of_job, claims_of_token
+from flotilla.npm.errors import Cause, Context, Kind, explain
+from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
+from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import same_integrity, with_shasum
-from flotilla.npm.refusals import trust_command
-from flotilla.npm.registry import Registry
-from flotilla.npm.reply import NpmAnswer
-from flotilla.npm.request import PublishRequest, Token, TrustedPublishing
+from flotilla.npm.preflight import trust_command
+from flotilla.npm.publish_command import PublishRequest, Token, TrustedPublishing
+from flotilla.npm.registry import Registry, origin
+from flotilla.npm.runner import Npm
 from flotilla.retry import RetryPolicy, TransientError, retry_after
 
 # Waits between read-backs of a version that the registry says it has and does not show yet, in seconds. Ten minutes:

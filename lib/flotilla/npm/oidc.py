@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import requests
 
 from flotilla.errors import GitHubError
-from flotilla.npm.command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json, parse_json
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.retry import RetryPolicy, TransientError, retry_after
 from flotilla.text import plain
 

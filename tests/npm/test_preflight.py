@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flotilla.npm import Packument, PublishedVersion, Terms, Token, TrustedPublishing, Wanted, refusals, sign_in_faults
-from flotilla.npm.refusals import manifest_faults, new_names_fault
+from flotilla.npm.preflight import manifest_faults, new_names_fault
 
 NAME = "@acme/tool"
 MANIFEST: dict[str, object] = {"name": NAME, "version": "1.0.0", "os": ["linux"], "license": "MIT"}
