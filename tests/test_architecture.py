@@ -37,8 +37,9 @@ ARROWS = {
 }
 LONGEST = 350
 LONGER = {
+    "http.py": "one set of rules for all of HTTP",
     "npm/errors.py": "one table, a row for each answer of npm",
-    "npm/registry.py": "becomes shorter with http.py",
+    "npm/registry.py": "addresses, reads and the wait for visibility",
 }
 
 
