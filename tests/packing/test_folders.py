@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.packing.conftest import Zig
+from tests.packing.conftest import Zig, upx_program
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, Platform, Variant
+from flotilla.family.model import Binaries
 from flotilla.packing import PackageFolder, build_folder
 
 LINUX = Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64")
@@ -115,6 +117,16 @@ def test_a_pattern_of_countless_patterns_is_refused(build: Build) -> None:
 
 def test_a_shared_library_is_not_executable_for_being_elf(build: Build) -> None:
     assert build().modes["lib/libacme.so"] == 0o644
+
+
+@pytest.mark.parametrize("binaries", ["check", "unchecked"])
+def test_a_packed_program_keeps_0755_and_its_libc_that_cannot_be_read_is_told(
+    build: Build, content: Path, binaries: Binaries
+) -> None:
+    put(content, {"bin/acme": upx_program()})
+    folder = build(platform=replace(LINUX, libc=("musl",), binaries=binaries))
+    assert folder.modes["bin/acme"] == 0o755
+    assert [warning.split(" ")[0] for warning in folder.warnings] == (["bin/acme"] if binaries == "check" else [])
 
 
 def test_a_meta_package_needs_no_content(tmp_path: Path, template: Path) -> None:

@@ -128,7 +128,7 @@ def word_warnings(field: str, words: Sequence[str]) -> list[str]:
 
 
 def _suggested(name: str) -> str:
-    """The whole name in npm's words, where it can be guessed: win64 would be win32-x64."""
+    """Return the whole name in npm's words, if it can be guessed: win64 is win32-x64."""
     pieces = re.split(r"[-_.]", name.lower().replace("x86_64", "x64").replace("x86-64", "x64"))
     os = next((w for w in (_meant(p, OS, OS_ALIASES) for p in pieces) if w), None)
     cpu = next((w for w in (_meant(p, CPU, CPU_ALIASES) for p in pieces) if w), None)
@@ -149,7 +149,7 @@ def _close(piece: str, words: Sequence[str]) -> str | None:
 
 
 def with_libc(platforms: Sequence[Platform]) -> tuple[Platform, ...]:
-    """The platforms, with glibc where a linux one stands beside a musl one of the same cpu, or has a glibc floor.
+    """Return the platforms, with glibc for a linux one beside a musl one of the same cpu, or with a glibc floor.
 
     npm would else install both packages on a machine with musl.
     """

@@ -38,7 +38,7 @@ PATTERNS: tuple[Path, ...] = (
 
 
 def word_findings(document: Document) -> Iterator[Finding]:
-    """What is wrong with single words; whatever else has the wrong shape is left to the schema."""
+    """Yield what is wrong with single words; whatever else has the wrong shape is left to the schema."""
     yield from _platform_findings(document)
     yield from _variant_findings(document)
     yield from _template_findings(document)
@@ -55,7 +55,7 @@ def _platform_findings(document: Document) -> Iterator[Finding]:
 
 
 def platform_findings(item: object, path: Path) -> Iterator[Finding]:
-    """What is wrong with the words of one platform, a word or a mapping."""
+    """Yield what is wrong with the words of one platform, a word or a mapping."""
     if isinstance(item, str):
         yield from (Finding(path=path, text=fault) for fault in read_name(item)[1])
     elif isinstance(item, dict) and isinstance(item.get("name"), str):

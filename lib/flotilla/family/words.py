@@ -14,13 +14,13 @@ SHORTEST_BEGINNING = 3
 
 
 def as_json(value: object) -> str:
-    """A value as JSON, cut to 80 characters."""
+    """Return a value as JSON, cut to 80 characters."""
     text = json.dumps(value, default=str)
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
-    """The right word that was probably meant: by the table of other people's words, else by likeness."""
+    """Return the word that was probably meant: by the table of other names for it, else by likeness."""
     folded = word[:LONGEST_COMPARED].lower()
     if aliases and folded in aliases:
         return aliases[folded]
@@ -32,7 +32,7 @@ def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None
 
 
 def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
-    """The tail of a message about a wrong word: the nearest right one, or all of them."""
+    """Return the end of a message about a wrong word: the nearest right one, or all of them."""
     near = nearest(word, words, aliases)
     if near is not None:
         return f"did you mean {quoted(near)}?"

@@ -40,13 +40,13 @@ class Binary:
     packed: bool = False
 
     def __str__(self) -> str:
-        """What it is in a few words: "ELF for linux x64 glibc"."""
+        """Return what it is in a few words: "ELF for linux x64 glibc"."""
         words = [self.os, "+".join(self.cpus), self.libc]
         return f"{self.format} for {' '.join(word for word in words if word)}"
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Orders versions made of numbers and dots."""
+    """Return what orders versions made of numbers and dots."""
     return tuple(int(number) for number in version.split("."))
 
 
@@ -55,13 +55,13 @@ class UnreadableError(PackageError):
 
 
 class Allowance:
-    """What may be read of one file in all, so that headers that loop or lie cost bounded time and memory."""
+    """The bytes that may be read of one file, so that headers that loop or lie cost bounded time and memory."""
 
     def __init__(self, size: int) -> None:
         self._left = BASE_ALLOWANCE + size // SHARE
 
     def spend(self, count: int) -> None:
-        """So many bytes are about to be read."""
+        """Raise if so many more bytes are more than the file may cost."""
         self._left -= max(count, ONE_READ)
         if self._left < 0:
             raise UnreadableError("its headers lead the reader in circles")
@@ -87,12 +87,12 @@ class Window(io.RawIOBase):
 
     @classmethod
     def whole(cls, file: BinaryIO) -> Window:
-        """The window on all of a file."""
+        """Return the window on all of a file."""
         size = file.seek(0, io.SEEK_END)
         return cls(file, 0, size, Allowance(size))
 
     def part(self, offset: int, size: int) -> Window:
-        """A window on a part of this one.
+        """Return a window on a part of this one.
 
         Raises:
             UnreadableError: the part is not inside.
@@ -102,16 +102,16 @@ class Window(io.RawIOBase):
         return Window(self._file, self._offset + offset, size, self._allowance)
 
     def over(self, data: bytes) -> Window:
-        """A window on some bytes that were read, at this one's expense."""
+        """Return a window on bytes that were read, with this one's allowance."""
         return Window(io.BytesIO(data), 0, len(data), self._allowance)
 
     def head(self, count: int) -> bytes:
-        """The first bytes."""
+        """Return the first bytes."""
         self.seek(0)
         return self.read(count)
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes; fewer than asked for only at the end."""
+        """Return the next bytes; fewer than asked for only at the end."""
         left = max(0, self.size - self._position)
         count = left if size is None or size < 0 else min(size, left)
         self._allowance.spend(count)
@@ -121,7 +121,7 @@ class Window(io.RawIOBase):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a place at or behind the window's start."""
+        """Move to a place at or behind the window's start."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if start + offset < 0:
             raise UnreadableError("its headers point before its start")
@@ -129,13 +129,13 @@ class Window(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """The place that is read next."""
+        """Return the place that is read next."""
         return self._position
 
     def seekable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True

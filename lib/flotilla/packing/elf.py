@@ -79,7 +79,7 @@ DF_1_PIE = 0x08000000
 
 
 def read_elf(window: Window, member: str | None) -> Binary | None:
-    """The binary; None for code that is not for this machine's processor at all.
+    """Return the binary; None for code that is not for the machine's own processor.
 
     Raises:
         Exception: whatever pyelftools raises on a damaged file.
@@ -108,7 +108,7 @@ def read_elf(window: Window, member: str | None) -> Binary | None:
 
 
 def _refuse_truncated(elf: ELFFile, window: Window) -> None:
-    """What the headers promise must be there; the section headers are last in most files, and missing in some."""
+    """Raise if the headers promise more than is there; section headers are last in most files, and missing in some."""
     ends = [elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]]
     ends += [part["p_offset"] + part["p_filesz"] for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
     if max(ends) > window.size:
@@ -162,9 +162,9 @@ def _executable(elf: ELFFile, dynamic: DynamicSegment | None, interpreter: str |
 
 
 def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
-    """The glibc versions it asks for, found as the loader does: by the dynamic tags, not by section names.
+    """Yield the glibc versions that it needs, found as the loader does: by the dynamic tags, not by section names.
 
-    And by the links from one to the next: the loader does not look at the numbers of them (glibc: elf/dl-version.c).
+    Each leads to the next; the loader does not look at their number (glibc: elf/dl-version.c).
     """
     _, start = dynamic.get_table_offset("DT_VERNEED")
     _, names = dynamic.get_table_offset("DT_STRTAB")

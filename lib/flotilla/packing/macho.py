@@ -44,7 +44,7 @@ class Slice:
 
 
 def slices(window: Window) -> list[Slice]:
-    """The parts of a universal binary or library; none where the file is something else (a Java class).
+    """Return the parts of a universal binary or library; none if the file is something else (a Java class).
 
     Raises:
         Exception: whatever macholib raises on a damaged file.
@@ -60,7 +60,7 @@ def slices(window: Window) -> list[Slice]:
 
 
 def read_macho(window: Window, member: str | None) -> Binary:
-    """The thin binary.
+    """Return the thin binary.
 
     Raises:
         Exception: whatever macholib raises on a damaged file.

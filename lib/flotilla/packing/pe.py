@@ -34,7 +34,7 @@ ANONYMOUS = b"\0\0\xff\xff"  # import objects, and objects with more than 65 279
 
 
 def read_pe(window: Window, member: str | None) -> Binary | None:
-    """The image; None for one that is not for Windows' own processor: DOS, firmware, portable .NET.
+    """Return the image; None for one that is not for Windows' own processor: DOS, firmware, portable .NET.
 
     Raises:
         Exception: whatever pefile raises on a damaged file.
@@ -61,13 +61,13 @@ def _refuse_truncated(image: pefile.PE, window: Window) -> None:
 
 
 def claims_pe(head: bytes) -> bool:
-    """Whether more than the two letters MZ speaks for a PE image: the header that the file's first bytes lead to."""
+    """Tell whether the DOS header leads to a PE header: the two letters MZ alone say little."""
     start = int.from_bytes(head[60:64], "little")
     return len(head) >= 64 and head[start : start + 4] == b"PE\0\0"  # noqa: PLR2004 - the DOS header's size
 
 
 def read_coff(window: Window, member: str | None) -> Binary | None:
-    """The object, by its machine word; None where the bytes are no COFF object at all."""
+    """Return the object, by its machine word; None if the bytes are no COFF object."""
     head = window.head(OBJECT.size)
     if len(head) < OBJECT.size:
         return None

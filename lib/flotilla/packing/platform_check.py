@@ -48,12 +48,12 @@ class Inspected:
 
     @property
     def executable(self) -> bool:
-        """Whether it is a program."""
+        """Return whether it is a program."""
         return any(binary.executable for binary in self.binaries)
 
 
 def inspect(path: Path) -> Inspected:
-    """Looks at one file; anybody may have made it."""
+    """Return what a file is; anybody may have made it."""
     try:
         binaries = identify(path)
     except UnreadableError as error:
@@ -66,7 +66,7 @@ def inspect(path: Path) -> Inspected:
 
 
 def _not_a_binary(head: bytes) -> str | None:
-    """Why a file that is named like a binary, but is none known to us, cannot be right."""
+    """Return why a file that is named like a binary, and is none known here, cannot be right."""
     if not head:
         return "is empty"
     if LINKER_SCRIPT.search(head) or head.startswith((ARCHIVE, elf.MAGIC)) or pe.claims_pe(head):
@@ -143,7 +143,7 @@ def _mismatch(binary: Binary, platform: Platform) -> str | None:
 
 
 def _runs_on(binary: Binary, platform: Platform) -> bool:
-    """A program that names no os starts on Linux's kernel alone; a library or an object is taken as it is linked."""
+    """Tell whether it is for the os. A program that names none is Linux's; an object that names none may be any's."""
     if not platform.os:
         return True
     if binary.os is None:
@@ -152,7 +152,7 @@ def _runs_on(binary: Binary, platform: Platform) -> bool:
 
 
 def _covers(binary: Binary, platform: Platform) -> bool:
-    """A universal binary must run on every cpu of the platform, a thin one on one of them."""
+    """Tell whether a universal binary runs on every cpu of the platform, and a thin one on one of them."""
     if len(binary.cpus) > 1:
         return set(_real_cpus(platform)) <= set(binary.cpus)
     return binary.cpus[0] in platform.cpu or not platform.cpu
@@ -167,7 +167,7 @@ def _words(platform: Platform) -> str:
 
 
 def identify(path: Path) -> tuple[Binary, ...]:
-    """What a file's binaries are for: one for a binary, one an object for a static library, () for anything else.
+    """Return a file's binaries: one for a binary, one an object for a static library, () for anything else.
 
     Args:
         path: a regular file; anybody may have made it.
@@ -225,7 +225,7 @@ def _objects(window: Window) -> Iterator[Binary]:
 
 
 def _universal(window: Window) -> Iterator[Binary]:
-    """One binary that stands for all parts of the file."""
+    """Yield one binary that stands for all parts of the file."""
     parts = macho.slices(window)
     held = [(part, list(_thin(part.window, coff=False))) for part in parts]
     if not all(binaries for _, binaries in held):
