@@ -245,3 +245,12 @@ def universal(*parts: tuple[int, bytes]) -> bytes:
 
 UNIVERSAL = Platform(name="darwin-universal", os=("darwin",), cpu=("arm64", "x64"), build="universal")
 ARM64, X64, IA32 = 0x0100000C, 0x01000007, 7
+
+
+def xcoff(cpu: str, *, flags: int = 0x0002) -> bytes:
+    """AIX's: the header, one section's header and sixteen bytes of code."""
+    if cpu == "ppc":
+        head = struct.pack(">HHIIiHH", 0x01DF, 1, 0, 0, 0, 0, flags)
+        return head + struct.pack(">8sIIIIIIHHI", b".text", 0, 0, 16, 60, 0, 0, 0, 0, 0x20) + bytes(16)
+    head = struct.pack(">HHIQHHi", 0x01F7, 1, 0, 0, 0, flags, 0)
+    return head + struct.pack(">8sQQQQQQIIII", b".text", 0, 0, 16, 96, 0, 0, 0, 0, 0x20, 0) + bytes(16)

@@ -173,6 +173,15 @@ def test_a_platform_package_without_binaries_is_refused(build: Build, tmp_path: 
     assert refusal.startswith("there is no binary for linux-x64 in it: ")
 
 
+@pytest.mark.parametrize("binaries", ["none", "unchecked"])
+def test_a_platform_package_without_files_is_refused_however_its_binaries_are_checked(
+    tmp_path: Path, binaries: Binaries
+) -> None:
+    empty = package(platform=replace(LINUX, binaries=binaries))
+    with pytest.raises(PackageError, match=r"nothing in it but package\.json"):
+        build_folder(empty, MANIFEST, template=None, content=put(tmp_path / "empty", {}), into=tmp_path / "built")
+
+
 def test_a_dev_package_may_be_without_binaries_but_not_empty(tmp_path: Path, content: Path) -> None:
     dev = package(kind="dev", files=("versions.json",))
     assert build_folder(dev, MANIFEST, template=None, content=content, into=tmp_path / "dev").modes["versions.json"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.packing.conftest import ARM64, COMPRESS, X64, Archives, Entry, Zig, universal
+from tests.packing.conftest import ARM64, COMPRESS, X64, Archives, Entry, Zig, universal, xcoff
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
@@ -199,7 +199,9 @@ def test_bytes_that_only_begin_like_an_archive_do_no_harm(archives: Archives, he
     attempt(archives.raw(head + data, "mutated"))
 
 
-@pytest.mark.parametrize("kind", ["elf", "macho", "universal", "pe", "elf archive", "macho archive", "coff archive"])
+@pytest.mark.parametrize(
+    "kind", ["elf", "macho", "universal", "pe", "xcoff", "elf archive", "macho archive", "coff archive"]
+)
 @BUDGET
 @given(changes=mutations)
 def test_a_mutated_binary_is_known_or_unreadable(
@@ -213,6 +215,8 @@ def test_a_mutated_binary_is_known_or_unreadable(
 
 
 def binary(zig: Zig, kind: str) -> bytes:
+    if kind == "xcoff":
+        return xcoff("ppc64")
     if kind == "universal":
         parts = ((ARM64, "darwin-arm64"), (X64, "darwin-x64"))
         return universal(*((cpu, zig.object_of(platform).read_bytes()) for cpu, platform in parts))

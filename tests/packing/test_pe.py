@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
-from tests.packing.conftest import on, put
+from tests.packing.conftest import on, put, xcoff
 
 from flotilla.packing import Binary, binary_faults, identify
-
-
-def xcoff(cpu: str, *, flags: int = 0x0002) -> bytes:
-    """AIX's: the header, one section's header and sixteen bytes of code."""
-    if cpu == "ppc":
-        head = struct.pack(">HHIIiHH", 0x01DF, 1, 0, 0, 0, 0, flags)
-        return head + struct.pack(">8sIIIIIIHHI", b".text", 0, 0, 16, 60, 0, 0, 0, 0, 0x20) + bytes(16)
-    head = struct.pack(">HHIQHHi", 0x01F7, 1, 0, 0, 0, flags, 0)
-    return head + struct.pack(">8sQQQQQQIIII", b".text", 0, 0, 16, 96, 0, 0, 0, 0, 0x20, 0) + bytes(16)
 
 
 @pytest.mark.parametrize("cpu", ["ppc", "ppc64"])
@@ -27,6 +17,10 @@ def test_xcoff_is_for_aix(tmp_path: Path, cpu: str) -> None:
     assert binary_faults(root, on("aix", cpu)) == []
     assert len(binary_faults(root, on("linux", cpu))) == 1
     assert len(binary_faults(root, on("aix", "arm64"))) == 1
+
+
+def test_aixs_binaries_are_for_os400_too(tmp_path: Path) -> None:
+    assert binary_faults(put(tmp_path / "package", acme=xcoff("ppc64")), on("os400", "ppc64")) == []
 
 
 def test_a_shared_object_of_aix_is_no_program(tmp_path: Path) -> None:

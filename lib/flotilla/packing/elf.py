@@ -56,8 +56,9 @@ LOADERS = (  # (loader or needed library, os, libc); the first that matches deci
     (re.compile(r"^/system/bin/linker"), "android", None),
     (re.compile(r"^/libexec/ld-elf\.so|^libc\.so\.7$"), "freebsd", None),
     (re.compile(r"/libexec/ld\.elf_so$|^libc\.so\.12$"), "netbsd", None),
-    (re.compile(r"/libexec/ld\.so$|^libc\.so\.\d+\.\d+$"), "openbsd", None),
+    (re.compile(r"/libexec/ld\.so$|^libc\.so\.\d{2,}\.\d+$"), "openbsd", None),
     (re.compile(r"^/usr/lib/ld\.so\.1$|^/(usr/)?lib/(32|64|amd64|i386)/ld\.so\.1$|^libc\.so\.1$"), "sunos", None),
+    (re.compile(r"/runtime_loader$|^libroot\.so$"), "haiku", None),
     (re.compile(r"(^|/)ld-musl-|^libc\.musl-"), "linux", "musl"),
     (re.compile(r"/ld-linux|^/lib(64)?/ld(64)?\.so\.[12]$"), "linux", "glibc"),
 )

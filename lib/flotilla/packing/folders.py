@@ -115,10 +115,10 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
             )
     yield from _collisions([*plan.files, MANIFEST])
     yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
-    if package.kind == "platform" and package.platform is not None:
-        yield from platform_faults(plan.inspected, package.platform)
-    elif not plan.files and package.kind != "meta":
+    if not plan.files and package.kind != "meta":
         yield f"there is nothing in it but {MANIFEST}"
+    elif package.kind == "platform" and package.platform is not None:
+        yield from platform_faults(plan.inspected, package.platform)
 
 
 def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ LINKER_SCRIPT = re.compile(rb"\b(INPUT|GROUP|OUTPUT_FORMAT)\s*\(")  # text that 
 HEAD = 4096
 WASM = "wasm32"
 LINUX_KERNEL = {"linux", "android", "openharmony"}
+RUNS_TOO = {"aix": "os400", "win32": "cygwin"}  # whose binaries they run, too
 NO_ELF = {"aix", "cygwin", "darwin", "ios", "os400", "win32"}
 
 T = TypeVar("T")
@@ -148,7 +149,7 @@ def _runs_on(binary: Binary, platform: Platform) -> bool:
         return True
     if binary.os is None:
         return not set(platform.os) <= (NO_ELF if not binary.executable else set(OS) - LINUX_KERNEL)
-    return binary.os in platform.os or (binary.os == "aix" and "os400" in platform.os)
+    return binary.os in platform.os or RUNS_TOO.get(binary.os) in platform.os
 
 
 def _covers(binary: Binary, platform: Platform) -> bool:
