@@ -87,9 +87,9 @@ MUTANTS = (
     ),
     mutant(
         "the GitHub token stays at the API",
-        "github/streams.py",
-        "pool, headers = self._storage, asked",
-        "pool, headers = self._storage, headers",
+        "http.py",
+        "credential = credential if origin == first else None",
+        "pass",
         "tests/github/test_downloads.py::test_the_token_never_reaches_the_redirects_target",
     ),
     mutant(
@@ -388,7 +388,7 @@ MUTANTS = (
     ),
     mutant(
         "an asset of a release that somebody published meanwhile is not replaced",
-        "github/uploads.py",
+        "github/transfers.py",
         "        return now is not None and now.draft\n",
         "        return release.draft\n",
         "tests/github/test_uploads.py::test_nothing_is_replaced_in_a_draft_that_somebody_published_meanwhile",

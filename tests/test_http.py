@@ -5,12 +5,12 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from tests.talking import Talk, saying, talking
 
 from flotilla.errors import GitHubError
 from flotilla.http import Http, Origin, Request, Unsure, transient
@@ -19,54 +19,6 @@ from flotilla.retry import Cancelled, RetryPolicy, StopFlag, TransientError
 CREDENTIAL = "Bearer canary-credential"
 LIMIT = 1000
 SECONDS = 0.3  # how long these tests let an answer take; the ones that wait for it never end by themselves
-
-Talk = Callable[[socket.socket, str], object]
-
-
-class Talker:
-    """A server on loopback that does with each connection what the test says, and keeps what it was asked."""
-
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self.asked: list[str] = []
-        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.url = f"http://{self.host}/"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._socket.accept()
-                self._open.append(client)
-                threading.Thread(target=self._one, args=[client], daemon=True).start()
-
-    def _one(self, client: socket.socket) -> None:
-        with client, suppress(OSError):
-            asked = client.recv(1 << 16).decode()
-            self.asked.append(asked)
-            self._talk(client, asked)
-
-    def close(self) -> None:
-        for each in [self._socket, *self._open]:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-
-@contextmanager
-def talking(talk: Talk) -> Iterator[Talker]:
-    talker = Talker(talk)
-    try:
-        yield talker
-    finally:
-        talker.close()
-
-
-def saying(head: str, body: bytes = b"") -> Talk:
-    whole = f"{head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-    return lambda client, _asked: client.sendall(whole)
 
 
 def for_ever(first: bytes, more: bytes, pause: float = 0.0) -> Talk:

@@ -73,6 +73,11 @@ class Origin:
             return None
         return cls(parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port)
 
+    def __str__(self) -> str:
+        """Return it as the beginning of a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
     def may_lead_to(self, other: Origin | None) -> bool:
         """Return whether a redirect from here may go there: anywhere but from https to http."""
         return other is not None and other.scheme in {"https", self.scheme}
@@ -251,7 +256,7 @@ class Http:
             credential = credential if origin == first else None
         else:
             raise self._error(f"{sentence(request.what)}: it redirects more than {MOST_REDIRECTS} times.")
-        raise self._error(f"{sentence(request.what)}: the address that it leads to must not be followed.")
+        raise self._error(f"{sentence(request.what)}: it leads to an address that must not be followed.")
 
     @contextmanager
     def _sent(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flotilla.errors import DeadlineError, GitHubError
 from flotilla.github import GitHub
-from flotilla.github.answers import Reply, limit_wait
+from flotilla.github.api import Reply, refusal
+from flotilla.retry import TransientError
 
 if TYPE_CHECKING:
     from tests.conftest import RecordedClock
@@ -68,7 +70,8 @@ def test_a_cut_connection_and_a_cut_body_are_tried_again(
 def test_a_rate_limit_waits_as_its_headers_say(
     status: int, headers: dict[str, str], message: str, slept: float | None
 ) -> None:
-    assert limit_wait(Reply(status=status, headers=headers, document={"message": message}), now=1000) == slept
+    failure = refusal(Reply(status=status, headers=headers, document={"message": message}), what="read", now=1000)
+    assert (failure.after if isinstance(failure, TransientError) else None) == slept
 
 
 def test_a_secondary_limit_is_slept_through(
@@ -178,8 +181,30 @@ def test_a_next_page_at_another_host_is_refused(
     assert storage.seen == []
 
 
-def test_a_redirect_to_another_host_is_refused(server: ScriptedServer, storage: ScriptedServer, github: GitHub) -> None:
-    server.on("GET", RUN, 301, headers={"Location": "http://localhost:1/steal"})
-    with pytest.raises(GitHubError, match="redirected from host"):
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_of_a_call_is_not_followed_not_even_at_the_same_host(
+    server: ScriptedServer, github: GitHub, status: int
+) -> None:
+    """The client library would follow 301 and drop the query, so that a filtered list would be the whole list."""
+    server.on("GET", RUN, status, headers={"Location": f"{server.url}/repositories/1/actions/runs/7"})
+    with pytest.raises(GitHubError, match="was renamed or moved"):
         github.run(7)
-    assert storage.seen == []
+    assert len(server.seen) == 1
+
+
+def test_an_answer_that_is_not_ready_is_asked_for_again_within_the_job_s_time(
+    server: ScriptedServer, github: GitHub, make: Maker, recorded_clock: RecordedClock
+) -> None:
+    server.on("GET", RUN, 202, reply={})
+    server.on("GET", RUN, reply=make.run())
+    assert github.run(7) == make.a_run()
+    assert recorded_clock.slept == [2]
+
+
+def test_the_client_library_s_own_log_lines_go_nowhere(
+    server: ScriptedServer, github: GitHub, make: Maker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.on("GET", RUN, reply=make.run())
+    github.run(7)
+    logging.getLogger("github.Requester").warning("a canary")
+    assert "canary" not in "".join(capfd.readouterr())

@@ -98,7 +98,7 @@ def test_a_redirect_out_of_http_is_refused(
     server: ScriptedServer, github: GitHub, artifact: Artifact, tmp_path: Path, target: str
 ) -> None:
     server.on("GET", ASK, 302, headers={"Location": target})
-    with pytest.raises(GitHubError, match="redirects to an address that is not to be followed"):
+    with pytest.raises(GitHubError, match="leads to an address that must not be followed"):
         github.download(artifact, tmp_path)
 
 

@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from flotilla.errors import GitHubError
+from flotilla.github.api import Calls
 from flotilla.github.assets import UPLOADED, AssetPlan, WantedAsset
-from flotilla.github.calls import Calls
 from flotilla.github.downloads import Downloads
 from flotilla.github.endpoint import Endpoint
-from flotilla.github.parallel import WORKERS, gather
 from flotilla.github.releases import Releases
 from flotilla.github.runs import Runs
-from flotilla.github.streams import Streams
 from flotilla.github.tags import Tags
-from flotilla.github.uploads import Uploads
+from flotilla.github.transfers import WORKERS, Streams, Uploads, gather
 from flotilla.github.values import Artifact, Asset, Download, Release, Repository, WorkflowRun
+from flotilla.http import Http
 from flotilla.retry import RetryPolicy
 
 
@@ -45,12 +45,12 @@ class GitHub:
         endpoint = Endpoint(api_url=api_url, repository=repository, token=token)
         self.server_url = server_url.rstrip("/")
         self.page = f"{self.server_url}/{repository}"
-        self._calls = Calls(endpoint, policy)
-        self._streams = Streams(endpoint, policy.clock)
+        self._http = Http(policy, error=GitHubError)
+        self._calls = Calls(endpoint, self._http)
         self._runs = Runs(self._calls)
         self._tags = Tags(self._calls)
         self._releases = Releases(self._calls)
-        self._downloads = Downloads(endpoint, self._streams, policy)
+        self._downloads = Downloads(endpoint, Streams(endpoint, self._http))
         self._uploads = Uploads(self._calls, self._releases, self._downloads.asset_digest)
 
     def __enter__(self) -> Self:
@@ -61,9 +61,7 @@ class GitHub:
 
     def close(self) -> None:
         """Close every idle connection."""
-        self._calls.close()
-        self._streams.close()
-        self._uploads.close()
+        self._http.close()
 
     def repository(self) -> Repository:
         """The repository itself."""
@@ -144,7 +142,9 @@ class GitHub:
         doubtful = [
             a for a in release.assets if a.digest is None and a.state == UPLOADED and a.size == sizes.get(a.name)
         ]
-        digests = gather([partial(self._downloads.asset_digest, asset) for asset in doubtful])
+        digests = gather(
+            [partial(self._downloads.asset_digest, asset) for asset in doubtful], stop=self._http.policy.stop
+        )
         told = {asset.id: digest for asset, digest in zip(doubtful, digests, strict=True)}
         assets = tuple(replace(asset, digest=told.get(asset.id, asset.digest)) for asset in release.assets)
         return replace(release, assets=assets)

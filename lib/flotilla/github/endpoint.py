@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from flotilla.errors import InputError
+from flotilla.http import Origin
 
 REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9_.-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 TOKEN = re.compile(r"[\x21-\x7e]+")
-PORTS = {"https": 443, "http": 80}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Scheme, host and port of a URL."""
-
-    scheme: str
-    host: str
-    port: int
-
-
-def origin_of(url: str) -> Origin | None:
-    """A URL's origin; None where it is no http or https URL, or carries a user name."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in PORTS or not parts.hostname or parts.username is not None:
-        return None
-    return Origin(scheme=parts.scheme, host=parts.hostname, port=port or PORTS[parts.scheme])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,38 +45,33 @@ class Endpoint:
 
     @property
     def origin(self) -> Origin:
-        origin = origin_of(self.api_url)
+        origin = Origin.of(self.api_url)
         assert origin is not None  # noqa: S101 - __post_init__ refused anything else
         return origin
 
     @property
-    def authorization(self) -> dict[str, str]:
-        """The header that carries the token: for the API, and for its upload host, and for nobody else."""
-        return {"Authorization": f"Bearer {self.token}"}
+    def credential(self) -> str:
+        """What the Authorization header says to the API, to its upload host, and to nobody else."""
+        return f"Bearer {self.token}"
 
     def is_api(self, url: str) -> bool:
         """The URL is of the API's own origin."""
-        return origin_of(url) == self.origin
+        return Origin.of(url) == self.origin
 
     def takes_uploads(self, url: str) -> bool:
         """The URL is on GitHub's upload host (uploads.* beside api.*), or on the API's own host.
 
         github.com and ghe.com have the former, Enterprise Server has the latter.
         """
-        api, upload = self.origin, origin_of(url)
+        api, upload = self.origin, Origin.of(url)
         if upload is None or upload.scheme != api.scheme:
             return False
         sibling = f"uploads.{api.host.removeprefix('api.')}" if api.host.startswith("api.") else None
         return upload.host == api.host or (upload.host == sibling and upload.port == api.port)
 
-    def may_redirect_to(self, url: str) -> bool:
-        """The URL is one to follow without the token: https, or the API's own scheme."""
-        target = origin_of(url)
-        return target is not None and target.scheme in {"https", self.origin.scheme}
-
     def _address_faults(self) -> list[str]:
         faults = []
-        if origin_of(self.api_url) is None:
+        if Origin.of(self.api_url) is None:
             faults.append(f"{self.api_url!r} is no URL of a GitHub API.")
         if not REPOSITORY.fullmatch(self.repository):
             faults.append(f"{self.repository!r} is no repository; it must read owner/name.")

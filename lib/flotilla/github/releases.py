@@ -7,8 +7,7 @@ from http import HTTPStatus
 
 from flotilla.errors import ConflictError, FlotillaError
 from flotilla.github import replies
-from flotilla.github.answers import Reply
-from flotilla.github.calls import Call, Calls
+from flotilla.github.api import Call, Calls, Reply
 from flotilla.github.document import Document, unusable
 from flotilla.github.tags import WRITE
 from flotilla.github.values import Asset, Release

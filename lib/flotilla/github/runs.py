@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from flotilla.errors import RunError
 from flotilla.github import replies
-from flotilla.github.calls import Call, Calls
+from flotilla.github.api import Call, Calls
 from flotilla.github.trust import workflow_path
 from flotilla.github.values import Artifact, Repository, WorkflowRun
 

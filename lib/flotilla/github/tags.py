@@ -7,8 +7,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from flotilla.errors import ConflictError, FlotillaError, GitHubError
-from flotilla.github.answers import Reply
-from flotilla.github.calls import Call, Calls
+from flotilla.github.api import Call, Calls, Reply
 from flotilla.github.document import Document, unusable
 from flotilla.retry import TransientError
 from flotilla.text import one_line, sentence

@@ -1,0 +1,336 @@
+"""GitHub's REST API: one call, sent by PyGithub through flotilla's own HTTP, tried again if it may go through."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from requests.utils import parse_header_links
+
+from flotilla.errors import FlotillaError, GitHubError
+from flotilla.github.document import Document, documents, unusable
+from flotilla.github.endpoint import Endpoint
+from flotilla.http import Answer, Http, Request, Unsure, transient
+from flotilla.retry import RetryPolicy, TransientError
+from flotilla.text import one_line, quoted, sentence
+
+if TYPE_CHECKING:
+    from github.Requester import Requester
+
+T = TypeVar("T")
+
+ACCEPT = "application/vnd.github+json"
+API_VERSION = "2022-11-28"
+LARGEST = 32 * 2**20
+PAGE = 100
+MOST_PAGES = 1000
+# https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: "wait for at least one minute"
+SECONDARY_WAIT = 60.0
+LIMIT_TEXT = re.compile(
+    r"secondary rate limit|rate limit exceeded|abuse detection|retry your request again later", re.IGNORECASE
+)
+
+# Otherwise Python prints PyGithub's warnings past the job's log, where no secret would be hidden.
+logging.getLogger("github").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One REST call.
+
+    Args:
+        what: it in plain words, for the log and errors ("create tag v1.0.0").
+        path: below the API's URL, or a whole URL of the API's own origin.
+        answers: refusals that are an answer to the caller (404, 422).
+        hint: what else to check where it is refused for good.
+    """
+
+    what: str
+    path: str
+    verb: str = "GET"
+    body: Mapping[str, object] | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[int, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """One answer: headers by their lower-case names, and the JSON document, None where there is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: object
+
+    @property
+    def message(self) -> str:
+        """GitHub's own words, on one line and not too long."""
+        return one_line(_message(self.document))
+
+
+class Calls:
+    """REST calls to one repository's GitHub.
+
+    PyGithub makes the request; its connections, redirects, retries, pauses and lazy objects stay off.
+    """
+
+    def __init__(self, endpoint: Endpoint, http: Http) -> None:
+        self.endpoint = endpoint
+        self.policy: RetryPolicy = http.policy
+        self.http = http
+
+    def ask(self, call: Call) -> Reply:
+        """The answer, tried again while a failure may pass.
+
+        Raises:
+            GitHubError: refused for good, or an answer that cannot be read.
+            DeadlineError: nothing came through in time.
+        """
+        return self.policy.retry(lambda: self.once(call), what=call.what)
+
+    def once(self, call: Call) -> Reply:
+        """The answer to one try; TransientError (or Unsure) where another may go through."""
+        reply = self._reply(call)
+        if reply.status < HTTPStatus.MULTIPLE_CHOICES or reply.status in call.answers:
+            return reply
+        raise self.refused(reply, call)
+
+    def refused(self, reply: Reply, call: Call) -> TransientError | FlotillaError:
+        """What a refusal of this call means."""
+        return refusal(reply, what=call.what, now=self.policy.clock.now(), hint=call.hint)
+
+    def document(self, call: Call) -> Document:
+        """The JSON object that a call answers with."""
+        return Document.of(self.ask(call).document, call.what)
+
+    def find(self, call: Call) -> Document | None:
+        """The JSON object that a call answers with; None for 404."""
+        reply = self.ask(replace(call, answers=(*call.answers, HTTPStatus.NOT_FOUND)))
+        return None if reply.status == HTTPStatus.NOT_FOUND else Document.of(reply.document, call.what)
+
+    def listed(self, call: Call, *, key: str | None = None) -> tuple[Document, ...]:
+        """All items of all pages, each id once.
+
+        Args:
+            key: where in each page's object the list is; None where the page is the list.
+        """
+        found = self.find_listed(call, key=key)
+        if found is None:
+            raise self.refused(Reply(status=HTTPStatus.NOT_FOUND, headers={}, document=None), call)
+        return found
+
+    def find_listed(self, call: Call, *, key: str | None = None) -> tuple[Document, ...] | None:
+        """As `listed`; None for 404."""
+        page = replace(call, params={**call.params, "per_page": str(PAGE)}, answers=(HTTPStatus.NOT_FOUND,))
+        found: dict[int, Document] = {}
+        for _ in range(MOST_PAGES):
+            reply = self.ask(page)
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return None
+            items = Document.of(reply.document, call.what).inners(key) if key else documents(reply.document, call.what)
+            found.update((item.number("id"), item) for item in items)
+            following = self._next_page(reply, call)
+            if following is None:
+                return tuple(found.values())
+            page = replace(page, path=following, params={})
+        raise unusable(call.what, f"the list has more than {MOST_PAGES} pages")
+
+    def write(self, send: Callable[[], T], settled: Callable[[], T | None], *, what: str, looks: int = 1) -> T:
+        """What a write answers, or after a lost answer what a look finds of it: nothing is sent twice unseen.
+
+        Args:
+            send: one try (built on `once`).
+            settled: the write's result as GitHub shows it, None where it shows none.
+            looks: how often, with waits between, that must show nothing before the write is sent again; more than
+                one where GitHub's own list may be late.
+        """
+        unseen = looks
+
+        def attempt() -> T:
+            nonlocal unseen
+            if unseen < looks:
+                found = settled()
+                if found is not None:
+                    return found
+                unseen += 1
+                if unseen < looks:
+                    raise TransientError("GitHub shows nothing of it yet")
+            try:
+                return send()
+            except Unsure:
+                unseen = 0
+                raise
+
+        return self.policy.retry(attempt, what=what)
+
+    def _reply(self, call: Call) -> Reply:
+        connection = _Connection(call, self.endpoint, self.http)
+        try:
+            status, headers, text = self._requester().requestJson(
+                call.verb,
+                call.path,
+                parameters=dict(call.params),
+                headers={"Accept": ACCEPT},
+                input=None if call.body is None else dict(call.body),
+                cnx=cast("Any", connection),
+            )
+        except (ValueError, RuntimeError) as error:  # PyGithub's words for odd headers
+            raise unusable(call.what, one_line(str(error))) from None
+        return Reply(status=status, headers=headers, document=parsed(text, status, call.what))
+
+    def _requester(self) -> Requester:
+        # Not at the top: PyGithub imports all of its models and a cryptography library, half a second of it.
+        from github.Requester import Requester  # noqa: PLC0415
+
+        return Requester(
+            auth=None,
+            base_url=self.endpoint.base,
+            timeout=0,
+            user_agent="flotilla",
+            per_page=PAGE,
+            verify=True,
+            retry=None,
+            pool_size=None,
+            lazy=True,
+            api_version=API_VERSION,
+        )
+
+    def _next_page(self, reply: Reply, call: Call) -> str | None:
+        links = parse_header_links(reply.headers.get("link", ""))
+        following = next((link.get("url") for link in links if link.get("rel") == "next"), None)
+        if following is not None and not self.endpoint.is_api(following):
+            raise unusable(call.what, "its next page is at another address than GitHub's API")
+        return following
+
+
+class _Connection:
+    """What PyGithub takes for its connection: sends one call over flotilla's HTTP."""
+
+    def __init__(self, call: Call, endpoint: Endpoint, http: Http) -> None:
+        self._call = call
+        self._endpoint = endpoint
+        self._http = http
+
+    def request(self, verb: str, url: str, body: str | None, headers: Mapping[str, str], _stream: object) -> None:
+        """Send it."""
+        asked = Request(
+            what=self._call.what,
+            url=f"{self._endpoint.origin}{url}",
+            method=verb,
+            headers=headers,
+            credential=self._endpoint.credential,
+            body=None if body is None else body.encode(),
+            follow=False,
+        )
+        answer = self._http.read(asked, limit=LARGEST)
+        if answer.status == HTTPStatus.ACCEPTED and verb == "GET":
+            raise TransientError("GitHub has not got the answer ready")  # PyGithub would ask again without end
+        self._answer = answer
+
+    def getresponse(self) -> _Response:
+        """Return the answer."""
+        return _Response(self._answer)
+
+
+class _Response:
+    """An answer as PyGithub reads it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.status = answer.status
+
+    def getheaders(self) -> list[tuple[str, str]]:
+        """Return the headers without Location, which PyGithub would follow and lose the query of."""
+        return [(name, value) for name, value in self._answer.headers.items() if name != "location"]
+
+    def read(self) -> str:
+        """Return the body."""
+        return self._answer.body.decode(errors="replace")
+
+
+def parsed(text: str, status: int, what: str) -> object:
+    """The JSON of an answer; None where it has none. Unsure where it was cut short."""
+    if not text:
+        return None
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError):
+        if status >= HTTPStatus.MULTIPLE_CHOICES:  # the status says enough; a proxy's error page is no JSON
+            return None
+        if text.lstrip()[:1] in "{[":
+            raise Unsure("GitHub's answer was cut short") from None
+        raise GitHubError(
+            f"The answer to {what} is not GitHub's: no JSON, but {quoted(text[:60])}.",
+            advice="Check GITHUB_API_URL, and a proxy on the way.",
+        ) from None
+    return document
+
+
+def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> TransientError | FlotillaError:
+    """The failure that an answer stands for.
+
+    Args:
+        what: the call in plain words ("create tag v1.0.0").
+        now: seconds since the epoch, to count from to a reset.
+        hint: what else to check where the call was refused for good.
+    """
+    said = f"HTTP {reply.status}" + (f", {reply.message}" if reply.message else "")
+    failure = transient(reply.status, reply.headers, who="GitHub", said=said, now=now)
+    limited = reply.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+    if limited and (failure is not None or LIMIT_TEXT.search(reply.message)):
+        after = None if failure is None else failure.after
+        return TransientError(f"GitHub's rate limit ({said})", after=SECONDARY_WAIT if after is None else after)
+    if failure is not None:
+        return failure
+    return GitHubError(f"{sentence(what)}: GitHub refuses ({said}).", advice=f"{_advice(reply)} {hint}".strip())
+
+
+def permissions_asked(reply: Reply) -> str:
+    """What x-accepted-github-permissions names, as a workflow writes it; empty where it names nothing."""
+    named = reply.headers.get("x-accepted-github-permissions", "")
+    choices = [", ".join(_pairs(choice)) for choice in named.split(";")]
+    return " or ".join(choice for choice in choices if choice)
+
+
+def _pairs(choice: str) -> list[str]:
+    found = (pair.strip().partition("=") for pair in choice.split(","))
+    return [f"{one_line(name)}: {one_line(level)}" for name, _, level in found if name and level]
+
+
+def _advice(reply: Reply) -> str:
+    match reply.status:
+        case 401:
+            return "The token is wrong, expired or revoked: check github-token."
+        case 403:
+            asked = permissions_asked(reply)
+            given = f"the permission `{asked}`" if asked else "the permission"
+            return f"The token lacks {given}; add it to the job's `permissions:`."
+        case 404:
+            return "It is not there, or the token may not see it: check the repository and the job's `permissions:`."
+        case 301 | 302 | 307 | 308:
+            return "The repository was renamed or moved: release from its new name."
+        case _:
+            return ""
+
+
+def _message(document: object) -> str:
+    if not isinstance(document, Mapping):
+        return ""
+    message = document.get("message")
+    errors = document.get("errors")
+    details = [_detail(error) for error in errors] if isinstance(errors, list) else []
+    return "; ".join(part for part in [message if isinstance(message, str) else "", *details] if part)
+
+
+def _detail(error: object) -> str:
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, Mapping):
+        return ""
+    words = [error.get(key) for key in ("resource", "field", "code", "message")]
+    return " ".join(word for word in words if isinstance(word, str))

@@ -1,0 +1,302 @@
+"""Bytes from and to GitHub: several transfers at once, downloads opened, uploads sent and checked after each doubt."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import PurePosixPath
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError
+from flotilla.github import replies
+from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
+from flotilla.github.assets import (
+    KEPT_NAME,
+    UPLOADED,
+    AssetPlan,
+    Replacement,
+    WantedAsset,
+    asset_name_faults,
+    same_content,
+)
+from flotilla.github.document import Document, unusable
+from flotilla.github.endpoint import Endpoint
+from flotilla.github.releases import Releases
+from flotilla.github.values import Asset, Release
+from flotilla.http import Http, Request, Stream, Unsure, parse_json
+from flotilla.retry import Cancelled, StopFlag, TransientError
+from flotilla.text import one_line, sentence
+
+T = TypeVar("T")
+
+WORKERS = 4
+ENDING_SECONDS = 1.5  # what a cancelled transfer gets to end
+TYPES = {
+    ".gz": "application/gzip",
+    ".tgz": "application/gzip",
+    ".json": "application/json",
+    ".sha256": "text/plain",
+    ".txt": "text/plain",
+    ".zip": "application/zip",
+}
+
+
+def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = WORKERS) -> tuple[T, ...]:
+    """Run all tasks, some at a time, and return their results in the tasks' order.
+
+    A cancelled job sets the flag: running tasks are cut, and waiting ones do not begin.
+
+    Raises:
+        FlotillaError: everything that failed, of the kind that failed first; every other task has ended by then.
+    """
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for index in range(len(tasks)):
+        waiting.put(index)
+    results: dict[int, T] = {}
+    failures: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                index = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                results[index] = tasks[index]()
+            except BaseException as failure:  # noqa: BLE001 - raised below, where the caller is
+                failures[index] = failure
+
+    _joined([threading.Thread(target=work, name="flotilla-transfer", daemon=True) for _ in range(workers)], stop)
+    if stop.is_set():
+        raise Cancelled
+    for _, failure in sorted(failures.items()):
+        if not isinstance(failure, FlotillaError):
+            raise failure
+    if failures:
+        raise together([failure for _, failure in sorted(failures.items()) if isinstance(failure, FlotillaError)])
+    return tuple(results[index] for index in range(len(tasks)))
+
+
+def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
+    """Run the threads to their end; if this one is interrupted, stop them first.
+
+    One that does not end, in a name look-up for instance, is left behind: it begins nothing after that.
+    """
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop.set()
+        end = time.monotonic() + ENDING_SECONDS
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))
+        raise
+
+
+def together(failures: Sequence[FlotillaError]) -> FlotillaError:
+    """One error for several: the first one's kind, every different fault and advice once."""
+    faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
+    advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
+    return type(failures[0])(tuple(faults), advice="\n".join(advice))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Something to stream.
+
+    Args:
+        what: the transfer in plain words ("download artifact x").
+        path: below the API's URL.
+        accept: the Accept header.
+        size: bytes that GitHub says it has.
+        digest: "sha256:…" that GitHub recorded, or None.
+        permission: what the token needs for it ("actions: read").
+    """
+
+    what: str
+    path: str
+    accept: str
+    size: int
+    digest: str | None
+    permission: str
+
+    @property
+    def limit(self) -> int:
+        """More bytes than this are not taken: what was declared, and room for a zip that is made while it is sent."""
+        return self.size + self.size // 8 + 1024 * 1024
+
+
+class Streams:
+    """Opens sources; a storage host that GitHub redirects to never sees the token."""
+
+    def __init__(self, endpoint: Endpoint, http: Http) -> None:
+        self.endpoint = endpoint
+        self.http = http
+
+    @contextmanager
+    def opened(self, source: Source, *, offset: int) -> Iterator[Stream]:
+        """Open the bytes from offset on; status 200 if the server starts from the beginning instead.
+
+        Raises:
+            TransientError: another try may go through, with a fresh address.
+            FlotillaError: refused for good, or a redirect that must not be followed.
+        """
+        request = Request(
+            what=source.what,
+            url=self.endpoint.base + source.path,
+            headers={"Accept": source.accept} | ({"Range": f"bytes={offset}-"} if offset else {}),
+            credential=self.endpoint.credential,
+        )
+        with self.http.stream(request) as stream:
+            if stream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise RangeRefused("the server has fewer bytes than are here already")
+            if stream.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                failure = _api_failure if stream.credited else _storage_failure
+                raise failure(_refused(stream), source, self.http.policy.clock.now())
+            yield stream
+
+
+class RangeRefused(TransientError):  # noqa: N818 - not an error yet
+    """What is here already cannot be the beginning of what the server has."""
+
+
+def _api_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
+    if reply.status == HTTPStatus.GONE:
+        return ArtifactError(
+            f"{sentence(source.what)}: it has expired.", advice="Re-run the CI workflow on this commit."
+        )
+    if reply.status == HTTPStatus.NOT_FOUND:
+        return ArtifactError(
+            f"{sentence(source.what)}: it is not there any more.",
+            advice=f"Somebody deleted it, or the token lacks `{source.permission}`.",
+        )
+    return refusal(reply, what=source.what, now=now, hint=f"This needs `{source.permission}`.")
+
+
+def _storage_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
+    # A signed address lives a minute; storage hosts answer 403, 404 or 410 after that. The next try asks for a new one.
+    if reply.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAUTHORIZED}:
+        return TransientError(f"the storage host no longer takes the address (HTTP {reply.status})")
+    return refusal(reply, what=source.what, now=now)
+
+
+def _refused(stream: Stream) -> Reply:
+    """Return the refusal, with its own words if they are JSON and not long."""
+    try:
+        document = parse_json(stream.refused)
+    except ValueError:
+        document = None
+    return Reply(status=stream.status, headers=stream.headers, document=document)
+
+
+class Uploads:
+    """Uploads to one repository's releases.
+
+    Args:
+        digest_of: downloads an asset that GitHub recorded no digest of, and tells its digest.
+    """
+
+    def __init__(self, calls: Calls, releases: Releases, digest_of: Callable[[Asset], str]) -> None:
+        self._calls = calls
+        self._releases = releases
+        self._digest_of = digest_of
+
+    def all(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
+        """Carry out a plan, some files at a time: the new assets, replacements first."""
+        replaced = [partial(self._replaced, release, change) for change in plan.replace]
+        added = [partial(self.one, release, wanted) for wanted in plan.upload]
+        return gather([*replaced, *added], stop=self._calls.policy.stop, workers=workers)
+
+    def one(self, release: Release, wanted: WantedAsset) -> Asset:
+        """One file; see `GitHub.upload_asset`."""
+        self._refuse_unfit(release, wanted)
+        return self._calls.write(
+            lambda: self._sent(release, wanted),
+            lambda: self._found(release, wanted),
+            what=f"upload {wanted.name}",
+        )
+
+    def _replaced(self, release: Release, change: Replacement) -> Asset:
+        """The file in the place of what is there now, which may be something else than when it was planned."""
+        return self._found(release, change.wanted) or self.one(release, change.wanted)
+
+    def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
+        if not KEPT_NAME.fullmatch(wanted.name):
+            raise ArtifactError(asset_name_faults([wanted.name]), advice="Change what CI packs.")
+        if not wanted.path.is_file() or wanted.path.stat().st_size != wanted.size or not wanted.size:
+            raise ArtifactError(f"{wanted.path.name} is not there, empty, or not the {wanted.size} bytes it was.")
+        if not self._calls.endpoint.takes_uploads(release.upload_url):
+            raise unusable(f"the release {release.tag}", "its upload address is not GitHub's; the token stays here")
+
+    def _sent(self, release: Release, wanted: WantedAsset) -> Asset:
+        reply = self._posted(release.upload_url, wanted)
+        if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY and "already_exists" in reply.message:
+            found = self._found(release, wanted)
+            if found is not None:
+                return found
+            raise TransientError("GitHub had an asset of that name, which is gone now")
+        if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+            now = self._calls.policy.clock.now()
+            raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
+        return self._accepted(replies.asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
+
+    def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
+        """The new asset, if GitHub stored what was sent; a GitHub without digests is believed by the size."""
+        if asset.name != wanted.name:
+            raise ArtifactError(
+                f"GitHub renamed the asset {wanted.name} to {one_line(asset.name)}.",
+                advice="Delete that asset, and change the name that CI packs.",
+            )
+        if asset.state == UPLOADED and asset.size == wanted.size and asset.digest in {None, wanted.digest}:
+            return asset
+        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({one_line(asset.state)})")
+
+    def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
+        """The asset, if it is there and right; a broken one, or in a draft another one, is deleted for the next try."""
+        found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
+        if found is None or self._same(found, wanted):
+            return found
+        if found.state == UPLOADED and not self._is_draft(release):
+            raise ConflictError(
+                f"{release.url}: the asset {wanted.name} is there with other content.",
+                advice="The release is published, or gone, so nothing of it is replaced: look at it, then run again.",
+            )
+        self._releases.delete_asset(found)
+        return None
+
+    def _is_draft(self, release: Release) -> bool:
+        """Whether it is a draft still; somebody may have published it since it was read."""
+        now = self._releases.release(release.id) if release.draft else None
+        return now is not None and now.draft
+
+    def _same(self, asset: Asset, wanted: WantedAsset) -> bool:
+        if asset.digest is not None or asset.state != UPLOADED or asset.size != wanted.size:
+            return same_content(asset, wanted)
+        return self._digest_of(asset) == wanted.digest
+
+    def _posted(self, url: str, wanted: WantedAsset) -> Reply:
+        what = f"upload {wanted.name}"
+        kind = TYPES.get(PurePosixPath(wanted.name).suffix, "application/octet-stream")
+        with wanted.path.open("rb") as file:
+            request = Request(
+                what=what,
+                url=f"{url}?{urlencode({'name': wanted.name})}",
+                method="POST",
+                headers={"Accept": ACCEPT, "Content-Type": kind},
+                credential=self._calls.endpoint.credential,
+                body=file,
+                follow=False,
+            )
+            answer = self._calls.http.read(request, limit=LARGEST)
+        document = parsed(answer.body.decode(errors="replace"), answer.status, what)
+        return Reply(status=answer.status, headers=answer.headers, document=document)
