@@ -116,7 +116,7 @@ def besides(jobs: JobWorld, name: str) -> None:
     ("name", "why"),
     [
         ("build-info.txt", "Two different files would be the asset build-info.txt: that of the artifact chroma-"),
-        ("read me.txt", "The asset name 'read me.txt' would be changed by GitHub"),
+        ("read me.txt", 'The asset name "read me.txt" would be changed by GitHub'),
         ("flotilla-ledger.json", "flotilla makes one of that name"),
         ("SHA256SUMS", "flotilla makes one of that name"),
     ],

@@ -97,9 +97,9 @@ def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
     except BaseException:
         stop.set()
         end = time.monotonic() + ENDING_SECONDS
-        for thread in threads:
-            if thread.is_alive():
-                thread.join(max(0.0, end - time.monotonic()))
+        # Not join: a thread whose start was interrupted runs, and cannot be joined.
+        while set(threads) & set(threading.enumerate()) and time.monotonic() < end:
+            time.sleep(0.01)
         raise
 
 

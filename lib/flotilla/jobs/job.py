@@ -15,7 +15,7 @@ from flotilla.github import GitHub
 from flotilla.jobs.facts import Facts, read_facts
 from flotilla.jobs.inputs import Inputs, read_inputs
 from flotilla.npm import Npm, Registry
-from flotilla.retry import RetryPolicy, SystemClock, until
+from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import Runner
 
 LARGEST_CONFIG = 1_000_000
@@ -57,8 +57,9 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
     inputs = read_inputs(kind, environment)
     facts = read_facts(environment)
     family = Family(read_config(facts.workspace, inputs.config), inputs.version)
-    clock = SystemClock()
-    policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line)
+    stop = StopFlag()
+    clock = SystemClock(stop)
+    policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line, stop=stop)
     npm = Npm(environment=environment)
     github = GitHub(
         api_url=facts.api_url,
