@@ -73,7 +73,7 @@ BIONIC = {"libm.so", "libdl.so", "liblog.so"}  # which musl has inside its libc.
 GLIBC_VERSION = re.compile(r"^GLIBC_(\d+(?:\.\d+)+)$")
 GLIBC_OF_ABI = {"GLIBC_ABI_DT_RELR": "2.36"}  # a promise of the loader's, made since then
 
-UPX = b"UPX!"  # https://github.com/upx/upx, src/stub/src/include/header.S: behind the program headers of what it packed
+UPX = b"UPX!"  # behind the program headers of what it packed: https://github.com/upx/upx, src/p_lx_elf.cpp
 UPX_HEAD = 4096
 
 DF_1_PIE = 0x08000000
