@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from flotilla.errors import ConfigError, Fault, FlotillaError, Place
-from flotilla.runner import Runner
+from flotilla.runner import Runner, temporary_folders
 from flotilla.text import defused
 
 
@@ -147,3 +148,24 @@ def test_half_a_character_from_a_server_does_not_break_the_job_s_last_words(tmp_
             pass
     for name in ("log", "output", "summary"):
         assert "a\\ud800b" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_temporary_folders_are_made_in_the_runners_own(tmp_path: Path) -> None:
+    before = tempfile.tempdir
+    with temporary_folders({"RUNNER_TEMP": str(tmp_path), "TMPDIR": "/nowhere"}), tempfile.TemporaryDirectory() as made:
+        assert Path(made).parent == tmp_path
+    assert tempfile.tempdir == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_no_reason_to_use_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would go on to the current folder; root may write anywhere, so the folder is none at all."""
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(FlotillaError, match="/nowhere cannot be written"),
+        temporary_folders({"RUNNER_TEMP": "/nowhere/runner", "TMPDIR": "/nowhere"}),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -22,12 +22,13 @@ from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform
 from flotilla.jobs.release_phases import release_phases
 from flotilla.jobs.release_report import stopped
-from flotilla.runner import Runner
+from flotilla.runner import Runner, temporary_folders
 
 RESUMES = "What is done stays done; a re-run goes on from there."
 REFUSED = 1
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for stopping in STOPPING:
             signal.signal(stopping, _stop)
-        return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
+        with temporary_folders(os.environ):
+            return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
     except FlotillaError as failure:
         return _stopped(runner, failure, REFUSED, summary=not runner.summarized)
     except KeyboardInterrupt:
@@ -61,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as defect:  # noqa: BLE001 - whatever it is, its reader gets an annotation and the way to report it
         if isinstance(defect, OSError) and defect.errno in FULL:
             return _stopped(runner, _no_room(defect), REFUSED)
+        if isinstance(defect, OSError) and defect.errno in FORBIDDEN:
+            return _stopped(runner, _not_permitted(defect), REFUSED)
         with runner.group("Traceback, for a report to flotilla"):
             runner.line(traceback.format_exc())
         return _stopped(runner, _defect(defect), DEFECT)
@@ -90,6 +94,13 @@ def _no_room(failure: OSError) -> FlotillaError:
     return FlotillaError(
         f"the disk of this machine is full ({failure.strerror}: {failure.filename or 'its temporary folder'})",
         advice=f"Free space in a step before, or take a larger runner. {RESUMES}",
+    )
+
+
+def _not_permitted(failure: OSError) -> FlotillaError:
+    return FlotillaError(
+        f"this machine does not permit it ({failure.strerror}: {failure.filename or 'a file or folder'})",
+        advice=f"Let the job's user read and write there. {RESUMES}",
     )
 
 

@@ -8,6 +8,7 @@ Sources: actions/runner src/Runner.Common/ActionCommand.cs and src/Runner.Worker
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -120,6 +121,32 @@ class Runner:
         # Half a character (\ud800) can stand in a server's JSON, but in no file.
         with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
+
+
+@contextmanager
+def temporary_folders(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Have every temporary folder made in the runner's own, or in /tmp outside a runner, and nowhere else.
+
+    Python itself would fall back to the current folder, the workspace, where a later step would find an npmrc.
+
+    Raises:
+        FlotillaError: nothing can be written there.
+    """
+    given = environment.get("RUNNER_TEMP", "")
+    parent = Path(given if given and Path(given).is_dir() else environment.get("TMPDIR") or "/tmp")  # noqa: S108 - 0700
+    before = tempfile.tempdir
+    tempfile.tempdir = str(parent)
+    try:
+        try:
+            Path(tempfile.mkdtemp(prefix="flotilla-")).rmdir()
+        except OSError as failure:
+            raise FlotillaError(
+                f"the temporary folder {parent} cannot be written: {failure.strerror}",
+                advice="Make RUNNER_TEMP (outside a runner: TMPDIR, else /tmp) a folder that this user may write.",
+            ) from failure
+        yield parent
+    finally:
+        tempfile.tempdir = before
 
 
 def _data(text: str) -> str:

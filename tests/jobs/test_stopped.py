@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from tests.jobs.jobworld import JobWorld, ended
 
-from flotilla.rehearsal.faults import Kind, PlannedFault
+from flotilla.github.transfers import WORKERS
+from flotilla.rehearsal.faults import Kind, Phase, PlannedFault, Request
 
 
 def test_a_job_as_a_process_ends_with_its_exit_status_and_its_outputs(jobs: JobWorld) -> None:
@@ -53,6 +55,41 @@ def test_a_cancelled_job_says_so_in_one_annotation_and_that_a_re_run_goes_on(job
     assert "the job was cancelled" in done.error.text
     assert "What is done stays done; a re-run goes on from there." in done.error.text
     assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("server", ["blobs", "uploads"])
+def test_a_job_cancelled_in_its_transfers_ends_them_begins_none_and_leaves_nothing(jobs: JobWorld, server: str) -> None:
+    plan, started = jobs.world.plan, threading.Semaphore(0)
+
+    def stall(request: Request, phase: Phase) -> None:
+        if request.server == server and phase == "before":
+            request.fault = Kind.STALL
+            started.release()
+
+    variables, folder = jobs.environment("release")
+    with (
+        patch.object(plan, "on_request", stall),
+        patch.object(plan, "stall_seconds", 600),
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "flotilla", "release"],
+            env=variables,
+            cwd=jobs.workspace,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        for _ in range(WORKERS):
+            assert started.acquire(timeout=60)
+        arrived = len(plan.requests)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    done = ended(process.returncode, said, folder)
+    assert done.status == 1
+    assert "the job was cancelled" in done.error.text
+    assert "Traceback" not in done.log
+    assert len(plan.requests) == arrived
+    assert list(Path(variables["RUNNER_TEMP"]).iterdir()) == []
 
 
 def test_a_defect_ends_with_70_and_its_traceback_in_a_group_without_secrets(jobs: JobWorld) -> None:
@@ -98,7 +135,7 @@ def test_nothing_of_a_job_stays_in_the_temporary_folder(released: JobWorld, tmp_
     variables, _ = released.environment("publish-meta")
     subprocess.run(
         [sys.executable, "-P", "-m", "flotilla", "publish-meta"],
-        env={**variables, "TMPDIR": str(temporary)},
+        env={**variables, "TMPDIR": str(temporary), "RUNNER_TEMP": str(temporary)},
         cwd=released.workspace,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -45,6 +45,17 @@ def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(r
     assert released.world.snapshot() == before
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_what_the_machine_does_not_permit_is_called_that_and_no_defect(released: JobWorld, number: int) -> None:
+    refused = OSError(number, "not permitted", "lib/libchroma.so")
+    with patch("flotilla.packing.folders.shutil.copyfile", side_effect=refused):
+        done = released.platform()
+    assert done.status == 1
+    assert "lib/libchroma.so" in done.error.text
+    assert "defect" not in done.error.text
+    assert "Traceback" not in done.log
+
+
 def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
     with patch("flotilla.jobs.publishing.gather", side_effect=KeyboardInterrupt):
         done = released.platform()
