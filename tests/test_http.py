@@ -191,6 +191,14 @@ def test_a_netrc_file_is_not_read(http: Http, tmp_path: Path, monkeypatch: pytes
     assert "authorization" not in talker.asked[0].lower()
 
 
+def test_the_machine_s_proxy_is_used(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(saying("HTTP/1.1 200 OK")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert http.read(Request(what="read it", url="http://h.example/x"), limit=LIMIT).status == 200
+    assert proxy.asked[0].startswith("GET http://h.example/x ")
+
+
 def test_cancelling_ends_a_read_that_waits(http: Http, stop: StopFlag) -> None:
     reached = threading.Event()
 

@@ -385,3 +385,17 @@ def test_an_asset_that_the_api_itself_sends_is_taken(
 ) -> None:
     server.on("GET", f"{REPO}/releases/assets/51", body=b"hello")
     assert github.download_asset(make.an_asset(), tmp_path / "a").read_bytes() == b"hello"
+
+
+def test_a_link_in_place_of_a_part_file_leads_nowhere(
+    server: ScriptedServer, storage: ScriptedServer, github: GitHub, artifact: Artifact, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"canary")
+    into = tmp_path / "into"
+    into.mkdir()
+    (into / f"artifact-{artifact.id}.part").symlink_to(elsewhere)
+    redirect(server, storage)
+    storage.on("GET", BLOB, body=ZIP, headers=TYPE)
+    assert github.download(artifact, into).path.read_bytes() == ZIP
+    assert elsewhere.read_bytes() == b"canary"

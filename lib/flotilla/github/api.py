@@ -69,7 +69,7 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """GitHub's own words, on one line and not too long."""
+        """Return GitHub's own words, on one line and not too long."""
         return one_line(_message(self.document))
 
 
@@ -85,7 +85,7 @@ class Calls:
         self.http = http
 
     def ask(self, call: Call) -> Reply:
-        """The answer, tried again while a failure may pass.
+        """Return the answer; try again while a failure may pass.
 
         Raises:
             GitHubError: refused for good, or an answer that cannot be read.
@@ -94,27 +94,27 @@ class Calls:
         return self.policy.retry(lambda: self.once(call), what=call.what)
 
     def once(self, call: Call) -> Reply:
-        """The answer to one try; TransientError (or Unsure) where another may go through."""
+        """Return the answer to one try; raise TransientError (or Unsure) if another may go through."""
         reply = self._reply(call)
         if reply.status < HTTPStatus.MULTIPLE_CHOICES or reply.status in call.answers:
             return reply
         raise self.refused(reply, call)
 
     def refused(self, reply: Reply, call: Call) -> TransientError | FlotillaError:
-        """What a refusal of this call means."""
+        """Return what a refusal of this call means."""
         return refusal(reply, what=call.what, now=self.policy.clock.now(), hint=call.hint)
 
     def document(self, call: Call) -> Document:
-        """The JSON object that a call answers with."""
+        """Return the JSON object that a call answers with."""
         return Document.of(self.ask(call).document, call.what)
 
     def find(self, call: Call) -> Document | None:
-        """The JSON object that a call answers with; None for 404."""
+        """Return the JSON object that a call answers with; None for 404."""
         reply = self.ask(replace(call, answers=(*call.answers, HTTPStatus.NOT_FOUND)))
         return None if reply.status == HTTPStatus.NOT_FOUND else Document.of(reply.document, call.what)
 
     def listed(self, call: Call, *, key: str | None = None) -> tuple[Document, ...]:
-        """All items of all pages, each id once.
+        """Return all items of all pages, each id once.
 
         Args:
             key: where in each page's object the list is; None where the page is the list.
@@ -125,7 +125,7 @@ class Calls:
         return found
 
     def find_listed(self, call: Call, *, key: str | None = None) -> tuple[Document, ...] | None:
-        """As `listed`; None for 404."""
+        """Do as `listed`; return None for 404."""
         page = replace(call, params={**call.params, "per_page": str(PAGE)}, answers=(HTTPStatus.NOT_FOUND,))
         found: dict[int, Document] = {}
         for _ in range(MOST_PAGES):
@@ -141,7 +141,7 @@ class Calls:
         raise unusable(call.what, f"the list has more than {MOST_PAGES} pages")
 
     def write(self, send: Callable[[], T], settled: Callable[[], T | None], *, what: str, looks: int = 1) -> T:
-        """What a write answers, or after a lost answer what a look finds of it: nothing is sent twice unseen.
+        """Write; after a lost answer, look what became of it first, so that nothing is sent twice unseen.
 
         Args:
             send: one try (built on `once`).
@@ -254,7 +254,7 @@ class _Response:
 
 
 def parsed(text: str, status: int, what: str) -> object:
-    """The JSON of an answer; None where it has none. Unsure where it was cut short."""
+    """Return the JSON of an answer, None if it has none; raise Unsure if it was cut short."""
     if not text:
         return None
     try:
@@ -272,7 +272,7 @@ def parsed(text: str, status: int, what: str) -> object:
 
 
 def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> TransientError | FlotillaError:
-    """The failure that an answer stands for.
+    """Return the failure that an answer stands for.
 
     Args:
         what: the call in plain words ("create tag v1.0.0").
@@ -291,7 +291,7 @@ def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> Transient
 
 
 def permissions_asked(reply: Reply) -> str:
-    """What x-accepted-github-permissions names, as a workflow writes it; empty where it names nothing."""
+    """Return what x-accepted-github-permissions names, as a workflow writes it; empty if it names nothing."""
     named = reply.headers.get("x-accepted-github-permissions", "")
     choices = [", ".join(_pairs(choice)) for choice in named.split(";")]
     return " or ".join(choice for choice in choices if choice)

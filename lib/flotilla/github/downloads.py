@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from http import HTTPStatus
@@ -41,12 +42,12 @@ class Downloads:
         self._policy: RetryPolicy = streams.http.policy
 
     def all(self, artifacts: Sequence[Artifact], into: Path, *, workers: int = WORKERS) -> tuple[Download, ...]:
-        """Every artifact, some at a time, in the order given."""
+        """Download every artifact, some at a time; return them in the order given."""
         tasks = [partial(self.artifact, artifact, into) for artifact in artifacts]
         return gather(tasks, stop=self._policy.stop, workers=workers)
 
     def artifact(self, artifact: Artifact, into: Path) -> Download:
-        """One artifact; see `GitHub.download`."""
+        """Download one artifact; see `GitHub.download`."""
         into.mkdir(parents=True, exist_ok=True)
         finished = already_here(artifact, into)
         if finished is not None:
@@ -67,14 +68,14 @@ class Downloads:
             return landed(artifact, path, digest=part.digest, raw=raw)
 
     def asset(self, asset: Asset, path: Path) -> Path:
-        """One asset of a release, written to that path."""
+        """Download one asset of a release to that path."""
         with PartFile(path.with_name(f"{path.name}.part")) as part:
             self._fetched(self._asset_source(asset), part)
             part.move_to(path)
         return path
 
     def asset_digest(self, asset: Asset) -> str:
-        """The "sha256:…" of an asset's bytes, downloaded to be forgotten."""
+        """Return the "sha256:…" of an asset's bytes, which are not kept."""
         with PartFile(None) as part:
             self._fetched(self._asset_source(asset), part)
             return part.digest
@@ -89,11 +90,11 @@ class Downloads:
             permission="contents: write",
         )
 
-    def _fetched(self, source: Source, part: PartFile) -> Arrival:
+    def _fetched(self, source: Source, part: PartFile) -> Stream:
         return self._policy.retry(lambda: self._attempt(source, part), what=source.what)
 
-    def _attempt(self, source: Source, part: PartFile) -> Arrival:
-        """One more answer appended to what is here; TransientError until all of it is here and right."""
+    def _attempt(self, source: Source, part: PartFile) -> Stream:
+        """Append one more answer to what is here; raise TransientError until all of it is here and right."""
         # Without a digest to compare at the end, nothing would tell that two answers were of different bytes.
         offset = part.size if source.digest else 0
         try:
@@ -107,7 +108,7 @@ class Downloads:
         if expected is not None and part.size < expected:
             raise TransientError(f"the connection broke after {part.size} of {expected} bytes")
         _compare(source, part)
-        return Arrival.of(stream)
+        return stream
 
     def _append(self, stream: Stream, source: Source, part: PartFile, total: int | None) -> None:
         whole = source.size if total is None else total
@@ -123,7 +124,7 @@ class Downloads:
 
 
 def _total(stream: Stream, part: PartFile) -> int | None:
-    """The whole's bytes, where the answer tells; the part is emptied where the answer does not continue it."""
+    """Return the size of the whole if the answer tells it; empty the part if the answer does not continue it."""
     length = stream.headers.get("content-length", "")
     if stream.status == HTTPStatus.OK:
         part.restart()
@@ -176,11 +177,11 @@ class PartFile:
 
     @property
     def digest(self) -> str:
-        """The digest of what is here, as GitHub writes it ("sha256:…")."""
+        """Return the digest of what is here, as GitHub writes it ("sha256:…")."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def first_bytes(self) -> bytes:
-        """The first eight bytes, to tell a format by."""
+        """Return the first eight bytes, to tell a format by."""
         return self._first
 
     def append(self, chunk: bytes) -> None:
@@ -200,7 +201,7 @@ class PartFile:
         self._hash, self._first, self.size, self.resumed = hashlib.sha256(), b"", 0, False
 
     def continued(self) -> None:
-        """What comes now continues what an earlier answer brought."""
+        """Note that what comes now continues what an earlier answer brought."""
         self.resumed = self.size > 0
 
     def discard(self) -> None:
@@ -220,10 +221,8 @@ class PartFile:
             raise self._unwritable(error) from None
 
     def _open(self, path: Path) -> None:
-        if path.is_symlink():
-            path.unlink()
         try:
-            self._file = path.open("a+b")
+            self._file = _opened(path)
             self._file.seek(0)
             while block := self._file.read(BLOCK):
                 self._count(block)
@@ -247,26 +246,20 @@ class PartFile:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrival:
-    """How the storage host described what it sent."""
-
-    content_type: str
-    disposition: str
-    path: str
-
-    @classmethod
-    def of(cls, stream: Stream) -> Self:
-        """The description in an answer's headers and address."""
-        return cls(
-            content_type=stream.headers.get("content-type", "").partition(";")[0].strip().lower(),
-            disposition=stream.headers.get("content-disposition", ""),
-            path=urlsplit(stream.url).path,
-        )
+def _opened(path: Path) -> IO[bytes]:
+    """Open the file to go on with; a link in its place is replaced, and what it leads to is not touched."""
+    try:
+        number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        path.unlink()
+        number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    return os.fdopen(number, "a+b")
 
 
-def is_raw(artifact: Artifact, arrival: Arrival, first: bytes) -> bool:
-    """The artifact is the uploaded file itself (upload-artifact's archive: false), not a zip around files.
+def is_raw(artifact: Artifact, stream: Stream, first: bytes) -> bool:
+    """Return whether the artifact is the uploaded file itself (upload-artifact's archive: false), not a zip.
 
     Decided as actions/toolkit does, by the type and the address, and where no type is told by the first bytes.
 
@@ -274,24 +267,27 @@ def is_raw(artifact: Artifact, arrival: Arrival, first: bytes) -> bool:
         ArtifactError: a zip was announced, and these first bytes are none's.
     """
     looks = first.startswith(ZIP_MAGIC)
-    announced = arrival.content_type in ZIP_TYPES or arrival.path.lower().endswith(".zip")
+    content_type = stream.headers.get("content-type", "").partition(";")[0].strip().lower()
+    announced = content_type in ZIP_TYPES or urlsplit(stream.url).path.lower().endswith(".zip")
     if announced and not looks:
         raise ArtifactError(f"Artifact {artifact.name} is announced as a zip, and is none.")
-    return not announced and not (looks and not arrival.content_type)
+    return not announced and not (looks and not content_type)
 
 
 def zip_path(artifact: Artifact, into: Path) -> Path:
-    """Where a zipped artifact lies."""
+    """Return where a zipped artifact lies."""
     return into / f"artifact-{artifact.id}.zip"
 
 
-def raw_path(artifact: Artifact, arrival: Arrival, into: Path) -> Path:
-    """Where a raw artifact lies: alone in a folder, under its own name made safe."""
-    return _raw_folder(artifact, into) / (disposed_name(arrival.disposition) or _own_name(artifact))
+def raw_path(artifact: Artifact, stream: Stream, into: Path) -> Path:
+    """Return where a raw artifact lies: alone in a folder, under its own name made safe."""
+    return _raw_folder(artifact, into) / (
+        disposed_name(stream.headers.get("content-disposition", "")) or _own_name(artifact)
+    )
 
 
 def already_here(artifact: Artifact, into: Path) -> Download | None:
-    """The artifact, if an earlier try left it here whole, as its digest shows."""
+    """Return the artifact if an earlier try left it here whole, as its digest shows."""
     if artifact.digest is None:
         return None
     folder = _raw_folder(artifact, into)
@@ -303,7 +299,7 @@ def already_here(artifact: Artifact, into: Path) -> Download | None:
 
 
 def landed(artifact: Artifact, path: Path, *, digest: str, raw: bool) -> Download:
-    """The artifact, whole on this disk."""
+    """Return the artifact, whole on this disk."""
     return Download(
         artifact=artifact,
         path=path,
@@ -329,7 +325,7 @@ def _digest_of(path: Path) -> str:
 
 
 def disposed_name(disposition: str) -> str | None:
-    """The file name of a Content-Disposition header, without any path; None where it holds no usable one."""
+    """Return the file name of a Content-Disposition header, without any path; None if it holds no usable one."""
     message = EmailMessage()
     try:
         message["Content-Disposition"] = "".join(c for c in disposition if c.isprintable())
@@ -340,7 +336,7 @@ def disposed_name(disposition: str) -> str | None:
 
 
 def safe_name(name: str) -> str | None:
-    """The last part of a name, without what file systems or terminals trip over; None where nothing is left.
+    """Return the last part of a name, without what file systems or terminals trip over; None if nothing is left.
 
     At most 200 bytes of UTF-8.
     """

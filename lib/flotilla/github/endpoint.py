@@ -35,31 +35,32 @@ class Endpoint:
 
     @property
     def base(self) -> str:
-        """The API's URL without a slash at its end."""
+        """Return the API's URL without a slash at its end."""
         return self.api_url.rstrip("/")
 
     @property
     def root(self) -> str:
-        """The path of everything of this repository."""
+        """Return the path of everything of this repository."""
         return f"/repos/{self.repository}"
 
     @property
     def origin(self) -> Origin:
+        """Return the origin of the API."""
         origin = Origin.of(self.api_url)
         assert origin is not None  # noqa: S101 - __post_init__ refused anything else
         return origin
 
     @property
     def credential(self) -> str:
-        """What the Authorization header says to the API, to its upload host, and to nobody else."""
+        """Return what the Authorization header says to the API, to its upload host, and to nobody else."""
         return f"Bearer {self.token}"
 
     def is_api(self, url: str) -> bool:
-        """The URL is of the API's own origin."""
+        """Return whether the URL is of the API's own origin."""
         return Origin.of(url) == self.origin
 
     def takes_uploads(self, url: str) -> bool:
-        """The URL is on GitHub's upload host (uploads.* beside api.*), or on the API's own host.
+        """Return whether the URL is on GitHub's upload host (uploads.* beside api.*), or on the API's own host.
 
         github.com and ghe.com have the former, Enterprise Server has the latter.
         """

@@ -104,7 +104,7 @@ def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
 
 
 def together(failures: Sequence[FlotillaError]) -> FlotillaError:
-    """One error for several: the first one's kind, every different fault and advice once."""
+    """Return one error for several: of the first one's kind, every different fault and advice once."""
     faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
     advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
     return type(failures[0])(tuple(faults), advice="\n".join(advice))
@@ -132,7 +132,7 @@ class Source:
 
     @property
     def limit(self) -> int:
-        """More bytes than this are not taken: what was declared, and room for a zip that is made while it is sent."""
+        """Return the most bytes that are taken: what was declared, and room for a zip that is made while it is sent."""
         return self.size + self.size // 8 + 1024 * 1024
 
 
@@ -212,13 +212,13 @@ class Uploads:
         self._digest_of = digest_of
 
     def all(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
-        """Carry out a plan, some files at a time: the new assets, replacements first."""
+        """Carry out a plan, some files at a time; return the new assets, replacements first."""
         replaced = [partial(self._replaced, release, change) for change in plan.replace]
         added = [partial(self.one, release, wanted) for wanted in plan.upload]
         return gather([*replaced, *added], stop=self._calls.policy.stop, workers=workers)
 
     def one(self, release: Release, wanted: WantedAsset) -> Asset:
-        """One file; see `GitHub.upload_asset`."""
+        """Upload one file; see `GitHub.upload_asset`."""
         self._refuse_unfit(release, wanted)
         return self._calls.write(
             lambda: self._sent(release, wanted),
@@ -227,7 +227,7 @@ class Uploads:
         )
 
     def _replaced(self, release: Release, change: Replacement) -> Asset:
-        """The file in the place of what is there now, which may be something else than when it was planned."""
+        """Put the file in the place of what is there now, which may be something else than when it was planned."""
         return self._found(release, change.wanted) or self.one(release, change.wanted)
 
     def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
@@ -251,7 +251,7 @@ class Uploads:
         return self._accepted(replies.asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
 
     def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
-        """The new asset, if GitHub stored what was sent; a GitHub without digests is believed by the size."""
+        """Return the new asset if GitHub stored what was sent; a GitHub without digests is believed by the size."""
         if asset.name != wanted.name:
             raise ArtifactError(
                 f"GitHub renamed the asset {wanted.name} to {one_line(asset.name)}.",
@@ -262,7 +262,7 @@ class Uploads:
         raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({one_line(asset.state)})")
 
     def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
-        """The asset, if it is there and right; a broken one, or in a draft another one, is deleted for the next try."""
+        """Return the asset if it is right; delete a broken one, or in a draft another one, for the next try."""
         found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
         if found is None or self._same(found, wanted):
             return found
@@ -275,7 +275,7 @@ class Uploads:
         return None
 
     def _is_draft(self, release: Release) -> bool:
-        """Whether it is a draft still; somebody may have published it since it was read."""
+        """Return whether it is still a draft; somebody may have published it since it was read."""
         now = self._releases.release(release.id) if release.draft else None
         return now is not None and now.draft
 
