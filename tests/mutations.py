@@ -202,21 +202,21 @@ MUTANTS = (
         "npm/publish_command.py",
         "if key in _SURROUNDINGS or _setting(key) in _CONNECTION}",
         "}",
-        "tests/npm/test_command.py::test_npm_gets_no_stray_credential_or_setting_of_the_job",
+        "tests/npm/test_publish_command.py::test_npm_gets_no_stray_credential_or_setting_of_the_job",
     ),
     mutant(
         "with a token npm gets no bearer",
         "npm/publish_command.py",
         "for key in (ID_TOKEN_URL,) if key in outer}",
         "for key in (ID_TOKEN_URL, ID_TOKEN_BEARER) if key in outer}",
-        "tests/npm/test_command.py::test_npm_is_given_one_way_to_sign_in",
+        "tests/npm/test_publish_command.py::test_npm_is_given_one_way_to_sign_in",
     ),
     mutant(
         "no value is an option of npm",
         "npm/publish_command.py",
         '        "--",\n        tarball,',
         "        tarball,",
-        "tests/npm/test_command.py::test_every_setting_of_a_publish_is_a_flag_and_the_tarball_comes_last",
+        "tests/npm/test_publish_command.py::test_every_setting_of_a_publish_is_a_flag_and_the_tarball_comes_last",
     ),
     mutant(
         "the npmrc is 0600",
@@ -314,14 +314,14 @@ MUTANTS = (
         "npm/runner.py",
         "os.killpg(process.pid, signal.SIGKILL)",
         "process.kill()",
-        "tests/npm/test_cli.py::test_a_command_past_its_time_is_killed_with_all_that_it_started",
+        "tests/npm/test_runner.py::test_a_command_past_its_time_is_killed_with_all_that_it_started",
     ),
     mutant(
         "an id-token is masked",
         "npm/oidc.py",
         "        self._keep_secret(value)\n",
         "",
-        "tests/npm/test_identity.py::test_an_id_token_is_told_to_who_masks_it",
+        "tests/npm/test_oidc.py::test_an_id_token_is_told_to_who_masks_it",
     ),
     mutant(
         "our files go through no link",
@@ -356,7 +356,7 @@ MUTANTS = (
         "npm/packument.py",
         "return bool(_hashes(ours, algorithm) & _hashes(theirs, algorithm))",
         "return True",
-        "tests/npm/test_publishing.py::test_other_content_under_our_version_is_a_conflict_and_never_a_success",
+        "tests/npm/test_publish.py::test_other_content_under_our_version_is_a_conflict_and_never_a_success",
     ),
     mutant(
         "a ledger fits its schema",
@@ -410,9 +410,9 @@ MUTANTS = (
     mutant(
         "a command that the registry adds outside the folder of commands is a difference",
         "npm/manifest_diff.py",
-        "file.startswith(below) and ",
-        "",
-        "tests/npm/test_compared.py::test_anything_else_is_a_difference",
+        'file.startswith(f"{folder}/") and posixpath',
+        "posixpath",
+        "tests/npm/test_manifest_diff.py::test_anything_else_is_a_difference",
     ),
     mutant(
         "a sha1 counts only where the registry has no better",

@@ -39,6 +39,7 @@ LONGEST = 350
 LONGER = {
     "http.py": "one set of rules for all of HTTP",
     "npm/errors.py": "one table, a row for each answer of npm",
+    "npm/manifest_diff.py": "all that npm writes in another way",
     "npm/registry.py": "addresses, reads and the wait for visibility",
 }
 

@@ -63,7 +63,8 @@ def test_a_registrys_manifest_that_says_otherwise_than_our_tarball_is_not_alread
     with patch.object(Registry, "fresh", confused):
         again = released.dev()
     assert again.status == 1
-    assert "is on the registry with another package.json: dependencies" in again.error.text
+    assert "@acme/chroma-dev@1.2.3" in again.error.text
+    assert "dependencies.evil" in again.error.text
     assert "evil" in again.error.text
 
 

@@ -260,8 +260,8 @@ def test_one_new_name_is_told_with_its_own_command(jobs: JobWorld) -> None:
 def test_a_version_there_with_another_manifest_is_refused_before_the_tag(jobs: JobWorld) -> None:
     jobs.put_version("@acme/chroma-linux-x64", "1.2.3")
     error = jobs.refused("release", phase="prepare")
-    assert "@acme/chroma-linux-x64: version 1.2.3 is on the registry with another package.json: " in error.text
-    assert "os is None there, ['linux'] here" in error.text
+    assert "@acme/chroma-linux-x64: version 1.2.3 is on the registry with another manifest: " in error.text
+    assert 'os is missing there, ["linux"] here' in error.text
     assert "Release under a new version number." in error.text
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from flotilla.errors import RegistryError
-from flotilla.npm.packument import parse_json, parse_packument, same_integrity
+from flotilla.npm.packument import is_own_tarball, parse_json, parse_packument, same_integrity
 
 VERSION = {"dist": {"integrity": "sha512-AAAA", "tarball": "https://registry.example/tool.tgz"}}
+REGISTRY = "https://registry.example/"
 
 
 def packument(**changes: Any) -> dict[str, Any]:
@@ -77,3 +78,21 @@ def test_what_is_no_json_is_refused_in_words(text: bytes) -> None:
 )
 def test_the_best_digest_that_both_have_tells_contents_apart(ours: str, theirs: str, same: bool) -> None:  # noqa: FBT001
     assert same_integrity(ours, theirs) is same
+
+
+@pytest.mark.parametrize(
+    ("url", "registry"),
+    [
+        ("https://registry.example/@acme/tool/-/tool-1.0.0.tgz", REGISTRY),
+        ("http://registry.example/@acme/tool/-/tool-1.0.0.tgz", REGISTRY),
+        ("https://registry.example/@acme/tool/-/@acme/tool-1.0.0.tgz", REGISTRY),
+        ("https://registry.example/@acme%2ftool/-/tool-1.0.0.tgz", REGISTRY),
+        ("https://registry.example:443/@acme/tool/-/tool-1.0.0.tgz", REGISTRY),
+        ("https://r.example/api/npm/repo/@acme/tool/-/@acme/tool-1.0.0.tgz", "https://r.example/api/npm/repo/"),
+        ("https://r.example/projects/7/npm/@acme/tool/-/@acme/tool-1.0.0.tgz", "https://r.example/packages/npm/"),
+        (f"https://npm.example/download/@acme/tool/1.0.0/{'0a' * 20}", "https://npm.example/"),
+        ("http://127.0.0.1:4873/@acme/tool/-/tool-1.0.0.tgz", "http://127.0.0.1:4873/"),
+    ],
+)
+def test_a_tarball_of_this_version_on_this_registry_is_its_own(url: str, registry: str) -> None:
+    assert is_own_tarball(url, registry=registry, name="@acme/tool", version="1.0.0")

@@ -22,7 +22,6 @@ from flotilla.npm import (
     decide,
     decide_all,
     is_new,
-    manifest_differences,
     new_names_fault,
     refusals,
 )
@@ -103,6 +102,8 @@ def decide_packages(
                 wanted_package(job, one),
                 packuments[one.package.name],
                 differs=partial(_differs, job, one),
+                registry=job.registry.url,
+                files=one.tarball.contents,
                 staged=(staged or {}).get(one.package.name, ()),
             )
             for one in built
@@ -143,6 +144,7 @@ def terms(job: Job[Inputs]) -> Terms:
         workflow=job.facts.workflow,
         staged=isinstance(job.inputs, PublishInputs) and job.inputs.staged,
         below=job.family.below,
+        registry=job.registry.url,
     )
 
 
@@ -155,7 +157,5 @@ def _differs(job: Job[Inputs], built: Built, published: PublishedVersion) -> tup
     finally:
         place.unlink()
     lines = differences(built.tarball.contents, theirs)
-    if fields := manifest_differences(built.manifest, published.manifest):
-        lines = tuple(f"{line} ({', '.join(fields)})" if line.startswith("package.json: ") else line for line in lines)
     more = len(lines) - DIFFERENCES_SHOWN
     return (*lines[:DIFFERENCES_SHOWN], f"and {more} more files") if more > 0 else lines

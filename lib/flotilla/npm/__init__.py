@@ -1,6 +1,6 @@
 """npm: what the registry has, what to publish, and how it went."""
 
-from flotilla.npm.manifest_diff import manifest_differences
+from flotilla.npm.manifest_diff import manifest_differences, version_differences
 from flotilla.npm.oidc import Claims, IdTokens, claims_of_job
 from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
@@ -66,6 +66,7 @@ __all__ = [
     "sign_in_faults",
     "stated",
     "trust_command",
+    "version_differences",
     "visible",
     "with_shasum",
 ]

@@ -1,109 +1,360 @@
-"""Two manifests of one package, ours and the registry's, where npm changed ours on the way. Pure.
+"""Compares two manifests of one package, ours and the registry's. Pure.
 
-npm publishes a tarball with a manifest of its own making (npm: @npmcli/package-json, lib/normalize.js, the steps of
-`prepare`): what it adds there or writes in another way is no difference.
+npm publishes a tarball with a manifest of its own making, and it installs by that manifest: npm 11 runs the install
+scripts that it names, whatever the tarball's package.json says. So every field counts, except what npm itself is known
+to add or to write in another way (npm: @npmcli/package-json, lib/normalize.js and lib/normalize-data.js, the steps of
+`prepare`; libnpmpublish, lib/publish.js).
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from flotilla.npm.packument import PublishedVersion, is_own_tarball, same_integrity
+from flotilla.text import printable, quoted
 
 Manifest = Mapping[str, object]
 
-# What npm installs by, and neither rewrites beyond what is known here nor leaves to the registry.
-COMPARED = (
-    *("type", "main", "module", "types", "typings", "exports", "os", "cpu", "libc", "license", "engines"),
-    *("dependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta", "bin"),
+# What npm or the registry writes beside our fields, and no install goes by. Names that begin with "_" are npm's own,
+# too: it takes ours out before it publishes.
+NOT_COMPARED = frozenset(
+    {
+        *("dist", "readme", "readmeFilename", "gitHead", "maintainers", "contributors", "deprecated"),
+        # npm writes the first as bundleDependencies, and takes the second out.
+        *("bundledDependencies", "modules"),
+    }
 )
 MOST_NAMED = 5
-_GITHUB = re.compile(r"(?:(?:ssh|https?|git)://(?:git@)?github\.com/|git@github\.com:|github:)?(?=[^/:@\s]+/[^/]+$)")
+LONGEST_VALUE = 80
+
+_NODE_GYP = "node-gyp rebuild"
+_SERVER = "node server.js"
+_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+_BIN_FOLDER = re.compile(r"^(\.[/\\])?node_modules[/\\]\.bin[\\/]")
 
 
-def manifest_differences(ours: Manifest, theirs: Manifest) -> list[str]:
-    """How the registry's manifest says something else than ours, in words, a field each; empty for ours.
+def manifest_differences(ours: Manifest, theirs: Manifest, files: Collection[str] | None = None) -> list[str]:
+    """Return how the registry's manifest differs from ours, a line each; none if npm made it from ours.
 
     Args:
         ours: package.json of the tarball.
         theirs: as the registry has it; anybody may have written it.
+        files: paths in the package, which npm fills some fields by; None if they are not known, then they may exist.
     """
-    here, there = _fields(ours), _fields(_without_additions(ours, theirs))
-    return [_difference(key, here[key], there[key]) for key in COMPARED if here[key] != there[key]]
+    if isinstance(several := ours.get("repositories"), list) and several:
+        ours = {**ours, "repository": several[0]}
+    here, there = as_published(ours), as_published(theirs)
+    _drop_additions(here, there, files)
+    return [line for key in sorted(here.keys() | there.keys()) for line in _lines(key, here.get(key), there.get(key))]
 
 
-def _without_additions(ours: Manifest, theirs: Manifest) -> Manifest:
-    """Theirs without what npm adds to a manifest that is silent: types beside main, bin for a folder of commands."""
-    added = set()
-    if not ours.keys() & {"types", "typings"} and theirs.get("types") == _types_beside(ours.get("main") or "index.js"):
-        added.add("types")
-    if not ours.get("bin") and _lies_in(theirs.get("bin"), ours.get("directories")):
-        added.add("bin")
-    return {key: value for key, value in theirs.items() if key not in added}
+def version_differences(
+    ours: Manifest,
+    integrity: str,
+    published: PublishedVersion,
+    *,
+    registry: str,
+    files: Collection[str] | None = None,
+) -> list[str]:
+    """Return how a published version differs from ours, a line each: tarball, its address, and every other field.
+
+    Args:
+        ours: package.json of our tarball.
+        integrity: of our tarball; empty to leave that to the caller.
+        published: the version as the registry has it.
+        registry: URL of the registry.
+        files: as for manifest_differences.
+    """
+    lines = manifest_differences(ours, published.manifest, files)
+    if integrity and not same_integrity(integrity, published.integrity):
+        lines.insert(0, f"dist.integrity is {quoted(published.integrity)} there, {quoted(integrity)} here")
+    if not is_own_tarball(published.tarball, registry=registry, name=published.name, version=published.version):
+        lines.append(f"dist.tarball is {quoted(published.tarball)}, which is not this package on this registry")
+    return lines
 
 
-def _types_beside(main: object) -> str:
-    stem = posixpath.splitext(str(main))[0]
-    return f"./{posixpath.normpath(stem)}.d.ts"
+def as_published(manifest: Manifest) -> dict[str, object]:
+    """Return a manifest as npm publishes it, without what npm adds; the same again for one that npm has published."""
+    made = {key: value for key, value in manifest.items() if key not in NOT_COMPARED and not key.startswith("_")}
+    made["bundleDependencies"] = _bundled(manifest)
+    for key, rewrite in _REWRITTEN.items():
+        if key in made:
+            made[key] = rewrite(made[key])
+    made["bin"] = _bin(made.get("bin"), str(made.get("name", "")))
+    made["dependencies"] = _dependencies(made)
+    if made.get("hasInstallScript") is False:
+        del made["hasInstallScript"]
+    return {key: plain for key, value in made.items() if (plain := _plain(value)) is not None}
 
 
-def _lies_in(bin_: object, directories: object) -> bool:
-    """Whether all commands are files of directories.bin, under their own names."""
-    match bin_, directories:
-        case {**commands}, {"bin": str(folder)}:
-            below = f"{_inside(folder)}/"
-            files = {name: str(file) for name, file in commands.items()}
-            return all(file.startswith(below) and posixpath.basename(file) == name for name, file in files.items())
-    return False
+def _drop_additions(here: dict[str, object], there: dict[str, object], files: Collection[str] | None) -> None:
+    """Take out of theirs what npm adds to a manifest like ours."""
+    for key, is_addition in _ADDED.items():
+        if key not in here and key in there and is_addition(there[key], here, files):
+            del there[key]
+    if "gypfile" not in here and there.get("gypfile") is True and _has_gyp(here, files):
+        _drop_script(here, there, "install", _NODE_GYP)
+        del there["gypfile"]
+    if _may_exist(files, "server.js"):
+        _drop_script(here, there, "start", _SERVER)
+    scripts = there.get("scripts")
+    installs = isinstance(scripts, dict) and {"preinstall", "install", "postinstall"} & scripts.keys()
+    if there.get("hasInstallScript") is True and installs:
+        # Some registries say so of a version that has one; the script itself is compared.
+        del there["hasInstallScript"]
 
 
-def _fields(manifest: Manifest) -> dict[str, object]:
-    return {key: _plain(_field(manifest, key)) for key in COMPARED}
+def _drop_script(here: Manifest, there: dict[str, object], name: str, command: str) -> None:
+    ours, theirs = here.get("scripts"), there.get("scripts")
+    absent = not isinstance(ours, dict) or name not in ours
+    if absent and isinstance(theirs, dict) and theirs.get(name) == command:
+        there["scripts"] = {key: value for key, value in theirs.items() if key != name}
+        if not there["scripts"]:
+            del there["scripts"]
 
 
-def _field(manifest: Manifest, key: str) -> object:
-    value = manifest.get(key)
-    if key == "dependencies" and isinstance(value, Mapping):
-        # npm has listed optional dependencies among the dependencies too.
-        optional = manifest.get("optionalDependencies")
-        left_out = optional if isinstance(optional, Mapping) else {}
-        return {name: _git(spec) for name, spec in value.items() if name not in left_out}
-    return _bin(value, manifest) if key == "bin" else value
+def _has_gyp(here: Manifest, files: Collection[str] | None) -> bool:
+    scripts = here.get("scripts")
+    own = isinstance(scripts, dict) and {"install", "preinstall"} & scripts.keys()
+    return not own and (files is None or any(re.fullmatch(r"[^/.][^/]*\.gyp", file) for file in files))
+
+
+def _may_exist(files: Collection[str] | None, file: str) -> bool:
+    return files is None or file in files
+
+
+def _is_types(value: object, here: Manifest, files: Collection[str] | None) -> bool:
+    """Return whether npm found these types beside main."""
+    if "typings" in here:
+        return False
+    stem = posixpath.splitext(str(here.get("main") or "index.js"))[0]
+    file = posixpath.normpath(f"{stem}.d.ts")
+    return value == f"./{file}" and _may_exist(files, file.removeprefix("/"))
+
+
+def _is_bin(value: object, here: Manifest, files: Collection[str] | None) -> bool:
+    """Return whether all commands are files of directories.bin, under their own names."""
+    folder = _directory(here, "bin")
+    if folder is None or not isinstance(value, dict):
+        return False
+    paths = {name: str(file) for name, file in value.items()}
+    return all(
+        file.startswith(f"{folder}/") and posixpath.basename(file) == name and _may_exist(files, file)
+        for name, file in paths.items()
+    )
+
+
+def _is_man(value: object, here: Manifest, files: Collection[str] | None) -> bool:
+    folder = _directory(here, "man")
+    return (
+        folder is not None
+        and isinstance(value, list)
+        and all(str(file).startswith(f"{folder}/") and _may_exist(files, str(file)) for file in value)
+    )
+
+
+def _is_description(value: object, _here: Manifest, files: Collection[str] | None) -> bool:
+    """Return whether npm may have taken it from the readme."""
+    readme = files is None or any(re.fullmatch(r"readme(\.[^/]*)?", file, re.IGNORECASE) for file in files)
+    return isinstance(value, str) and readme
+
+
+def _is_page(value: object, here: Manifest, _files: Collection[str] | None) -> bool:
+    """Return whether a page, or the one that bugs names, belongs to the repository."""
+    url = value.get("url") if isinstance(value, dict) and value.keys() == {"url"} else value
+    repository = here.get("repository")
+    of = repository.get("url") if isinstance(repository, dict) else None
+    return isinstance(url, str) and isinstance(of, str) and url.startswith("https://") and _project(url) == of
+
+
+_Addition = Callable[[object, Manifest, Collection[str] | None], bool]
+_ADDED: dict[str, _Addition] = {
+    "types": _is_types,
+    "bin": _is_bin,
+    "man": _is_man,
+    "description": _is_description,
+    "homepage": _is_page,
+    "bugs": _is_page,
+}
+
+
+def _directory(manifest: Manifest, key: str) -> str | None:
+    directories = manifest.get("directories")
+    folder = directories.get(key) if isinstance(directories, dict) else None
+    return _inside(folder) if isinstance(folder, str) else None
+
+
+def _bundled(manifest: Manifest) -> object:
+    value = manifest.get("bundleDependencies", manifest.get("bundledDependencies"))
+    dependencies = manifest.get("dependencies")
+    if value is True:
+        value = dependencies
+    return sorted(map(str, value)) if isinstance(value, list | dict) else None
+
+
+def _dependencies(manifest: Manifest) -> object:
+    """Return dependencies as npm writes them; it has listed optional ones among them too, and adds bundled ones."""
+    value, optional = manifest.get("dependencies"), manifest.get("optionalDependencies")
+    bundled = manifest.get("bundleDependencies")
+    if not isinstance(value, Mapping | None):
+        return value
+    left_out = optional if isinstance(optional, Mapping) else {}
+    added = dict.fromkeys(bundled, "*") if isinstance(bundled, list) else {}
+    made = _git_specs({**added, **(value or {})})
+    return {name: spec for name, spec in made.items() if name not in left_out} if isinstance(made, dict) else made
+
+
+def _git_specs(value: object) -> object:
+    """Return dependencies with those from git in one of the forms that npm takes for the same (hosted-git-info)."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _git(spec) for name, spec in value.items()}
 
 
 def _git(spec: object) -> object:
-    """A dependency from git in one of the forms that npm takes for the same (hosted-git-info)."""
-    if not isinstance(spec, str):
-        return spec
-    return _GITHUB.sub("github:", re.sub(r"\.git(?=#|$)", "", spec.removeprefix("git+")), count=1)
+    hosted = _hosted(spec) if isinstance(spec, str) else None
+    found = re.fullmatch(r"(\w+:[^/#]+/[^/#]+?)(?:\.git)?/?(#.*)?", hosted or "")
+    return f"{found[1]}{found[2] or ''}" if found else spec
 
 
-def _bin(value: object, manifest: Manifest) -> object:
-    """Commands and their files as npm writes them (normalizePackageBin); one alone has the package's name."""
+def _project(url: str) -> str:
+    """Return the repository that a URL is in, HOST:OWNER/NAME for the hosts that npm knows; else the URL."""
+    found = re.match(r"(\w+:[^/#]+/[^/#]+)", _hosted(url) or "")
+    return found[1].removesuffix(".git") if found else url
+
+
+def _hosted(url: str) -> str | None:
+    """Return HOST:OWNER/NAME and what follows, for a URL or shortcut of a host that npm knows; else None."""
+    short = url.removeprefix("git+")
+    for name, host in _HOSTS.items():
+        prefix = rf"(?:{name}:|(?:ssh|https?|git)://(?:git@)?(?:www\.)?{host}/|git@{host}:)(?=[^/:@\s#]+/[^/\s#])"
+        if found := re.match(prefix, short):
+            return f"{name}:{short[found.end() :]}"
+    return f"github:{short}" if re.fullmatch(r"[^/:@~.\s#][^/:@\s#]*/[^/\s#]+/?(#.*)?", short) else None
+
+
+def _repository(value: object) -> object:
+    made = {"type": "git", "url": value} if isinstance(value, str) else value
+    if isinstance(made, Mapping) and isinstance(made.get("url"), str):
+        return {**made, "url": _project(str(made["url"]))}
+    return made
+
+
+def _bin(value: object, name: str) -> object:
+    """Return commands and their files as npm writes them (normalizePackageBin); one alone has the package's name."""
     match value:
         case str():
-            value = {str(manifest.get("name", "")): value}
+            value = {name: value}
         case list():
             value = {posixpath.basename(str(file)): file for file in value}
     if not isinstance(value, Mapping):
         return None
-    return {str(name).rpartition("/")[2]: _inside(file) for name, file in value.items() if isinstance(file, str)}
+    return {posixpath.basename(str(command)): _inside(file) for command, file in value.items() if isinstance(file, str)}
+
+
+def _man(value: object) -> object:
+    return [_inside(file) for file in (value if isinstance(value, list) else [value]) if isinstance(file, str)]
+
+
+def _scripts(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return None
+    return {name: _BIN_FOLDER.sub("", line) for name, line in value.items() if isinstance(line, str)}
+
+
+def _person(value: object) -> object:
+    """Return an author as npm takes apart what it first writes as "NAME <EMAIL> (URL)"."""
+    if isinstance(value, Mapping):
+        email, url = value.get("email") or value.get("mail"), value.get("url") or value.get("web")
+        value = f"{value.get('name') or ''}{f' <{email}>' if email else ''}{f' ({url})' if url else ''}"
+    if not isinstance(value, str):
+        return value
+    patterns = {"name": r"^([^(<]+)", "email": r"<([^<>]+)>", "url": r"\(([^()]+)\)"}
+    found = {key: match[1].strip() for key, pattern in patterns.items() if (match := re.search(pattern, value))}
+    return {key: text for key, text in found.items() if text}
+
+
+def _bugs(value: object) -> object:
+    if isinstance(value, str):
+        return {"email" if "@" in value and value.index("@") < value.rindex(".") else "url": value}
+    if not isinstance(value, Mapping):
+        return value
+    url = next((value[key] for key in ("name", "web", "url") if key in value), None)
+    return {key: text for key, text in {"url": url, "email": value.get("email")}.items() if isinstance(text, str)}
+
+
+def _homepage(value: object) -> object:
+    if not isinstance(value, str):
+        return None
+    return value if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", value) else f"http://{value}"
+
+
+def _keywords(value: object) -> object:
+    words = re.split(r",\s+", value) if isinstance(value, str) else value
+    return _texts(words)
+
+
+def _texts(value: object) -> object:
+    return [text for text in value if isinstance(text, str) and text] if isinstance(value, list) else None
+
+
+_REWRITTEN: dict[str, Callable[[object], object]] = {
+    "scripts": _scripts,
+    "repository": _repository,
+    "author": _person,
+    "bugs": _bugs,
+    "homepage": _homepage,
+    "keywords": _keywords,
+    "files": _texts,
+    "man": _man,
+    "description": lambda value: value if isinstance(value, str) else None,
+    "devDependencies": _git_specs,
+    "funding": lambda value: {"url": value} if isinstance(value, str) else value,
+}
 
 
 def _inside(path: str) -> str:
-    return posixpath.join("/", posixpath.normpath(path)).lstrip("/")
+    return posixpath.normpath(posixpath.join("/", path.replace("\\", "/").replace(":", "/").lstrip("/"))).lstrip("/")
 
 
 def _plain(value: object) -> object:
+    """Return a value without its empty parts: a registry may write none as an empty list or object."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()} or None
-    if isinstance(value, Sequence) and not isinstance(value, str):
+        return {str(key): each for key, old in value.items() if (each := _plain(old)) is not None} or None
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value] or None
-    return value
+    return None if value == "" else value
 
 
-def _difference(key: str, ours: object, theirs: object) -> str:
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
-        return f"{key} ({', '.join(names[:MOST_NAMED])}{' …' if names[MOST_NAMED:] else ''})"
-    return f"{key} is {theirs!r} there, {ours!r} here"
+def _lines(key: str, ours: object, theirs: object) -> Iterator[str]:
+    """Yield a line for each difference; of an object, a line for each of its keys."""
+    if _same(ours, theirs):
+        return
+    if isinstance(ours, dict | None) and isinstance(theirs, dict | None):
+        here, there = ours or {}, theirs or {}
+        names = sorted(name for name in here.keys() | there.keys() if not _same(here.get(name), there.get(name)))
+        yield from (_line(f"{key}.{name}", here.get(name), there.get(name)) for name in names[:MOST_NAMED])
+        if len(names) > MOST_NAMED:
+            yield f"{key}: {len(names) - MOST_NAMED} more"
+    else:
+        yield _line(key, ours, theirs)
+
+
+def _line(key: str, ours: object, theirs: object) -> str:
+    return f"{quoted(key)[1:-1]} is {_shown(theirs)} there, {_shown(ours)} here"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, str):
+        return quoted(value, longest=LONGEST_VALUE)
+    return printable(json.dumps(value), longest=LONGEST_VALUE)
+
+
+def _same(ours: object, theirs: object) -> bool:
+    # As JSON: Python takes 1 for True.
+    return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from urllib.parse import unquote, urlsplit
 
 from flotilla.errors import RegistryError
 from flotilla.text import plain
@@ -100,6 +102,31 @@ def same_integrity(ours: str, theirs: str) -> bool:
     return bool(_hashes(ours, algorithm) & _hashes(theirs, algorithm))
 
 
+def is_own_tarball(url: str, *, registry: str, name: str, version: str) -> bool:
+    """Return whether a tarball's address is the one of this version on this registry.
+
+    npm writes http: into it, whatever the registry speaks, and reads it by the registry's scheme. A registry of many
+    repositories (below a path) may serve files from another path of its host, and GitHub's has a form of its own.
+    """
+    try:
+        there, own = urlsplit(url), urlsplit(registry)
+        same_port = (there.port or _port(there.scheme)) == (own.port or _port(own.scheme))
+    except ValueError:
+        return False
+    if there.scheme not in {"http", "https"} or there.hostname != own.hostname or "@" in there.netloc:
+        return False
+    if not same_port and not (there.scheme == "http" and own.scheme == "https"):
+        return False
+    path = unquote(there.path)
+    if "?" in url or "#" in url or any(part in {".", ".."} for part in path.split("/")):
+        return False
+    files = [f"/{name}/-/{file}-{version}.tgz" for file in (name, name.rpartition("/")[2])]
+    below = own.path.rstrip("/")
+    if any(path == below + file for file in files) or (below and path.endswith(tuple(files))):
+        return True
+    return re.fullmatch(re.escape(f"/download/{name}/{version}/") + "[0-9a-f]+", path) is not None
+
+
 def with_shasum(integrity: str, shasum: str) -> str:
     """A tarball's integrity and its sha1, for a registry that keeps no better.
 
@@ -186,3 +213,7 @@ def _malformed(what: str, why: str) -> RegistryError:
         f"{what}: the registry's answer makes no sense: {why}.",
         advice="Check that the registry's URL is right and that no proxy answers in its place.",
     )
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80

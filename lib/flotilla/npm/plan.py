@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import assert_never
 
 from flotilla.errors import ConflictError
+from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
 
 # Says how a published tarball's files differ from ours, a line each; no line: not at all.
@@ -127,17 +128,39 @@ Decision = Publish | AlreadyPublished | AlreadyStaged | Conflict
 Settled = Publish | AlreadyPublished | AlreadyStaged
 
 
-def decide(wanted: Wanted, packument: Packument | None, *, differs: Differs, staged: Sequence[Staged] = ()) -> Decision:
-    """What to do about one package.
+def decide(
+    wanted: Wanted,
+    packument: Packument | None,
+    *,
+    differs: Differs,
+    registry: str,
+    files: Collection[str],
+    staged: Sequence[Staged] = (),
+) -> Decision:
+    """Return what to do about one package.
 
     Args:
         packument: a fresh read of it, None where the registry has no such package.
         differs: asked only where the registry has another tarball of this version.
+        registry: URL of the registry.
+        files: paths in the package.
         staged: what waits for approval, as far as the credential may see it.
     """
     published = packument.versions.get(wanted.version) if packument else None
     if packument and published:
-        return _compare(wanted, packument, published, differs)
+        repacked = not same_integrity(wanted.integrity, published.integrity)
+        # npm installs by the registry's manifest, so the same tarball is not enough.
+        differences = [
+            *(differs(published) if repacked else ()),
+            *(
+                f"manifest on the registry: {line}"
+                for line in version_differences(wanted.manifest, "", published, registry=registry, files=files)
+            ),
+        ]
+        if differences:
+            return Conflict(wanted=wanted, differences=tuple(differences))
+        on = packument.dist_tags.get(wanted.dist_tag)
+        return AlreadyPublished(wanted=wanted, published=published, dist_tag_on=on, repacked=repacked)
     waiting = next((each for each in staged if each.version == wanted.version), None)
     return _compare_staged(wanted, waiting) if waiting else Publish(wanted=wanted)
 
@@ -166,14 +189,6 @@ def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
 def conflict_words(conflict: Conflict) -> str:
     """One conflict in words, with what differs."""
     return f"{conflict.wanted} is on the registry with other content: {'; '.join(conflict.differences)}"
-
-
-def _compare(wanted: Wanted, packument: Packument, published: PublishedVersion, differs: Differs) -> Decision:
-    repacked = not same_integrity(wanted.integrity, published.integrity)
-    if repacked and (differences := tuple(differs(published))):
-        return Conflict(wanted=wanted, differences=differences)
-    on = packument.dist_tags.get(wanted.dist_tag)
-    return AlreadyPublished(wanted=wanted, published=published, dist_tag_on=on, repacked=repacked)
 
 
 def _compare_staged(wanted: Wanted, waiting: Staged) -> Decision:

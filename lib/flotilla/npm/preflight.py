@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flotilla.npm.manifest_diff import manifest_differences
+from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion
 from flotilla.npm.plan import Wanted
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, Credential, TrustedPublishing
@@ -29,6 +29,7 @@ class Terms:
         workflow: the file name of the calling workflow, release.yml; empty where unknown.
         staged: packages are staged and not published.
         below: whether the version is lower than that one.
+        registry: its URL.
     """
 
     trusted_publishing: bool
@@ -36,6 +37,7 @@ class Terms:
     workflow: str
     staged: bool
     below: Callable[[str], bool]
+    registry: str
 
 
 def refusals(wanted: Wanted, packument: Packument | None, terms: Terms) -> list[str]:
@@ -52,7 +54,7 @@ def refusals(wanted: Wanted, packument: Packument | None, terms: Terms) -> list[
         return faults
     published = packument.versions.get(wanted.version)
     if published is not None:
-        return faults + _other_manifest(wanted, published)
+        return faults + _other_manifest(wanted, published, terms)
     return faults + _burnt(wanted, packument) + _below_latest(wanted, packument, terms)
 
 
@@ -127,12 +129,12 @@ def trust_command(name: str, *, repository: str, workflow: str, staged: bool) ->
     return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
 
 
-def _other_manifest(wanted: Wanted, published: PublishedVersion) -> list[str]:
-    differences = manifest_differences(wanted.manifest, published.manifest) if wanted.manifest else []
+def _other_manifest(wanted: Wanted, published: PublishedVersion, terms: Terms) -> list[str]:
+    differences = version_differences(wanted.manifest, "", published, registry=terms.registry)
     if not differences:
         return []
     fault = (
-        f"version {wanted.version} is on the registry with another package.json: {', '.join(differences)}. "
+        f"version {wanted.version} is on the registry with another manifest: {'; '.join(differences)}. "
         "Release under a new version number."
     )
     return [fault]
