@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -203,6 +206,44 @@ def uses() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 for step in (job or {}).get("steps", ()):
                     if "OWNER/flotilla/" in step.get("uses", ""):
                         yield page.name, step["uses"].split("/")[2].partition("@")[0], step
+
+
+DISPATCH = "on: {workflow_dispatch: {inputs: {version: {type: string}}}}\n"
+
+
+def workflows() -> Iterator[tuple[str, str]]:
+    """Every workflow that a page shows: where it stands, and its text; a part of one is given what starts it."""
+    for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
+        for number, snippet in enumerate(snippets(name, "ya?ml"), start=1):
+            if re.search(r"^jobs:", snippet, re.MULTILINE):
+                whole = re.search(r"^on:", snippet, re.MULTILINE)
+                yield f"{name}, block {number}", snippet if whole else DISPATCH + snippet + "".join(other_jobs(snippet))
+
+
+def other_jobs(part: str) -> Iterator[str]:
+    """The jobs that a part of a workflow needs and leaves out, with the outputs that it reads."""
+    jobs = yaml.safe_load(part)["jobs"]
+    for name in sorted({name for job in jobs.values() for name in as_list((job or {}).get("needs"))} - jobs.keys()):
+        outputs = sorted(set(re.findall(rf"needs\.{name}\.outputs\.([\w-]+)", part)))
+        job: dict[str, Any] = {"runs-on": "ubuntu-latest", "steps": [{"run": "true"}]}
+        if outputs:
+            job["outputs"] = dict.fromkeys(outputs, "value")
+        yield f"  {name}: {json.dumps(job)}\n"
+
+
+def as_list(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
+
+
+@pytest.mark.parametrize("workflow", [pytest.param(one, id=where) for where, one in workflows()])
+def test_every_workflow_in_the_pages_is_one_that_actionlint_accepts(workflow: str, tmp_path: Path) -> None:
+    file = tmp_path / "workflow.yml"
+    file.write_text(workflow, encoding="utf-8")
+    actionlint = shutil.which("actionlint", path=sysconfig.get_path("scripts"))
+    assert actionlint, "make sets it up"
+    run = subprocess.run([actionlint, "-no-color", file], capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_workflows_of_the_pages_name_actions_and_inputs_that_exist() -> None:
