@@ -172,7 +172,7 @@ def test_a_re_run_after_a_newer_release_leaves_the_dist_tag_there_and_advises_no
     everything.put_version("@acme/chroma-dev", "1.9.0")
     done = everything.dev()
     assert done.statuses == {"@acme/chroma-dev": "already-published"}
-    assert 'the dist-tag "latest" is on 1.9.0, a newer version, and stays there' in done.summary
+    assert '"latest" is on 1.9.0, a newer version, and stays there' in done.summary
     assert "npm dist-tag add" not in done.summary
     assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.9.0"}
 

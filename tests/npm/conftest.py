@@ -20,6 +20,7 @@ from tests.conftest import RecordedClock
 from tests.npm.scripted_registry import ScriptedRegistry, ScriptedSigstore
 
 from flotilla.errors import RegistryError
+from flotilla.family import PackedPackage
 from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token
 from flotilla.retry import RetryPolicy
 
@@ -120,14 +121,19 @@ def make(tmp_path: Path, registry: ScriptedRegistry) -> Make:
 
     def made(manifest: Mapping[str, object] | None = None, **fields: Any) -> PublishRequest:
         content = {"name": "@acme/tool", "version": "1.0.0", **(manifest or {})}
-        tarball = _tarball(content, tmp_path / "tool.tgz")
+        tarball = fields.pop("tarball", None) or _tarball(content, tmp_path / "tool.tgz")
         digest = hashlib.sha512(tarball.read_bytes()).digest()
+        package = PackedPackage(
+            name=str(content["name"]),
+            version=str(content["version"]),
+            path=tarball,
+            integrity="sha512-" + base64.b64encode(digest).decode(),
+            shasum=hashlib.sha1(tarball.read_bytes(), usedforsecurity=False).hexdigest(),
+            size=tarball.stat().st_size,
+            manifest=content,
+        )
         given: dict[str, Any] = {
-            "name": content["name"],
-            "version": content["version"],
-            "tarball": tarball,
-            "integrity": "sha512-" + base64.b64encode(digest).decode(),
-            "shasum": hashlib.sha1(tarball.read_bytes(), usedforsecurity=False).hexdigest(),
+            "package": package,
             "registry": registry.url,
             "dist_tag": "latest",
             "credential": Token(value=CANARY),

@@ -2,21 +2,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flotilla.errors import ConflictError
+from flotilla.family import PackedPackage
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,
     Conflict,
     Decision,
+    DistTag,
     Packument,
     Publish,
     PublishedVersion,
     Staged,
-    Wanted,
+    Terms,
     decide,
     decide_all,
 )
@@ -25,8 +28,23 @@ from flotilla.npm.plan import Differs
 REGISTRY = "https://registry.example/"
 TARBALL = f"{REGISTRY}@acme/tool/-/tool-1.0.0.tgz"
 MANIFEST: dict[str, object] = {"name": "@acme/tool", "version": "1.0.0"}
-WANTED = Wanted(
-    name="@acme/tool", version="1.0.0", dist_tag="latest", integrity="sha512-OURS", shasum="00ff", manifest=MANIFEST
+PACKAGE = PackedPackage(
+    name="@acme/tool",
+    version="1.0.0",
+    path=Path("tool.tgz"),
+    integrity="sha512-OURS",
+    shasum="00ff",
+    size=1,
+    manifest=MANIFEST,
+)
+TERMS = Terms(
+    trusted_publishing=False,
+    repository="acme/tool",
+    workflow="release.yml",
+    staged=False,
+    below=lambda _version: False,
+    registry=REGISTRY,
+    dist_tag=DistTag(name="latest"),
 )
 
 
@@ -37,8 +55,10 @@ def packument(integrity: str = "sha512-OURS", **tags: str) -> Packument:
     return Packument(name="@acme/tool", dist_tags=tags or {"latest": "1.0.0"}, versions={"1.0.0": version})
 
 
-def decided(wanted: Wanted, found: Packument | None, *, differs: Differs, staged: Sequence[Staged] = ()) -> Decision:
-    return decide(wanted, found, differs=differs, staged=staged, registry=REGISTRY, files={"package.json"})
+def decided(
+    package: PackedPackage, found: Packument | None, *, differs: Differs, staged: Sequence[Staged] = ()
+) -> Decision:
+    return decide(package, found, TERMS, differs=differs, staged=staged, files={"package.json"})
 
 
 def never(_published: PublishedVersion) -> Sequence[str]:
@@ -59,46 +79,53 @@ def other(_published: PublishedVersion) -> Sequence[str]:
 
 @pytest.mark.parametrize("found", [None, Packument(name="@acme/tool", dist_tags={}, versions={})])
 def test_what_is_not_there_is_published(found: Packument | None) -> None:
-    assert decided(WANTED, found, differs=never) == Publish(wanted=WANTED)
+    assert decided(PACKAGE, found, differs=never) == Publish(package=PACKAGE)
 
 
 def test_the_same_tarball_is_already_published() -> None:
-    decision = decided(WANTED, packument(), differs=never)
+    decision = decided(PACKAGE, packument(), differs=never)
     assert isinstance(decision, AlreadyPublished)
     assert (decision.repacked, decision.next_step(never_below)) == (False, "")
 
 
 def test_another_tarball_with_the_same_files_is_already_published() -> None:
-    decision = decided(WANTED, packument("sha512-THEIRS"), differs=same)
+    decision = decided(PACKAGE, packument("sha512-THEIRS"), differs=same)
     assert isinstance(decision, AlreadyPublished)
     assert decision.repacked
 
 
 def test_the_same_name_with_other_files_is_a_conflict_and_not_a_success() -> None:
-    decision = decided(WANTED, packument("sha512-THEIRS"), differs=other)
-    assert decision == Conflict(wanted=WANTED, differences=("lib/libtool.so: 10 bytes here, 12 there",))
+    decision = decided(PACKAGE, packument("sha512-THEIRS"), differs=other)
+    assert decision == Conflict(package=PACKAGE, differences=("lib/libtool.so: 10 bytes here, 12 there",))
 
 
 def test_a_dist_tag_elsewhere_is_reported_with_the_command_and_not_moved() -> None:
-    decision = decided(WANTED, packument(next="1.0.0", latest="0.9.0"), differs=never)
+    decision = decided(PACKAGE, packument(next="1.0.0", latest="0.9.0"), differs=never)
     assert isinstance(decision, AlreadyPublished)
-    assert decision.next_step(never_below) == (
-        '@acme/tool@1.0.0 is there, but the dist-tag "latest" is on 0.9.0. '
-        "Set it by hand if you want it: npm dist-tag add @acme/tool@1.0.0 latest"
-    )
+    assert decision.dist_tag == "next"
+    assert decision.next_step(never_below).endswith("npm dist-tag add @acme/tool@1.0.0 latest")
 
 
 def test_a_dist_tag_on_a_newer_version_stays_there_and_no_command_moves_it_back() -> None:
-    decision = decided(WANTED, packument(next="1.0.0", latest="2.0.0"), differs=never)
+    decision = decided(PACKAGE, packument(next="1.0.0", latest="2.0.0"), differs=never)
     assert isinstance(decision, AlreadyPublished)
     said = decision.next_step(lambda version: version == "2.0.0")
-    assert said == 'the dist-tag "latest" is on 2.0.0, a newer version, and stays there'
+    assert "npm dist-tag" not in said
+    assert "2.0.0" in said
+
+
+def test_the_dist_tag_is_what_the_registry_has_and_none_where_it_has_none() -> None:
+    for tags, has in (({"latest": "1.0.0", "x": "1.0.0"}, "latest"), ({"x": "1.0.0"}, "x"), ({"x": "2.0.0"}, "")):
+        decision = decided(PACKAGE, packument(**tags), differs=never)
+        assert isinstance(decision, AlreadyPublished)
+        assert decision.dist_tag == has
+        assert bool(decision.next_step(never_below)) == (has != "latest")
 
 
 @pytest.mark.parametrize(("shasum", "kind"), [("00ff", AlreadyStaged), ("ee", Conflict)])
 def test_a_staged_version_is_compared_by_its_shasum(shasum: str, kind: type[Any]) -> None:
     waiting = [Staged(id="other", version="0.9.0", shasum="00ff"), Staged(id="id-1", version="1.0.0", shasum=shasum)]
-    decision = decided(WANTED, None, differs=never, staged=waiting)
+    decision = decided(PACKAGE, None, differs=never, staged=waiting)
     assert isinstance(decision, kind)
     assert "id-1" in str(decision)
 
@@ -106,7 +133,7 @@ def test_a_staged_version_is_compared_by_its_shasum(shasum: str, kind: type[Any]
 @pytest.mark.parametrize(("tag", "says"), [("next", 'for the dist-tag "next", not "latest"'), ("latest", ""), ("", "")])
 def test_a_version_staged_for_another_dist_tag_says_so(tag: str, says: str) -> None:
     waiting = [Staged(id="id-1", version="1.0.0", shasum="00ff", tag=tag)]
-    decision = decided(WANTED, None, differs=never, staged=waiting)
+    decision = decided(PACKAGE, None, differs=never, staged=waiting)
     assert isinstance(decision, AlreadyStaged)
     assert decision.dist_tag == (tag or "latest")
     assert says in decision.next_step()
@@ -115,20 +142,20 @@ def test_a_version_staged_for_another_dist_tag_says_so(tag: str, says: str) -> N
 
 def test_what_is_published_counts_before_what_is_staged() -> None:
     waiting = [Staged(id="id-1", version="1.0.0", shasum="ee")]
-    assert isinstance(decided(WANTED, packument(), differs=never, staged=waiting), AlreadyPublished)
+    assert isinstance(decided(PACKAGE, packument(), differs=never, staged=waiting), AlreadyPublished)
 
 
 def test_one_conflict_anywhere_stops_the_job_and_every_conflict_is_named() -> None:
-    conflicts = [Conflict(wanted=WANTED, differences=(f"file {number}",)) for number in (1, 2)]
+    conflicts = [Conflict(package=PACKAGE, differences=(f"file {number}",)) for number in (1, 2)]
     with pytest.raises(ConflictError) as raised:
-        decide_all([Publish(wanted=WANTED), conflicts[0], conflicts[1]])
+        decide_all([Publish(package=PACKAGE), conflicts[0], conflicts[1]])
     assert len(raised.value.faults) == 2
     assert "file 2" in str(raised.value)
     assert "Nothing was published" in str(raised.value)
 
 
 def test_without_conflict_the_decisions_stand_in_their_order() -> None:
-    decisions = [decided(WANTED, None, differs=never), decided(WANTED, packument(), differs=never)]
+    decisions = [decided(PACKAGE, None, differs=never), decided(PACKAGE, packument(), differs=never)]
     assert list(decide_all(decisions)) == decisions
 
 
@@ -144,6 +171,6 @@ def test_without_conflict_the_decisions_stand_in_their_order() -> None:
 def test_our_tarball_under_another_manifest_is_a_conflict_that_says_so(change: dict[str, Any], named: str) -> None:
     found = packument()
     other = replace(found.versions["1.0.0"], **change)
-    decision = decided(WANTED, replace(found, versions={"1.0.0": other}), differs=never)
+    decision = decided(PACKAGE, replace(found, versions={"1.0.0": other}), differs=never)
     assert isinstance(decision, Conflict)
     assert decision.differences[0].startswith(f"manifest on the registry: {named} is ")

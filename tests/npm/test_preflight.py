@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
-from flotilla.npm import Packument, PublishedVersion, Terms, Token, TrustedPublishing, Wanted, refusals, sign_in_faults
+from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, Token, TrustedPublishing, refusals, sign_in_faults
 from flotilla.npm.preflight import manifest_faults, new_names_fault
 
 NAME = "@acme/tool"
@@ -15,17 +14,13 @@ TOKEN = Token(value="npm_canary")
 ID_TOKEN = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
 
 
-def wanted(manifest: dict[str, object] | None = None, **fields: Any) -> Wanted:
-    given: dict[str, Any] = {
-        "name": NAME,
-        "version": "1.0.0",
-        "dist_tag": "latest",
-        "manifest": MANIFEST | (manifest or {}),
-    }
-    return Wanted(**(given | fields))
+def wanted(manifest: Mapping[str, object] | None = None) -> Mapping[str, object]:
+    return MANIFEST | dict(manifest or {})
 
 
-def terms(*, trusted: bool = True, staged: bool = False, below: bool = False) -> Terms:
+def terms(
+    *, trusted: bool = True, staged: bool = False, below: bool = False, tag: str = "latest", given: bool = False
+) -> Terms:
     return Terms(
         trusted_publishing=trusted,
         repository="acme/ffmpeg",
@@ -33,6 +28,7 @@ def terms(*, trusted: bool = True, staged: bool = False, below: bool = False) ->
         staged=staged,
         below=lambda _latest: below,
         registry=REGISTRY,
+        dist_tag=DistTag(name=tag, given=given),
     )
 
 
@@ -99,8 +95,8 @@ def test_a_version_below_latest_needs_a_dist_tag_said_out_loud() -> None:
     found = packument("2.0.0")
     (fault,) = refusals(wanted(), found, terms(below=True))
     assert "below the registry's latest, 2.0.0" in fault
-    assert refusals(wanted(dist_tag_given=True), found, terms(below=True)) == []
-    assert refusals(wanted(dist_tag="next"), found, terms(below=True)) == []
+    assert refusals(wanted(), found, terms(below=True, given=True)) == []
+    assert refusals(wanted(), found, terms(below=True, tag="next")) == []
 
 
 def test_an_unpublished_number_is_burnt() -> None:
@@ -128,7 +124,7 @@ def test_a_wholly_unpublished_package_is_still_known_and_its_numbers_burnt() -> 
     ],
 )
 def test_a_manifest_that_would_steer_npm_is_refused(manifest: dict[str, object]) -> None:
-    (fault,) = manifest_faults(wanted(manifest))
+    (fault,) = manifest_faults(wanted(manifest), "latest")
     assert fault.endswith("Take it out.")
 
 
@@ -140,8 +136,8 @@ def test_what_our_flags_override_may_stay_in_publish_config() -> None:
         "provenance": True,
         "@acme:registry": "https://x/",
     }
-    assert manifest_faults(wanted({"publishConfig": config, "tag": "latest"})) == []
-    assert manifest_faults(wanted({"publishConfig": "nonsense"})) == []
+    assert manifest_faults(wanted({"publishConfig": config, "tag": "latest"}), "latest") == []
+    assert manifest_faults(wanted({"publishConfig": "nonsense"}), "latest") == []
 
 
 def test_all_faults_come_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +66,31 @@ class ScriptedNpm:
         (cwd / "answers").write_text(json.dumps(note))
         document = {"error": {"code": run.code, "summary": run.text}}
         if run.ok:
-            document = {self.request.name: {"stageId": run.stage_id}}
+            document = {self.request.package.name: {"stageId": run.stage_id}}
         return subprocess.CompletedProcess(argv, 0 if run.ok else 1, json.dumps(document), f"npm verbose {run.oidc}\n")
 
 
-def store(registry: ScriptedRegistry, request: PublishRequest, *, integrity: str = "") -> None:
+def store(
+    registry: ScriptedRegistry,
+    request: PublishRequest,
+    *,
+    integrity: str = "",
+    manifest: Mapping[str, object] | None = None,
+) -> None:
     if request.staged:
-        item = {"id": "id-1", "packageName": request.name, "version": request.version, "shasum": request.shasum}
+        item = {
+            "id": "id-1",
+            "packageName": request.package.name,
+            "version": request.package.version,
+            "shasum": request.package.shasum,
+        }
         registry.staged["id-1"] = item
         return
-    dist = {"integrity": integrity or request.integrity, "tarball": "http://x/"}
-    versions = {request.version: {"dist": dist}}
-    registry.put({"name": request.name, "dist-tags": {}, "versions": versions})
+    package = request.package
+    tarball = f"{request.registry}{package.name}/-/{package.name.rpartition('/')[2]}-{package.version}.tgz"
+    dist = {"integrity": integrity or package.integrity, "tarball": tarball}
+    versions = {package.version: {**(package.manifest if manifest is None else manifest), "dist": dist}}
+    registry.put({"name": request.package.name, "dist-tags": {}, "versions": versions})
 
 
 @dataclass
@@ -213,6 +226,14 @@ def test_other_content_under_our_version_is_a_conflict_and_never_a_success(stage
         played.publish()
 
 
+def test_our_tarball_under_a_manifest_that_runs_a_script_is_a_conflict_and_never_a_success(stage: Stages) -> None:
+    played = stage(Run(code="ECONNRESET"))
+    evil = {**played.request.package.manifest, "scripts": {"postinstall": "node evil.js"}}
+    store(played.registry, played.request, manifest=evil)
+    with pytest.raises(ConflictError, match=r"scripts\.postinstall"):
+        played.publish()
+
+
 def test_a_version_that_the_registry_shows_late_is_waited_for(
     stage: Stages, registry: ScriptedRegistry, recorded_clock: RecordedClock
 ) -> None:
@@ -255,8 +276,10 @@ def test_a_number_that_was_unpublished_is_told_at_once(
 
 def test_a_registry_that_keeps_a_shasum_only_has_our_tarball_by_that(stage: Stages, registry: ScriptedRegistry) -> None:
     played = stage(Run(code="ECONNRESET"))
-    dist = {"shasum": played.request.shasum, "tarball": "http://x/"}
-    registry.put({"name": "@acme/tool", "dist-tags": {}, "versions": {"1.0.0": {"dist": dist}}})
+    store(registry, played.request)
+    dist = registry.packages["@acme/tool"]["versions"]["1.0.0"]["dist"]
+    del dist["integrity"]
+    dist["shasum"] = played.request.package.shasum
     assert played.publish().status == "published"
 
 
@@ -368,6 +391,5 @@ def test_a_version_that_is_staged_is_not_published_past_its_approval(stage: Stag
 
 def test_what_was_approved_meanwhile_is_already_published(stage: Stages, registry: ScriptedRegistry) -> None:
     played = stage(Run(code="E409", text="Cannot publish over previously staged version"), staged=True)
-    versions = {"1.0.0": {"dist": {"integrity": played.request.integrity, "tarball": "x"}}}
-    registry.put({"name": "@acme/tool", "dist-tags": {}, "versions": versions})
+    store(registry, replace(played.request, staged=False))
     assert played.publish().status == "already-published"

@@ -56,9 +56,9 @@ def test_the_registry_gets_exactly_the_tarball_that_was_checked_and_no_path_of_t
     npm.publish(request, timeout=60)
     (document,) = registry.documents
     attachment = document["_attachments"]["@acme/tool-1.0.0.tgz"]
-    assert base64.b64decode(attachment["data"]) == request.tarball.read_bytes()
+    assert base64.b64decode(attachment["data"]) == request.package.path.read_bytes()
     manifest = document["versions"]["1.0.0"]
-    assert manifest["dist"]["integrity"] == request.integrity
+    assert manifest["dist"]["integrity"] == request.package.integrity
     assert manifest["_resolved"] == "/proc/self/cwd/package.tgz"
     assert str(tmp_path) not in json.dumps(manifest)
 
@@ -92,7 +92,7 @@ def test_trusted_publishing_exchanges_the_id_token_and_uses_nothing_else(
     bundle = json.loads(registry.documents[0]["_attachments"]["@acme/tool-1.0.0.sigstore"]["data"])
     expected = Origin(repository="https://github.com/acme/ffmpeg", commit="01" * 20, run_id="77")
     attestation = {"predicateType": "https://slsa.dev/provenance/v1", "bundle": bundle}
-    identity = {"integrity": request.integrity, "name": "@acme/tool", "version": "1.0.0"}
+    identity = {"integrity": request.package.integrity, "name": "@acme/tool", "version": "1.0.0"}
     assert check_bundle([attestation], **identity, expected=expected) == []
     assert len(sigstore.identities) == 1
 

@@ -20,7 +20,7 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import binaries_told
+from flotilla.family.packages import PackedPackage, binaries_told
 from flotilla.family.platforms import OS
 from flotilla.family.repository import repository_url, same_repository
 from flotilla.family.schema import schema
@@ -38,6 +38,7 @@ __all__ = [
     "Package",
     "PackageSpec",
     "PackagesSpec",
+    "PackedPackage",
     "Platform",
     "PublishSpec",
     "ReleaseSpec",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from flotilla.family.model import Config, Kind, Need, Package, PackageSpec, Platform, Variant
 from flotilla.family.placeholders import family_values, platform_values, rendered, variant_values
@@ -12,6 +14,31 @@ BINARIES_TOLD: Mapping[str, str] = {
     "none": "holds no binary (binaries: none)",
     "unchecked": "its binaries are not checked (binaries: unchecked)",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedPackage:
+    """A package and its tarball, ready to publish.
+
+    Args:
+        path: the tarball.
+        integrity: sha512 of the tarball, as npm writes it.
+        shasum: sha1 of the tarball in hexadecimal; staged versions show no better.
+        size: bytes of the tarball.
+        manifest: its package.json.
+    """
+
+    name: str
+    version: str
+    path: Path
+    integrity: str
+    shasum: str
+    size: int
+    manifest: Mapping[str, object]
+
+    def __str__(self) -> str:
+        """Return name@version."""
+        return f"{self.name}@{self.version}"
 
 
 def tag_of(config: Config, version: str) -> str:

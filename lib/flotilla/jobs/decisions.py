@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from flotilla.errors import RefusedError
-from flotilla.family import dist_tag_fault
 from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
+from flotilla.jobs.manifests import Manifest
 from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     AlreadyStaged,
@@ -18,7 +18,6 @@ from flotilla.npm import (
     Settled,
     Staged,
     Terms,
-    Wanted,
     decide,
     decide_all,
     is_new,
@@ -28,6 +27,7 @@ from flotilla.npm import (
 from flotilla.packing import differences, read_contents
 
 DIFFERENCES_SHOWN = 20
+NAMED = 3  # so many packages are named though a reason holds for all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,41 +42,15 @@ class Refusal:
         return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
 
 
-def chosen_dist_tag(job: Job[Inputs]) -> tuple[str, bool]:
-    """The dist-tag of the release, and whether somebody named it: the input, else flotilla.yml, else the version says.
-
-    Raises:
-        RefusedError: npm would not take it for a dist-tag.
-    """
-    given = job.inputs.dist_tag if isinstance(job.inputs, PublishInputs) else ""
-    named = given or job.family.config.publish.dist_tag or ""
-    if named and (fault := dist_tag_fault(named)):
-        raise RefusedError(fault, advice="Correct the input dist-tag, or publish.dist-tag in flotilla.yml.")
-    return named or job.family.default_dist_tag, bool(named)
-
-
 def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
     """Whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
 
     Args:
         packuments: of the family's packages, by name.
     """
-    dist_tag, given = chosen_dist_tag(job)
     latest = [packument.dist_tags.get("latest") for packument in packuments.values() if packument]
-    return dist_tag == "latest" and (given or not any(job.family.below(version) for version in latest if version))
-
-
-def wanted_package(job: Job[Inputs], built: Built) -> Wanted:
-    """A built package as this job wants it on the registry."""
-    dist_tag, given = chosen_dist_tag(job)
-    return Wanted(
-        name=built.package.name,
-        version=built.package.version,
-        dist_tag=dist_tag,
-        dist_tag_given=given,
-        integrity=built.tarball.integrity,
-        shasum=built.tarball.shasum,
-        manifest=built.manifest,
+    return job.dist_tag.name == "latest" and (
+        job.dist_tag.given or not any(job.family.below(version) for version in latest if version)
     )
 
 
@@ -96,13 +70,14 @@ def decide_packages(
         ConflictError: a version is on the registry with other content.
         RefusedError: the registry would refuse a package, or make the wrong thing of it.
     """
+    holds = terms(job)
     settled = decide_all(
         [
             decide(
-                wanted_package(job, one),
+                one.packed,
                 packuments[one.package.name],
+                holds,
                 differs=partial(_differs, job, one),
-                registry=job.registry.url,
                 files=one.tarball.contents,
                 staged=(staged or {}).get(one.package.name, ()),
             )
@@ -110,30 +85,41 @@ def decide_packages(
         ]
     )
     # Of what is there, too: the tarball may be ours, and the manifest that npm installs by another.
-    asked = [each.wanted for each in settled if not isinstance(each, AlreadyStaged)]
-    found = registry_refusals(asked, packuments, terms(job))
+    asked = {each.package.name: each.package.manifest for each in settled if not isinstance(each, AlreadyStaged)}
+    found = registry_refusals(asked, packuments, holds)
     if found:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was published.")
     return settled
 
 
 def registry_refusals(
-    wanted: Sequence[Wanted], packuments: Mapping[str, Packument | None], terms: Terms
+    manifests: Mapping[str, Manifest], packuments: Mapping[str, Packument | None], terms: Terms
 ) -> list[Refusal]:
     """What the registry would refuse, or make the wrong thing of; what is wrong with several packages is said once."""
-    found = [Refusal(of=one.name, why=why) for one in wanted for why in refusals(one, packuments[one.name], terms)]
-    new = [one.name for one in wanted if is_new(packuments[one.name])]
+    found = [
+        Refusal(of=name, why=why)
+        for name, manifest in manifests.items()
+        for why in refusals(manifest, packuments[name], terms)
+    ]
+    new = [name for name in manifests if is_new(packuments[name])]
     if new and (why := new_names_fault(new, terms)):
         found += [Refusal(of=name, why=why) for name in new]
-    return grouped(found)
+    return grouped(found, of=len(manifests))
 
 
-def grouped(found: Iterable[Refusal]) -> list[Refusal]:
-    """Refusals with one reason as one, in their order."""
+def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
+    """Return refusals with one reason as one, in their order.
+
+    Args:
+        of: how many packages were looked at; a reason that holds for all of them names none.
+    """
     names: dict[str, list[str]] = {}
     for refusal in found:
         names.setdefault(refusal.why, []).append(refusal.of)
-    return [Refusal(of=", ".join(of), why=why) for why, of in names.items()]
+    return [
+        Refusal(of=f"all {of} packages" if len(each) == of > NAMED else ", ".join(each), why=why)
+        for why, each in names.items()
+    ]
 
 
 def terms(job: Job[Inputs]) -> Terms:
@@ -145,6 +131,7 @@ def terms(job: Job[Inputs]) -> Terms:
         staged=isinstance(job.inputs, PublishInputs) and job.inputs.staged,
         below=job.family.below,
         registry=job.registry.url,
+        dist_tag=job.dist_tag,
     )
 
 

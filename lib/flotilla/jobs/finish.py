@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
 from flotilla.jobs.commit import require_tag
-from flotilla.jobs.decisions import chosen_dist_tag, decide_packages, is_latest
+from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import LEDGER, Known, write_ledger
@@ -88,7 +88,7 @@ def _record(job: Job[ReleaseInputs], built: Built, decision: AlreadyPublished) -
     record = Record(
         built=built,
         status="already-published",
-        dist_tag=chosen_dist_tag(job)[0],
+        dist_tag=decision.dist_tag,
         integrity=published.integrity,
         provenance=statement,
         note=decision.next_step(job.family.below),

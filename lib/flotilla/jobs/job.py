@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from flotilla.errors import ConfigError, Fault, InputError, Place
-from flotilla.family import Config, Family, parse_config
+from flotilla.errors import ConfigError, Fault, InputError, Place, RefusedError
+from flotilla.family import Config, Family, dist_tag_fault, parse_config
 from flotilla.github import GitHub
 from flotilla.jobs.facts import Facts, read_facts
-from flotilla.jobs.inputs import Inputs, read_inputs
-from flotilla.npm import Npm, Registry
+from flotilla.jobs.inputs import Inputs, PublishInputs, read_inputs
+from flotilla.npm import DistTag, Npm, Registry
 from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import Runner
 
@@ -28,6 +28,7 @@ class Job(Generic[T_co]):
     """What a job knows and may use.
 
     Args:
+        dist_tag: of the release, settled here for all that follows.
         root: folder of flotilla.yml; templates are found from there.
         environment: the runner's variables, for npm and the id-tokens.
         scratch: a private folder, gone when the job ends.
@@ -36,6 +37,7 @@ class Job(Generic[T_co]):
     inputs: T_co
     facts: Facts
     family: Family
+    dist_tag: DistTag
     root: Path
     github: GitHub
     registry: Registry
@@ -75,6 +77,7 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
             inputs=inputs,
             facts=facts,
             family=family,
+            dist_tag=settle_dist_tag(inputs, family),
             root=(facts.workspace / inputs.config).parent,
             github=github,
             registry=registry,
@@ -90,6 +93,19 @@ def tell_warnings(family: Family, runner: Runner) -> None:
     """Annotate with what may be wrong in flotilla.yml."""
     for warning in family.config.warnings:
         runner.warning(str(warning), title="flotilla.yml")
+
+
+def settle_dist_tag(inputs: Inputs, family: Family) -> DistTag:
+    """Return the dist-tag of the release: the input, else flotilla.yml's, else what the version says.
+
+    Raises:
+        RefusedError: npm would not take it for a dist-tag.
+    """
+    given = inputs.dist_tag if isinstance(inputs, PublishInputs) else ""
+    named = given or family.config.publish.dist_tag or ""
+    if named and (fault := dist_tag_fault(named)):
+        raise RefusedError(fault, advice="Correct the input dist-tag, or publish.dist-tag in flotilla.yml.")
+    return DistTag(name=named or family.default_dist_tag, given=bool(named))
 
 
 def read_config(workspace: Path, name: str) -> Config:

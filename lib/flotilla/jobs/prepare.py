@@ -10,12 +10,12 @@ from typing import TypeVar
 from flotilla.errors import ConflictError, InputError, RefusedError
 from flotilla.github import Release, the_release
 from flotilla.jobs.commit import settle_commit
-from flotilla.jobs.decisions import Refusal, chosen_dist_tag, grouped, registry_refusals, terms
+from flotilla.jobs.decisions import Refusal, grouped, registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, render_all, repository_faults
 from flotilla.jobs.notes import own_notes
-from flotilla.npm import Packument, Wanted, possible
+from flotilla.npm import Packument, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 T = TypeVar("T")
@@ -51,7 +51,6 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     """
     family, found = job.family, list[Refusal]()
     manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
-    dist_tag, _ = chosen_dist_tag(job)
     wanted = commit or job.inputs.commit
     settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))
     release = _collected(found, f"release {family.tag}", lambda: _its_release(job, settled))
@@ -59,10 +58,10 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     notes = None if release else own_notes(family, job.root, top=job.facts.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     found += provenance_refusals(job, manifests)
-    found += registry_refusals(_wanted(job, manifests, dist_tag), packuments, terms(job))
+    found += registry_refusals(manifests, packuments, terms(job))
     if found or settled is None:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
-    return Prepared(commit=settled, dist_tag=dist_tag, manifests=manifests, packuments=packuments, notes=notes)
+    return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
 
 
 def _its_release(job: Job[ReleaseInputs], commit: str | None) -> Release | None:
@@ -98,15 +97,9 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
         return []
     if publish.provenance == "false":
         return []
-    return grouped(Refusal(of=name, why=why) for name, why in repository_faults(facts, manifests).items())
-
-
-def _wanted(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest], dist_tag: str) -> list[Wanted]:
-    given = job.family.config.publish.dist_tag is not None
-    return [
-        Wanted(name=name, version=job.family.version, dist_tag=dist_tag, dist_tag_given=given, manifest=manifest)
-        for name, manifest in manifests.items()
-    ]
+    return grouped(
+        (Refusal(of=name, why=why) for name, why in repository_faults(facts, manifests).items()), of=len(manifests)
+    )
 
 
 def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from flotilla.jobs.workshop import Built
-from flotilla.npm import Statement
-
-Status = Literal["published", "already-published", "staged", "dry-run"]
+from flotilla.npm import Statement, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +15,7 @@ class Record:
     """One package, as this job leaves it.
 
     Args:
+        dist_tag: that the registry has for it, or will have; empty for none.
         integrity: of the tarball that the registry has; ours, where it has none yet.
         provenance: what the registry's provenance statement about it says, checked; None for none.
         stage_id: what approves a staged package; empty where it is not known.
@@ -40,11 +38,11 @@ def packages_output(records: Iterable[Record]) -> str:
     return json.dumps(
         [
             {
-                "name": record.built.package.name,
-                "version": record.built.package.version,
+                "name": record.built.packed.name,
+                "version": record.built.packed.version,
                 "status": record.status,
                 "integrity": record.integrity,
-                "size": record.built.tarball.size,
+                "size": record.built.packed.size,
                 "dist-tag": record.dist_tag,
             }
             for record in records

@@ -9,7 +9,6 @@ from flotilla.errors import FlotillaError
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import require_tag, settle_commit
-from flotilla.jobs.decisions import chosen_dist_tag
 from flotilla.jobs.finish import finish
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job, tell_warnings
@@ -90,6 +89,6 @@ def _hand_over_names(job: Job[ReleaseInputs], commit: str) -> None:
     output("version", family.version)
     output("tag", family.tag)
     output("commit", commit)
-    output("dist-tag", chosen_dist_tag(job)[0])
+    output("dist-tag", job.dist_tag.name)
     output("prerelease", "true" if family.prerelease else "false")
     output("platforms", json.dumps([platform.name for platform in family.config.platforms]))

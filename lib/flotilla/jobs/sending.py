@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
-from flotilla.jobs.decisions import chosen_dist_tag
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.record import Record, Status
+from flotilla.jobs.record import Record
 from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     AlreadyPublished,
@@ -21,6 +20,7 @@ from flotilla.npm import (
     PublishRequest,
     Settled,
     Staged,
+    Status,
 )
 
 
@@ -38,8 +38,8 @@ class Sending:
             return {}
         requests = [self.request(one) for one in built]
         return {
-            request.name: self.job.policy.retry(
-                partial(self.job.npm.staged, request), what=f"list what is staged of {request.name}"
+            request.package.name: self.job.policy.retry(
+                partial(self.job.npm.staged, request), what=f"list what is staged of {request.package.name}"
             )
             for request in requests
         }
@@ -64,9 +64,10 @@ class Sending:
                     sent = True
                     yield self._publish(publisher, one)
                 case AlreadyPublished(published=published):
-                    yield record(
+                    done = record(
                         job, one, "already-published", integrity=published.integrity, note=_note(job, decision)
                     )
+                    yield replace(done, dist_tag=decision.dist_tag)
                 case AlreadyStaged():
                     note = decision.next_step() or "staged by an earlier run"
                     done = record(job, one, "staged", stage_id=decision.staged.id, note=note)
@@ -76,15 +77,10 @@ class Sending:
 
     def request(self, built: Built) -> PublishRequest:
         """What npm is asked to do with a package."""
-        package, tarball = built.package, built.tarball
         return PublishRequest(
-            name=package.name,
-            version=package.version,
-            tarball=tarball.path,
-            integrity=tarball.integrity,
-            shasum=tarball.shasum,
+            package=built.packed,
             registry=self.job.registry.url,
-            dist_tag=chosen_dist_tag(self.job)[0],
+            dist_tag=self.job.dist_tag.name,
             credential=self.credential,
             provenance=self.provenance,
             access=self.job.family.config.publish.access,
@@ -119,7 +115,7 @@ def record(
     return Record(
         built=built,
         status=status,
-        dist_tag=chosen_dist_tag(job)[0],
+        dist_tag=job.dist_tag.name,
         integrity=integrity or built.tarball.integrity,
         stage_id=stage_id,
         note=note,
@@ -139,7 +135,10 @@ def _intent(decision: Settled) -> str:
 
 
 def _note(job: Job[PublishInputs], decision: AlreadyPublished) -> str:
-    return decision.next_step(job.family.below) or ("the same files in another tarball" if decision.repacked else "")
+    if step := decision.next_step(job.family.below):
+        named = str(decision.package)
+        job.runner.warning(step if named in step else f"{named} {step}", title="Another dist-tag than this release's")
+    return step or ("the same files in another tarball" if decision.repacked else "")
 
 
 def _pause(job: Job[PublishInputs]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from wcmatch import glob
 
 from flotilla.errors import ArtifactError, Fault, PackageError
-from flotilla.family import Config, Family, Package
+from flotilla.family import Config, Family, Package, PackedPackage
 from flotilla.github import Artifact
 from flotilla.jobs.manifests import Manifest
 from flotilla.packing import Tarball, build_folder, extract, matching, sidecar_faults, write_tarball
@@ -43,6 +43,20 @@ class Built:
     tarball: Tarball
     material: Material | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def packed(self) -> PackedPackage:
+        """Return what is published of it."""
+        tarball = self.tarball
+        return PackedPackage(
+            name=self.package.name,
+            version=self.package.version,
+            path=tarball.path,
+            integrity=tarball.integrity,
+            shasum=tarball.shasum,
+            size=tarball.size,
+            manifest=self.manifest,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

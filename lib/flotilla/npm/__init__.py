@@ -5,18 +5,21 @@ from flotilla.npm.oidc import Claims, IdTokens, claims_of_job
 from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
 from flotilla.npm.plan import (
+    ON_REGISTRY,
     AlreadyPublished,
     AlreadyStaged,
     Conflict,
     Decision,
+    DistTag,
     Publish,
     Settled,
     Staged,
-    Wanted,
+    Status,
+    Terms,
     decide,
     decide_all,
 )
-from flotilla.npm.preflight import Terms, is_new, new_names_fault, refusals, sign_in_faults, trust_command
+from flotilla.npm.preflight import is_new, new_names_fault, refusals, sign_in_faults, trust_command
 from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
 from flotilla.npm.publish import Published, Publisher
 from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
@@ -24,6 +27,7 @@ from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url
 from flotilla.npm.runner import Npm
 
 __all__ = [
+    "ON_REGISTRY",
     "AlreadyPublished",
     "AlreadyStaged",
     "Awaited",
@@ -31,6 +35,7 @@ __all__ = [
     "Conflict",
     "Credential",
     "Decision",
+    "DistTag",
     "IdTokens",
     "Npm",
     "NpmAnswer",
@@ -46,10 +51,10 @@ __all__ = [
     "Settled",
     "Staged",
     "Statement",
+    "Status",
     "Terms",
     "Token",
     "TrustedPublishing",
-    "Wanted",
     "await_visible",
     "check_bundle",
     "claims_of_job",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import assert_never
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
 from flotilla.errors import ConflictError
+from flotilla.family import PackedPackage
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
 
@@ -20,29 +20,49 @@ OTHER_CONTENT = (
 )
 
 
+# How a package ends, from the decision to the output `packages` and the ledger.
+Status = Literal["published", "already-published", "staged", "dry-run"]
+# Of these the registry has the version.
+ON_REGISTRY = frozenset[Status]({"published", "already-published"})
+
+
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One package as this job wants it on the registry.
+class DistTag:
+    """The dist-tag of a release.
 
     Args:
-        integrity: of our tarball; empty where it is not built yet.
-        shasum: sha1 of our tarball in hexadecimal; it is all that a staged version can be compared by.
-        dist_tag: where the version shall be found.
-        dist_tag_given: the consumer named the dist-tag; it was not derived from the version.
-        manifest: our package.json.
+        given: somebody named it; it was not derived from the version.
     """
 
     name: str
-    version: str
-    dist_tag: str
-    integrity: str = ""
-    shasum: str = ""
-    dist_tag_given: bool = False
-    manifest: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    given: bool = False
 
     def __str__(self) -> str:
-        """name@version."""
-        return f"{self.name}@{self.version}"
+        """Return its name."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What holds for all packages of a release.
+
+    Args:
+        trusted_publishing: there is no token; npm exchanges the job's id-token.
+        repository: OWNER/NAME, for the command that sets trusted publishing up.
+        workflow: the file name of the calling workflow, release.yml; empty where unknown.
+        staged: packages are staged and not published.
+        below: whether the version is lower than that one.
+        registry: its URL.
+        dist_tag: where the version shall be found.
+    """
+
+    trusted_publishing: bool
+    repository: str
+    workflow: str
+    staged: bool
+    below: Callable[[str], bool]
+    registry: str
+    dist_tag: DistTag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +79,7 @@ class Staged:
 class Publish:
     """The registry does not have the version: publish it."""
 
-    wanted: Wanted
+    package: PackedPackage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,51 +87,53 @@ class AlreadyPublished:
     """The registry has the version, with this content.
 
     Args:
-        dist_tag_on: the version that the wanted dist-tag is on, None for none. It is told and never moved: only a
-            publish sets it.
+        wanted: the dist-tag of this release. It is told and never moved: only a publish sets it.
+        wanted_on: the version that this dist-tag is on, None for none.
+        dist_tag: one that the version has; the wanted one if it is among them, empty for none.
         repacked: another tarball, with the same files in it.
     """
 
-    wanted: Wanted
+    package: PackedPackage
     published: PublishedVersion
-    dist_tag_on: str | None
+    wanted: str
+    wanted_on: str | None
+    dist_tag: str
     repacked: bool
 
     def next_step(self, below: Callable[[str], bool]) -> str:
-        """What to do about a dist-tag that points elsewhere; empty where it does not.
+        """Return what to do about a dist-tag that points elsewhere; empty if it does not.
 
         Args:
             below: whether this version is lower than that one.
         """
-        wanted, on = self.wanted, self.dist_tag_on
-        if on == wanted.version:
+        if self.dist_tag == self.wanted:
             return ""
-        if on is not None and below(on):
-            return f'the dist-tag "{wanted.dist_tag}" is on {on}, a newer version, and stays there'
-        return (
-            f'{wanted} is there, but the dist-tag "{wanted.dist_tag}" is {f"on {on}" if on else "not on it"}. '
-            f"Set it by hand if you want it: npm dist-tag add {wanted} {wanted.dist_tag}"
-        )
+        has = f'has the dist-tag "{self.dist_tag}", not "{self.wanted}"' if self.dist_tag else "has no dist-tag"
+        if self.wanted_on is not None and below(self.wanted_on):
+            return f'{has}: "{self.wanted}" is on {self.wanted_on}, a newer version, and stays there'
+        on = f"on {self.wanted_on}" if self.wanted_on else "on no version"
+        return f'{has}: "{self.wanted}" is {on}. To set it: npm dist-tag add {self.package} {self.wanted}'
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlreadyStaged:
     """The version waits for its approval, with this content."""
 
-    wanted: Wanted
+    package: PackedPackage
     staged: Staged
+    wanted: str
 
     @property
     def dist_tag(self) -> str:
-        """Where it will be found once it is approved; that was settled when it was staged."""
-        return self.staged.tag or self.wanted.dist_tag
+        """Return where it will be found once it is approved; that was settled when it was staged."""
+        return self.staged.tag or self.wanted
 
     def next_step(self) -> str:
-        """What to do about a dist-tag that is not the one wanted; empty where it is."""
-        if self.dist_tag == self.wanted.dist_tag:
+        """Return what to do about a dist-tag that is not the one wanted; empty if it is."""
+        if self.dist_tag == self.wanted:
             return ""
         return (
-            f'staged by an earlier run for the dist-tag "{self.dist_tag}", not "{self.wanted.dist_tag}"; for that one, '
+            f'staged by an earlier run for the dist-tag "{self.dist_tag}", not "{self.wanted}"; for that one, '
             f"reject it (npm stage reject {self.staged.id}) and run this job again"
         )
 
@@ -120,7 +142,7 @@ class AlreadyStaged:
 class Conflict:
     """The registry has the version, or has it staged, with other content."""
 
-    wanted: Wanted
+    package: PackedPackage
     differences: tuple[str, ...]
 
 
@@ -129,11 +151,11 @@ Settled = Publish | AlreadyPublished | AlreadyStaged
 
 
 def decide(
-    wanted: Wanted,
+    package: PackedPackage,
     packument: Packument | None,
+    terms: Terms,
     *,
     differs: Differs,
-    registry: str,
     files: Collection[str],
     staged: Sequence[Staged] = (),
 ) -> Decision:
@@ -141,28 +163,31 @@ def decide(
 
     Args:
         packument: a fresh read of it, None where the registry has no such package.
+        terms: of this release.
         differs: asked only where the registry has another tarball of this version.
-        registry: URL of the registry.
         files: paths in the package.
         staged: what waits for approval, as far as the credential may see it.
     """
-    published = packument.versions.get(wanted.version) if packument else None
+    dist_tag = terms.dist_tag.name
+    published = packument.versions.get(package.version) if packument else None
     if packument and published:
-        repacked = not same_integrity(wanted.integrity, published.integrity)
+        repacked = not same_integrity(package.integrity, published.integrity)
+        changed = differs(published) if repacked else ()
         # npm installs by the registry's manifest, so the same tarball is not enough.
-        differences = [
-            *(differs(published) if repacked else ()),
-            *(
-                f"manifest on the registry: {line}"
-                for line in version_differences(wanted.manifest, "", published, registry=registry, files=files)
-            ),
-        ]
-        if differences:
-            return Conflict(wanted=wanted, differences=tuple(differences))
-        on = packument.dist_tags.get(wanted.dist_tag)
-        return AlreadyPublished(wanted=wanted, published=published, dist_tag_on=on, repacked=repacked)
-    waiting = next((each for each in staged if each.version == wanted.version), None)
-    return _compare_staged(wanted, waiting) if waiting else Publish(wanted=wanted)
+        lines = version_differences(package.manifest, "", published, registry=terms.registry, files=files)
+        if differences := (*changed, *(f"manifest on the registry: {line}" for line in lines)):
+            return Conflict(package=package, differences=differences)
+        tags = packument.tags_of(package.version)
+        return AlreadyPublished(
+            package=package,
+            published=published,
+            wanted=dist_tag,
+            wanted_on=packument.dist_tags.get(dist_tag),
+            dist_tag=dist_tag if dist_tag in tags else next(iter(tags), ""),
+            repacked=repacked,
+        )
+    waiting = next((each for each in staged if each.version == package.version), None)
+    return _compare_staged(package, waiting, dist_tag) if waiting else Publish(package=package)
 
 
 def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
@@ -176,7 +201,8 @@ def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
     for decision in decisions:
         match decision:
             case Conflict():
-                faults.append(conflict_words(decision))
+                words = "; ".join(decision.differences)
+                faults.append(f"{decision.package} is on the registry with other content: {words}")
             case Publish() | AlreadyPublished() | AlreadyStaged():
                 settled.append(decision)
             case _:
@@ -186,13 +212,8 @@ def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
     return tuple(settled)
 
 
-def conflict_words(conflict: Conflict) -> str:
-    """One conflict in words, with what differs."""
-    return f"{conflict.wanted} is on the registry with other content: {'; '.join(conflict.differences)}"
-
-
-def _compare_staged(wanted: Wanted, waiting: Staged) -> Decision:
-    if waiting.shasum == wanted.shasum:
-        return AlreadyStaged(wanted=wanted, staged=waiting)
-    difference = f"it is staged as {waiting.id} with shasum {waiting.shasum}, ours is {wanted.shasum}"
-    return Conflict(wanted=wanted, differences=(difference,))
+def _compare_staged(package: PackedPackage, waiting: Staged, dist_tag: str) -> Decision:
+    if waiting.shasum == package.shasum:
+        return AlreadyStaged(package=package, staged=waiting, wanted=dist_tag)
+    difference = f"it is staged as {waiting.id} with shasum {waiting.shasum}, ours is {package.shasum}"
+    return Conflict(package=package, differences=(difference,))

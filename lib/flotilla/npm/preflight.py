@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from flotilla.npm.manifest_diff import version_differences
+from flotilla.npm.manifest_diff import Manifest, version_differences
 from flotilla.npm.packument import Packument, PublishedVersion
-from flotilla.npm.plan import Wanted
+from flotilla.npm.plan import Terms
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, Credential, TrustedPublishing
 from flotilla.npm.registry import path_of, scope_of
 
@@ -19,43 +18,22 @@ _STEERING = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What holds for all packages of a release.
-
-    Args:
-        trusted_publishing: there is no token; npm exchanges the job's id-token.
-        repository: OWNER/NAME, for the command that sets trusted publishing up.
-        workflow: the file name of the calling workflow, release.yml; empty where unknown.
-        staged: packages are staged and not published.
-        below: whether the version is lower than that one.
-        registry: its URL.
-    """
-
-    trusted_publishing: bool
-    repository: str
-    workflow: str
-    staged: bool
-    below: Callable[[str], bool]
-    registry: str
-
-
-def refusals(wanted: Wanted, packument: Packument | None, terms: Terms) -> list[str]:
+def refusals(manifest: Manifest, packument: Packument | None, terms: Terms) -> list[str]:
     """Every reason, a line each, why this package must not be released as it is; no line names the package.
 
     That a name is new is said once for all packages, by `new_names_fault`.
 
     Args:
-        wanted: with its manifest; its tarball need not be there.
+        manifest: the package.json to be published.
         packument: a fresh read, None where the registry has no such package.
     """
-    faults = manifest_faults(wanted)
+    faults, version = manifest_faults(manifest, terms.dist_tag.name), str(manifest["version"])
     if packument is None or is_new(packument):
         return faults
-    published = packument.versions.get(wanted.version)
+    published = packument.versions.get(version)
     if published is not None:
-        return faults + _other_manifest(wanted, published, terms)
-    return faults + _burnt(wanted, packument) + _below_latest(wanted, packument, terms)
+        return faults + _other_manifest(manifest, published, terms)
+    return faults + _burnt(version, packument) + _below_latest(version, packument, terms)
 
 
 def is_new(packument: Packument | None) -> bool:
@@ -79,19 +57,19 @@ def new_names_fault(names: Sequence[str], terms: Terms) -> str:
     )
 
 
-def manifest_faults(wanted: Wanted) -> list[str]:
+def manifest_faults(manifest: Manifest, dist_tag: str) -> list[str]:
     """What in the manifest itself would decide where, how or as what npm publishes, in place of flotilla."""
-    manifest, faults = wanted.manifest, []
+    faults = []
     if manifest.get("private") is True:
         faults.append('"private": true in its package.json; npm refuses to publish it. Take it out.')
     # libnpmpublish: `const tag = manifest.tag || defaultTag`; no flag beats it.
-    if manifest.get("tag") not in (None, "", wanted.dist_tag):
-        faults.append(f'"tag" in its package.json would override the dist-tag {wanted.dist_tag}. Take it out.')
+    if manifest.get("tag") not in (None, "", dist_tag):
+        faults.append(f'"tag" in its package.json would override the dist-tag {dist_tag}. Take it out.')
     config = manifest.get("publishConfig")
     return faults + [
         f'publishConfig in its package.json sets "{key}", which decides how npm publishes. Take it out.'
         for key in (config if isinstance(config, Mapping) else {})
-        if _steers(str(key), wanted.name)
+        if _steers(str(key), str(manifest["name"]))
     ]
 
 
@@ -129,33 +107,33 @@ def trust_command(name: str, *, repository: str, workflow: str, staged: bool) ->
     return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
 
 
-def _other_manifest(wanted: Wanted, published: PublishedVersion, terms: Terms) -> list[str]:
-    differences = version_differences(wanted.manifest, "", published, registry=terms.registry)
+def _other_manifest(manifest: Manifest, published: PublishedVersion, terms: Terms) -> list[str]:
+    differences = version_differences(manifest, "", published, registry=terms.registry)
     if not differences:
         return []
     fault = (
-        f"version {wanted.version} is on the registry with another manifest: {'; '.join(differences)}. "
+        f"version {published.version} is on the registry with another manifest: {'; '.join(differences)}. "
         "Release under a new version number."
     )
     return [fault]
 
 
-def _burnt(wanted: Wanted, packument: Packument) -> list[str]:
-    if wanted.version not in packument.burnt:
+def _burnt(version: str, packument: Packument) -> list[str]:
+    if version not in packument.burnt:
         return []
     fault = (
-        f"version {wanted.version} was published once and unpublished; "
+        f"version {version} was published once and unpublished; "
         "the registry never takes a version number twice. Release under a new version number."
     )
     return [fault]
 
 
-def _below_latest(wanted: Wanted, packument: Packument, terms: Terms) -> list[str]:
+def _below_latest(version: str, packument: Packument, terms: Terms) -> list[str]:
     latest = packument.dist_tags.get("latest")
-    if wanted.dist_tag != "latest" or wanted.dist_tag_given or latest is None or not terms.below(latest):
+    if terms.dist_tag.name != "latest" or terms.dist_tag.given or latest is None or not terms.below(latest):
         return []
     fault = (
-        f"version {wanted.version} is below the registry's latest, {latest}: publishing would move `latest` back. "
+        f"version {version} is below the registry's latest, {latest}: publishing would move `latest` back. "
         "Set publish.dist-tag in flotilla.yml, for example to v1-latest; to latest, if that is what you want."
     )
     return [fault]

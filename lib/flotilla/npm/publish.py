@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn, assert_never
+from typing import NoReturn, assert_never
 
 from flotilla.errors import ConflictError, FlotillaError, RegistryError
+from flotilla.family import PackedPackage
 from flotilla.npm.errors import Cause, Context, Kind, explain
+from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
 from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import same_integrity, with_shasum
+from flotilla.npm.plan import Status
 from flotilla.npm.preflight import trust_command
 from flotilla.npm.publish_command import PublishRequest, Token, TrustedPublishing
 from flotilla.npm.registry import Registry, origin
@@ -24,25 +27,20 @@ READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0, *[60.0] * 9)
 SHORTEST_RUN = 30.0
 LONGEST_RUN = 1800.0
 
-Status = Literal["published", "already-published", "staged"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """How a publish ended.
 
     Args:
-        integrity: of the tarball that the registry has, or has staged.
         stage_id: of what was staged; empty where the registry told it to an earlier run only.
         note: what a reader should know besides; empty for nothing.
         read_back: npm did not say so; the registry was found to have it, perhaps from another run of this release.
         log: npm's own log, without secrets, for a log group.
     """
 
-    name: str
-    version: str
+    package: PackedPackage
     status: Status
-    integrity: str
     stage_id: str = ""
     note: str = ""
     read_back: bool = False
@@ -138,31 +136,36 @@ class Publisher:
 
     def _landed(self, request: PublishRequest) -> Published | None:
         """What the registry made of the request, by a fresh read; None where it has nothing."""
-        packument = self._registry.fresh(request.name)
-        found = packument.versions.get(request.version) if packument else None
-        if packument and request.version in packument.burnt:
+        packument = self._registry.fresh(request.package.name)
+        found = packument.versions.get(request.package.version) if packument else None
+        if packument and request.package.version in packument.burnt:
             raise RegistryError(
                 f"{request}: this number was published once and unpublished; the registry never takes it again.",
                 advice="Release under a new version number.",
             )
         if found is None:
             return self._landed_staged(request) if request.staged else None
-        if not same_integrity(with_shasum(request.integrity, request.shasum), found.integrity):
+        if not same_integrity(with_shasum(request.package.integrity, request.package.shasum), found.integrity):
             raise ConflictError(
                 f"{request} is on the registry with another tarball: "
-                f"{found.integrity} there, {request.integrity} here.",
+                f"{found.integrity} there, {request.package.integrity} here.",
                 advice="Somebody else published this version. Release under a new version number.",
+            )
+        if lines := version_differences(request.package.manifest, "", found, registry=request.registry):
+            raise ConflictError(
+                f"{request} is on the registry with this tarball, but another manifest: {'; '.join(lines)}",
+                advice="npm installs by the manifest. Find out who published it; release under a new version number.",
             )
         return replace(_done(request, "already-published" if request.staged else "published"), read_back=True)
 
     def _landed_staged(self, request: PublishRequest) -> Published | None:
-        staged = next((each for each in self._npm.staged(request) if each.version == request.version), None)
+        staged = next((each for each in self._npm.staged(request) if each.version == request.package.version), None)
         if staged is None:
             return None
-        if staged.shasum != request.shasum:
+        if staged.shasum != request.package.shasum:
             raise ConflictError(
                 f"{request} is staged as {staged.id} with another tarball: "
-                f"shasum {staged.shasum} there, {request.shasum} here.",
+                f"shasum {staged.shasum} there, {request.package.shasum} here.",
                 advice=f"Reject it (npm stage reject {staged.id}) or release under a new version number.",
             )
         return _done(request, "staged", stage_id=staged.id)
@@ -198,7 +201,7 @@ class Publisher:
             claims=str(claims),
             staged=request.staged,
             trust=trust_command(
-                request.name, repository=claims.repository, workflow=claims.workflow, staged=request.staged
+                request.package.name, repository=claims.repository, workflow=claims.workflow, staged=request.staged
             ),
         )
 
@@ -218,14 +221,7 @@ class Publisher:
 
 
 def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: str = "") -> Published:
-    return Published(
-        name=request.name,
-        version=request.version,
-        status=status,
-        integrity=request.integrity,
-        stage_id=stage_id,
-        log=log,
-    )
+    return Published(package=request.package, status=status, stage_id=stage_id, log=log)
 
 
 def _of_another_run(landed: Published) -> Published:
@@ -237,12 +233,10 @@ def _staged_before(request: PublishRequest, cause: Cause) -> Published:
     if not request.staged:
         raise RegistryError(f"{request}: {cause.words}, so it cannot be published besides.", advice=cause.step)
     return Published(
-        name=request.name,
-        version=request.version,
+        package=request.package,
         status="staged",
-        integrity=request.integrity,
         note=(
             f"{request} waits for approval since an earlier run, or since a try whose answer was lost. "
-            f"Its id and content cannot be looked up with this credential: npm stage list {request.name}"
+            f"Its id and content cannot be looked up with this credential: npm stage list {request.package.name}"
         ),
     )

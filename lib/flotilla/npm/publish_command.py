@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flotilla.errors import InputError
+from flotilla.family import PackedPackage
 from flotilla.npm.registry import credential_key, scope_of
 
 # What npm needs of the surroundings: where programs, proxies and certificates are.
@@ -46,7 +47,7 @@ def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) 
         tarball: its path, absolute or starting with ./ (else npm takes it for the name of a package).
         timeout: seconds that one of npm's requests may take.
     """
-    scope = scope_of(request.name)
+    scope = scope_of(request.package.name)
     return [
         *(["stage", "publish"] if request.staged else ["publish"]),
         # npm's own retry of a PUT ignores Retry-After, and is refused where the first one landed.
@@ -177,18 +178,12 @@ class PublishRequest:
     """One tarball to send.
 
     Args:
-        integrity: of the tarball; the registry's must be the same afterwards.
-        shasum: sha1 of the tarball in hexadecimal; staged versions show no better.
         registry: URL, with a slash at its end.
         provenance: whether npm shall make a provenance statement; never left to npm.
         staged: `npm stage publish`.
     """
 
-    name: str
-    version: str
-    tarball: Path
-    integrity: str
-    shasum: str
+    package: PackedPackage
     registry: str
     dist_tag: str
     credential: Credential
@@ -197,5 +192,5 @@ class PublishRequest:
     staged: bool = False
 
     def __str__(self) -> str:
-        """name@version."""
-        return f"{self.name}@{self.version}"
+        """Return name@version."""
+        return str(self.package)

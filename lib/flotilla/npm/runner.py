@@ -107,7 +107,7 @@ class Npm:
             environment = publish_environment(self._environment, request, folder=folder, sigstore_token=sigstore_token)
             write_credential(folder, request)
             arguments = publish_arguments(
-                request, tarball=place(request.tarball, folder), timeout=min(REQUEST_TIMEOUT, timeout)
+                request, tarball=place(request.package.path, folder), timeout=min(REQUEST_TIMEOUT, timeout)
             )
             status, stdout, stderr = self._outcome(arguments, environment, folder, timeout)
             return self._answer(status, stdout, stderr, folder, self._secrets(request, sigstore_token))
@@ -123,11 +123,11 @@ class Npm:
         with private_folder() as folder:
             environment = observed_environment(self._environment, folder=folder)
             write_credential(folder, request)
-            arguments = stage_list_arguments(request.name, registry=request.registry)
+            arguments = stage_list_arguments(request.package.name, registry=request.registry)
             status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
             answer = self._answer(status, stdout, stderr, folder, self._secrets(request, ""))
         if not answer.ok:
-            cause = explain(answer, Context(package=request.name, registry=request.registry, trusted=False))
+            cause = explain(answer, Context(package=request.package.name, registry=request.registry, trusted=False))
             if cause.kind in {Kind.RETRY, Kind.READ_BACK}:
                 raise TransientError(cause.words, after=retry_after(answer.after, now=time.time()))
         return tuple(
@@ -138,7 +138,7 @@ class Npm:
                 tag=plain(str(item.get("tag") or ""), longest=100),
             )
             for item in (parse_staged(stdout) if answer.ok else [])
-            if item.get("packageName") == request.name and is_stage_id(item.get("id")) and "version" in item
+            if item.get("packageName") == request.package.name and is_stage_id(item.get("id")) and "version" in item
         )
 
     def _answer(self, status: int | None, stdout: str, stderr: str, folder: Path, secrets: Sequence[str]) -> NpmAnswer:
