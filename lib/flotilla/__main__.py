@@ -15,7 +15,7 @@ from typing import Any
 
 from flotilla import cli
 from flotilla.errors import FlotillaError
-from flotilla.jobs.inputs import DevInputs, Inputs, PlatformInputs, PublishInputs, ReleaseInputs, variable
+from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
 from flotilla.jobs.job import Job, open_job
 from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
@@ -35,7 +35,7 @@ JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
     "release": (ReleaseInputs, release_phases),
     "publish-platform": (PlatformInputs, publish_platform),
     "publish-dev": (DevInputs, publish_dev),
-    "publish-meta": (PublishInputs, publish_meta),
+    "publish-meta": (MetaInputs, publish_meta),
 }
 SECRETS = (
     *(variable(name) for name in ("github-token", "npm-token")),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from flotilla.errors import Fault, InputError
+from flotilla.text import LONGEST_NAME, shorten
 
 Phase = Literal["all", "prepare", "wait-for-ci", "check-artifacts", "release", "finish"]
 Provenance = Literal["auto", "true", "false"]
@@ -43,7 +45,7 @@ class ReleaseInputs(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishInputs(Inputs):
-    """What the three publishing actions share; action-publish-meta takes just this."""
+    """What the three publishing actions share."""
 
     dist_tag: str = ""
     provenance: Provenance | None = None
@@ -65,6 +67,21 @@ class PlatformInputs(PublishInputs):
 
     platform: str
     run_id: int
+
+
+class ReportedPackage(NamedTuple):
+    """A package as another job reported it in its output `packages`."""
+
+    name: str
+    version: str
+    integrity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaInputs(PublishInputs):
+    """action-publish-meta."""
+
+    packages: tuple[ReportedPackage, ...] = ()
 
 
 T = TypeVar("T", bound=Inputs)
@@ -91,7 +108,7 @@ def read_inputs(kind: type[T], environment: Mapping[str, str]) -> T:
             try:
                 values[one.name] = _parsed(one.name, types[one.name], given)
             except ValueError as fault:
-                shown = "" if not one.repr else f" is {given!r}:"
+                shown = "" if not one.repr else f" is {shorten(repr(given), LONGEST_NAME)}:"
                 faults.append(Fault(text=f"input {name}{shown} {fault}"))
         elif one.default is dataclasses.MISSING:
             faults.append(Fault(text=f"input {name} is required and was empty"))
@@ -110,9 +127,38 @@ def _parsed(name: str, kind: Any, given: str) -> object:
         return _matching(given, _RUN_ID, "a run's number is wanted, such as 1234567890") and int(given)
     if float in (kind, *options):
         return _number(given)
-    if name == "commit":
-        return _matching(given, _COMMIT, "the full commit hash is wanted, 40 lower-case hex digits")
-    return given
+    return _BY_NAME[name](given) if name in _BY_NAME else given
+
+
+def _packages(given: str) -> tuple[ReportedPackage, ...]:
+    """Return the packages in JSON arrays, of which several may follow one another."""
+    decoder, found, position = json.JSONDecoder(), list[ReportedPackage](), 0
+    try:
+        while position < len(given):
+            document, position = decoder.raw_decode(given, position)
+            found += _reported(document)
+            position += len(given[position:]) - len(given[position:].lstrip(" \t\r\n,"))
+    except (json.JSONDecodeError, RecursionError):
+        raise ValueError("expected JSON: the `packages` outputs of the platform jobs") from None
+    return tuple(found)
+
+
+def _reported(value: object) -> Iterator[ReportedPackage]:
+    """Yield the packages of arrays in arrays."""
+    match value:
+        case list():
+            for each in value:
+                yield from _reported(each)
+        case {"name": str(name), "version": str(version), "integrity": str(integrity)}:
+            yield ReportedPackage(name, version, integrity)
+        case _:
+            raise ValueError('expected a JSON array of {"name", "version", "integrity"}, or arrays of such')
+
+
+_BY_NAME: Mapping[str, Callable[[str], object]] = {
+    "commit": lambda given: _matching(given, _COMMIT, "the full commit hash is wanted, 40 lower-case hex digits"),
+    "packages": _packages,
+}
 
 
 def _words(kind: Any) -> tuple[str, ...]:

@@ -1,38 +1,55 @@
-"""publish-meta: last, when `npm install` sees every platform package."""
+"""publish-meta: last, when `npm install` sees every platform package, and each is the one that was built."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from flotilla.errors import RefusedError
-from flotilla.jobs.inputs import PublishInputs
+from flotilla.github import the_release
+from flotilla.jobs.inputs import MetaInputs
 from flotilla.jobs.job import Job
+from flotilla.jobs.ledger import LEDGER
+from flotilla.jobs.ledger_document import read_ledger
+from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
+from flotilla.jobs.publish_report import Report
 from flotilla.jobs.publishing import publish_packages
-from flotilla.jobs.watching import visible_minutes
-from flotilla.npm import Awaited, await_visible
+from flotilla.jobs.watching import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
+from flotilla.npm import (
+    Awaited,
+    Origin,
+    Provenance,
+    PublishedVersion,
+    await_visible,
+    same_integrity,
+    version_differences,
+)
+
+NOT_OURS = "Nothing was published. Do not pin these packages: find out who published them, and from where."
 
 
-def publish_meta(job: Job[PublishInputs]) -> None:
+def publish_meta(job: Job[MetaInputs]) -> None:
     """Publish the meta packages; each pins its platform packages, so these come first.
 
     Raises:
-        RefusedError: a platform package was never published.
+        RefusedError: a platform package was never published, or is not the one that was built.
         DeadlineError: one was, and `npm install` does not see it in time.
         ConflictError: `npm install` sees other content than the registry has.
     """
     names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
     then = f"The family can be installed: {names}. A release kept as a draft is published by the phase `finish`."
     publish_packages(
-        job, job.family.metas, title="Meta packages", then=then, run_id=None, before=lambda: _platforms_first(job)
+        job, job.family.metas, title="Meta packages", then=then, run_id=None, before=partial(_platforms_first, job)
     )
 
 
-def _platforms_first(job: Job[PublishInputs]) -> None:
-    """Wait for the platform packages; what is staged, or only rehearsed, is told and not waited for."""
+def _platforms_first(job: Job[MetaInputs], report: Report, provenance: Provenance) -> None:
+    """Check and await the platform packages; what is staged, or only rehearsed, is told and not waited for."""
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
-    found = {name: _published(job, name) for name in names}
-    missing = [name for name, awaited in found.items() if awaited is None]
+    read = {name: _published(job, name) for name in names}
+    found = {name: published for name, published in read.items() if published}
+    missing = [name for name in names if name not in found]
     if missing and not (job.inputs.staged or job.inputs.dry_run):
         raise RefusedError(
             [f"{name}@{job.family.version} is not on the registry, and a meta package pins it" for name in missing],
@@ -40,16 +57,125 @@ def _platforms_first(job: Job[PublishInputs]) -> None:
         )
     if missing:
         _tell(job, missing)
-    await_visible(
-        job.registry,
-        [awaited for awaited in found.values() if awaited],
-        policy=job.policy,
-        minutes=visible_minutes(job),
-        told=job.runner.line,
+    _check_pinned(job, report, found, provenance)
+    awaited: list[Awaited] = [(one.name, one.version, one.integrity) for one in found.values()]
+    await_visible(job.registry, awaited, policy=job.policy, minutes=visible_minutes(job), told=job.runner.line)
+
+
+def _check_pinned(
+    job: Job[MetaInputs], report: Report, found: Mapping[str, PublishedVersion], provenance: Provenance
+) -> None:
+    """Refuse platform packages that are not those that were built; tell the report by what they are known.
+
+    Raises:
+        RefusedError: with every package whose manifest, integrity or provenance is not ours.
+    """
+    if not found:
+        return
+    packages = [package for package in job.family.packages if package.name in found]
+    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
+    source, reported = _reported(job)
+    faults = [fault for one in found.values() for fault in _content_faults(job, one, manifests, reported, source)]
+    compared = [name for name in found if name in reported]
+    if provenance.on:
+        commits = {job.facts.commit, report.commit or ""}
+        for name, one in found.items():
+            faults += _provenance_faults(job, one, commits, known=name in reported)
+    if faults:
+        raise RefusedError(faults, advice=NOT_OURS)
+    if provenance.on:
+        report.checked.append(f"All {len(found)} platform packages have provenance of this repository and commit.")
+    if compared:
+        report.checked.append(f"{len(compared)} of {len(found)} have the integrity that {source} names.")
+    if not provenance.on and len(compared) < len(found):
+        left = [name for name in found if name not in reported]
+        which = "the platform packages" if not compared else ", ".join(left)
+        report.checked.append(f"Neither provenance nor a list of integrities says that {which} are what was built.")
+        job.runner.warning(
+            f"nothing says that {which} on the registry are what was built; "
+            "give the outputs `packages` of the platform jobs as the input packages",
+            title="Platform packages were not compared",
+        )
+
+
+def _reported(job: Job[MetaInputs]) -> tuple[str, dict[str, str]]:
+    """Return where integrities come from, and those of this version by name: the input, else the release's ledger.
+
+    Raises:
+        RefusedError: a package is named twice, with different integrities.
+    """
+    source, listed = "the input packages", [*job.inputs.packages]
+    entries = [(one.name, one.integrity) for one in listed if one.version == job.family.version]
+    if not listed:
+        source, entries = f"the release's {LEDGER}", _in_ledger(job)
+    integrities: dict[str, set[str]] = {}
+    for name, integrity in entries:
+        integrities.setdefault(name, set()).add(integrity)
+    if twice := [name for name, several in integrities.items() if len(several) > 1]:
+        raise RefusedError(
+            [f"{source} names {name} with {len(integrities[name])} integrities" for name in twice],
+            advice="Nothing was published. Pass the outputs of the platform jobs of one run.",
+        )
+    return source, {name: several.pop() for name, several in integrities.items()}
+
+
+def _in_ledger(job: Job[MetaInputs]) -> list[tuple[str, str]]:
+    release = the_release(job.github.releases(job.family.tag), job.family.tag)
+    asset = next((asset for asset in release.assets if asset.name == LEDGER), None) if release else None
+    if asset is None:
+        return []
+    ledger = read_ledger(job.github.download_asset(asset, job.scratch / LEDGER))
+    return [
+        (one["name"], one["registry-integrity"] or one["integrity"])
+        for one in ledger["packages"]
+        if one["version"] == job.family.version
+    ]
+
+
+def _content_faults(
+    job: Job[MetaInputs],
+    found: PublishedVersion,
+    manifests: Mapping[str, Manifest],
+    reported: Mapping[str, str],
+    source: str,
+) -> list[str]:
+    package, wanted = f"{found.name}@{found.version}", reported.get(found.name)
+    lines = version_differences(manifests[found.name], "", found, registry=job.registry.url)
+    faults = [f"{package}: manifest on the registry: {line}" for line in lines]
+    if wanted is not None and not same_integrity(wanted, found.integrity):
+        faults.append(f"{package} is {found.integrity} on the registry; {source} says {wanted}")
+    return faults
+
+
+def _provenance_faults(job: Job[MetaInputs], found: PublishedVersion, commits: set[str], *, known: bool) -> list[str]:
+    """Return what is wrong with a platform package's provenance.
+
+    Args:
+        commits: that it may name: the released one, and this run's.
+        known: a job reported its integrity, so that a run of another commit may have published it.
+    """
+    package = f"{found.name}@{found.version}"
+    attested = job.policy.poll(
+        partial(_attested, job, found), every=PROVENANCE_PAUSE, limit=0.0 if found.attestations else PROVENANCE_LIMIT
     )
+    if attested is None:
+        return [f"{package} has no provenance, and this job publishes with it (provenance: false would take it)"]
+    by = Origin(repository=f"{job.facts.server_url}/{job.facts.repository}")
+    statement, faults = published_provenance(job, attested, by=by)
+    if faults or statement is None:
+        return faults or [f"{package}: its provenance cannot be read"]
+    if known or statement.commit in commits:
+        return []
+    return [f"{package}: its provenance names the commit {statement.commit}, not {' or '.join(sorted(commits - {''}))}"]
 
 
-def _tell(job: Job[PublishInputs], missing: Sequence[str]) -> None:
+def _attested(job: Job[MetaInputs], found: PublishedVersion) -> PublishedVersion | None:
+    """Return the version if it has attestations, which the registry may show late."""
+    again = found if found.attestations else _published(job, found.name)
+    return again if again and again.attestations and again.integrity == found.integrity else None
+
+
+def _tell(job: Job[MetaInputs], missing: Sequence[str]) -> None:
     order = "Approve them" if job.inputs.staged else "A release publishes them"
     job.runner.warning(
         f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
@@ -58,7 +184,6 @@ def _tell(job: Job[PublishInputs], missing: Sequence[str]) -> None:
     )
 
 
-def _published(job: Job[PublishInputs], name: str) -> Awaited | None:
+def _published(job: Job[MetaInputs], name: str) -> PublishedVersion | None:
     packument = job.registry.fresh(name)
-    version = packument.versions.get(job.family.version) if packument else None
-    return (name, version.version, version.integrity) if version else None
+    return packument.versions.get(job.family.version) if packument else None

@@ -27,6 +27,7 @@ class Report:
         started: when the job started, seconds since the epoch.
         commit: what is released; None as long as it is not settled.
         ci_run: where the files come from, None for packages that take none.
+        checked: what held before the first publish, a sentence each.
         failure: what stopped the job; empty for nothing.
     """
 
@@ -37,6 +38,7 @@ class Report:
     ci_run: WorkflowRun | None = None
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
     failure: str = ""
 
     @property
@@ -72,6 +74,7 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
     parts = [
         f"### {report.title}",
         _source(report),
+        " ".join(report.checked),
         table(headers, rows) if rows else "",
         listed(binaries_told(one.package for one in report.planned)),
         _counted(report, seconds),

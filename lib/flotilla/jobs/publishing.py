@@ -28,7 +28,7 @@ def publish_packages(
     title: str,
     then: str,
     run_id: int | None,
-    before: Callable[[], None] = lambda: None,
+    before: Callable[[Report, Provenance], None] = lambda _report, _provenance: None,
 ) -> None:
     """Publish some of the family's packages, and hand over what was done, however far it came.
 
@@ -36,7 +36,7 @@ def publish_packages(
         title: what the packages are, for the job summary.
         then: what comes next once they are published, for the job summary.
         run_id: the CI run that their files come from, None for packages that take none.
-        before: what must hold before the first is decided; raises where it does not.
+        before: checks what must hold before the first is decided, and tells the report what did.
 
     Raises:
         FlotillaError: anything that stops the job; before the first publish nothing was written.
@@ -52,15 +52,20 @@ def publish_packages(
 
 
 def _publish(
-    job: Job[PublishInputs], packages: Sequence[Package], run_id: int | None, before: Callable[[], None], report: Report
+    job: Job[PublishInputs],
+    packages: Sequence[Package],
+    run_id: int | None,
+    before: Callable[[Report, Provenance], None],
+    report: Report,
 ) -> None:
     credential = _credential(job)
     provenance = _provenance(job)
-    before()
+    report.commit = commit = tagged_commit(job)
+    before(report, provenance)
     manifests = render_all(packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
     if provenance.on and (faults := repository_faults(job.facts, manifests)):
         raise RefusedError([f"{name}: {why}" for name, why in faults.items()], advice="Nothing was published.")
-    built = _build(job, packages, manifests, run_id, report)
+    built = _build(job, packages, manifests, run_id, commit, report)
     sending = Sending(job=job, credential=credential, provenance=provenance.on)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
     decisions = decide_packages(job, built, packuments, sending.staged(built))
@@ -80,12 +85,12 @@ def _build(
     packages: Sequence[Package],
     manifests: Mapping[str, Manifest],
     run_id: int | None,
+    commit: str,
     report: Report,
 ) -> tuple[Built, ...]:
-    report.commit = tagged_commit(job)
     if run_id is None:
         return build(job, packages, manifests, {})
-    report.ci_run = checked_run(job, run_id, report.commit)
+    report.ci_run = checked_run(job, run_id, commit)
     wanted = {package.artifact for package in packages}
     needs = [need for need in job.family.artifacts if need.artifact in wanted]
     materials = gather(job, report.ci_run, needs)
