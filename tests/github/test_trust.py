@@ -65,7 +65,7 @@ def test_a_workflows_path_counts_without_its_ref(make: Maker, path: str) -> None
         ({"path": "dynamic/github-code-scanning/codeql"}, "of the workflow dynamic"),
         ({"head_sha": "0" * 40}, "built commit 0000"),
         ({"head_sha": COMMIT[:39]}, "built commit"),
-        ({"event": "pull_request"}, "`pull-requests: true` under `ci` would allow it"),
+        ({"event": "pull_request"}, "`pull-requests: true` under `ci` in flotilla.yml would allow it"),
         ({"event": "pull_request_target"}, "the event pull_request_target, which is not trusted"),
         ({"event": "workflow_run"}, "the event workflow_run"),
         ({"event": "issue_comment"}, "the event issue_comment"),
@@ -97,15 +97,15 @@ def test_a_pull_request_of_a_fork_is_refused_even_where_pull_requests_are_allowe
     assert run_faults(make.a_run(event="pull_request_target"), PULL_REQUESTS) != []
 
 
-def test_the_first_run_that_succeeded_is_chosen_and_the_others_are_told(make: Maker) -> None:
+def test_the_runs_that_succeeded_are_told_oldest_first(make: Maker) -> None:
     push, failed, schedule = make.a_run(1), make.a_run(2, conclusion="failure"), make.a_run(3, event="schedule")
-    assert choose_run([schedule, failed, push], OURS) == Succeeded(run=push, others=(schedule,))
+    assert choose_run([schedule, failed, push], OURS) == Succeeded(runs=(push, schedule))
 
 
 def test_a_run_that_goes_on_is_waited_for_while_none_succeeded(make: Maker) -> None:
     failed, queued = make.a_run(1, conclusion="failure"), make.a_run(2, status="queued", conclusion=None)
     assert choose_run([queued, failed], OURS) == Running(run=queued)
-    assert choose_run([queued, failed, make.a_run(3)], OURS) == Succeeded(run=make.a_run(3))
+    assert choose_run([queued, failed, make.a_run(3)], OURS) == Succeeded(runs=(make.a_run(3),), running=queued)
 
 
 def test_failed_runs_end_the_wait_newest_first(make: Maker) -> None:
@@ -123,7 +123,7 @@ def test_no_run_is_waited_for_and_a_strangers_success_is_none(make: Maker) -> No
 
 def test_a_strangers_failure_does_not_stop_our_run(make: Maker) -> None:
     forked = make.a_run(9, head_repository={"full_name": "evil/ffmpeg"}, conclusion="failure")
-    assert choose_run([forked, make.a_run(1)], OURS) == Succeeded(run=make.a_run(1))
+    assert choose_run([forked, make.a_run(1)], OURS) == Succeeded(runs=(make.a_run(1),))
 
 
 def test_the_newest_artifact_of_a_name_counts(make: Maker) -> None:
@@ -147,7 +147,7 @@ def test_missing_expired_and_empty_artifacts_are_told_together(make: Maker) -> N
         make.an_artifact(34, name="ffmpeg-linux-x64"),
     ]
     assert artifact_faults(["good", "old", "void", "ffmpeg-linux-x46", "none"], found) == (
-        "old: expired; re-run the CI workflow on this commit",
+        "old: expired",
         "void: empty",
         "ffmpeg-linux-x46: missing (the run has ffmpeg-linux-x64)",
         "none: missing",
@@ -158,4 +158,4 @@ def test_missing_expired_and_empty_artifacts_are_told_together(make: Maker) -> N
 
 def test_an_expired_artifact_is_not_saved_by_an_older_one(make: Maker) -> None:
     found = [make.an_artifact(31, name="a"), make.an_artifact(32, name="a", expired=True)]
-    assert artifact_faults(["a"], found) == ("a: expired; re-run the CI workflow on this commit",)
+    assert artifact_faults(["a"], found) == ("a: expired",)

@@ -72,7 +72,7 @@ def test_a_refused_github_token_is_said_to_be_that(jobs: JobWorld) -> None:
     assert error == Annotation(
         kind="error",
         title="GitHub",
-        text="Read tag v1.2.3: GitHub refuses (HTTP 401, Bad credentials).\n"
+        text="Read the repository: GitHub refuses (HTTP 401, Bad credentials).\n"
         "The token is wrong, expired or revoked: check github-token.",
     )
 
@@ -87,10 +87,10 @@ def test_a_missing_artifact_is_said_with_what_the_run_has_instead(jobs: JobWorld
     of_run[:] = [artifact for artifact in of_run if artifact.name != "chroma-linux-x64-free"]
     error = jobs.refused("release")
     assert error.title == "Artifacts"
-    assert "1 of 4 artifacts that the family needs are not to be had from" in error.text
+    assert "1 of 4 required artifacts are missing or unusable in " in error.text
     assert f"/actions/runs/{jobs.run_id}" in error.text
     assert "- chroma-linux-x64-free: missing (the run has chroma-" in error.text
-    assert "Re-run CI on this commit, or correct ci.artifact in flotilla.yml. Nothing was written." in error.text
+    assert "correct ci.artifact in flotilla.yml. Nothing was written." in error.text
 
 
 def test_expired_and_empty_artifacts_are_said_together_in_one_table(jobs: JobWorld) -> None:
@@ -99,7 +99,7 @@ def test_expired_and_empty_artifacts_are_said_together_in_one_table(jobs: JobWor
     found["chroma-linuxmusl-x64-free"].content = b""
     done = jobs.run("release", phase="check-artifacts")
     assert done.status == 1
-    assert "- chroma-linux-x64-free: expired; re-run the CI workflow on this commit" in done.error.text
+    assert "- chroma-linux-x64-free: expired" in done.error.text
     assert "- chroma-linuxmusl-x64-free: empty" in done.error.text
     assert "| `chroma-linux-x64-non-free`     | found " in done.summary
 
@@ -143,7 +143,7 @@ def test_a_ci_run_that_failed_ends_the_wait_at_once_with_its_address(jobs: JobWo
     jobs.github.runs[0].conclusion = "failure"
     error = jobs.refused("release")
     assert f"/actions/runs/{jobs.run_id} ended as failure" in error.text
-    assert "No other commit's run is taken in its place." in error.text
+    assert "A run of another commit is never used instead." in error.text
     assert jobs.clock.slept == []
 
 

@@ -67,5 +67,5 @@ def _fault(name: str, artifact: Artifact | None, spare: Sequence[str]) -> str | 
         near = difflib.get_close_matches(name, spare, n=1, cutoff=0.7)
         return f"missing (the run has {one_line(near[0])})" if near else "missing"
     if artifact.expired:
-        return "expired; re-run the CI workflow on this commit"
+        return "expired"
     return "empty" if artifact.size == 0 else None

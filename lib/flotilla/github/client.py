@@ -67,6 +67,10 @@ class GitHub:
         """The repository itself."""
         return self._runs.repository()
 
+    def holds(self, commit: str, base: str) -> bool:
+        """Whether base, a commit or a branch, is that commit or one of its ancestors."""
+        return self._runs.holds(commit, base)
+
     def runs_of(self, workflow: str, commit: str) -> tuple[WorkflowRun, ...]:
         """Every run of a workflow on a commit, newest first; `choose_run` decides among them.
 

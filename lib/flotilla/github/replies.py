@@ -37,6 +37,8 @@ def workflow_run(document: Document) -> WorkflowRun:
         attempt=document.number("run_attempt") if document.has("run_attempt") else 1,
         created_at=document.moment("created_at"),
         started_at=document.moment("run_started_at" if document.has("run_started_at") else "created_at"),
+        bot=_bot(document),
+        bases=_bases(document),
     )
 
 
@@ -81,6 +83,19 @@ def release(document: Document) -> Release:
         upload_url=document.text("upload_url").partition("{")[0],
         assets=tuple(asset(found) for found in document.inners("assets")),
     )
+
+
+def _bot(run: Document) -> str | None:
+    for key in ("actor", "triggering_actor"):
+        actor = run.optional_inner(key)
+        if actor and (actor.optional_text("type") == "Bot" or actor.text("login").endswith("[bot]")):
+            return actor.text("login")
+    return None
+
+
+def _bases(run: Document) -> tuple[str, ...]:
+    pull_requests = run.inners("pull_requests") if run.has("pull_requests") else ()
+    return tuple(request.inner("base").text("sha").lower() for request in pull_requests)
 
 
 def _without_ref(path: str) -> str:

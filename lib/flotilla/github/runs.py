@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from flotilla.errors import RunError
+from flotilla.errors import GitHubError, RunError
 from flotilla.github import replies
 from flotilla.github.api import Call, Calls
 from flotilla.github.trust import workflow_path
 from flotilla.github.values import Artifact, Repository, WorkflowRun
+from flotilla.text import one_line
 
 READ = "Reading runs and artifacts needs `actions: read`."
 
@@ -22,8 +23,25 @@ class Runs:
         self._root = calls.endpoint.root
 
     def repository(self) -> Repository:
-        """The repository itself."""
-        return replies.repository(self._calls.document(Call(what="read the repository", path=self._root)))
+        """Return the repository itself.
+
+        Raises:
+            GitHubError: it has another name by now: lists that are asked for by the old one are not to be relied on.
+        """
+        found = replies.repository(self._calls.document(Call(what="read the repository", path=self._root)))
+        if found.full_name.lower() != self._calls.endpoint.repository.lower():
+            raise GitHubError(
+                f"{self._calls.endpoint.repository} is {one_line(found.full_name)} by now: it was renamed or moved.",
+                advice="Start the release anew: a re-run of an old run keeps the old name.",
+            )
+        return found
+
+    def holds(self, commit: str, base: str) -> bool:
+        """Return whether base, a commit or a branch, is that commit or one of its ancestors."""
+        path = f"{self._root}/compare/{quote(base, safe='')}...{quote(commit, safe='')}"
+        call = Call(what=f"compare {base} with {commit}", path=path, params={"per_page": "1"})
+        found = self._calls.find(call)
+        return found is not None and found.text("status") in {"ahead", "identical"}
 
     def of(self, workflow: str, commit: str) -> tuple[WorkflowRun, ...]:
         """Every run of a workflow on a commit, newest first."""

@@ -34,10 +34,10 @@ class Trusted:
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
-    """The run to release from; others are the further successful runs of the commit, oldest first."""
+    """Runs to release from, oldest first; and the newest of those that still go on, if there is one."""
 
-    run: WorkflowRun
-    others: tuple[WorkflowRun, ...] = ()
+    runs: tuple[WorkflowRun, ...]
+    running: WorkflowRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class NotYet:
-    """There is no run to wait for; refused says why the runs that are there do not count."""
+    """No run counts yet; refused says why those that are there do not."""
 
     refused: tuple[str, ...] = ()
 
@@ -80,24 +80,24 @@ def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
         *_repository_faults(run, trusted.repository),
         *_workflow_faults(run, trusted.workflow),
         *_commit_faults(run, trusted.commit),
-        *_event_faults(run, pull_requests=trusted.pull_requests),
+        *_event_faults(run, trusted),
     ]
 
 
 def choose_run(runs: Sequence[WorkflowRun], trusted: Trusted) -> Choice:
-    """The run of a commit to release from, or what to do until there is one.
+    """Return the runs of a commit to release from, or what to do until there is one.
 
-    Where several succeeded (a push and a schedule, say) the oldest counts: a run that succeeds later does not change
-    what a re-run of the release takes. Each run counts as its latest attempt stands.
+    If several succeeded (a push and a schedule, say) the oldest that has every artifact counts: a run that succeeds
+    later does not change what a re-run of the release takes. Each run counts as its latest attempt stands.
     """
     faults = {run.id: origin_faults(run, trusted) for run in runs}
     counted = sorted((run for run in runs if not faults[run.id]), key=lambda run: (run.created_at, run.id))
     succeeded = tuple(run for run in counted if not _end_faults(run))
+    running = next((run for run in reversed(counted) if run.status != "completed"), None)
     if succeeded:
-        return Succeeded(run=succeeded[0], others=succeeded[1:])
-    running = [run for run in counted if run.status != "completed"]
+        return Succeeded(runs=succeeded, running=running)
     if running:
-        return Running(run=running[-1])
+        return Running(run=running)
     if counted:
         return Failed(runs=tuple(reversed(counted)))
     return NotYet(refused=tuple(fault for run in runs for fault in faults[run.id]))
@@ -127,10 +127,15 @@ def _commit_faults(run: WorkflowRun, commit: str) -> list[str]:
     return [f"Run {run.id} built commit {one_line(run.commit)}, not {commit}."]
 
 
-def _event_faults(run: WorkflowRun, *, pull_requests: bool) -> list[str]:
-    if run.event in TRUSTED_EVENTS or (run.event == "pull_request" and pull_requests):
+def _event_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    if run.event in TRUSTED_EVENTS:
         return []
-    hint = "; `pull-requests: true` under `ci` would allow it" if run.event == "pull_request" else ""
+    if run.event == "pull_request" and run.bot is not None:
+        return [f"Run {run.id} was started by {one_line(run.bot)}; a bot's pull request is never released."]
+    if run.event == "pull_request" and trusted.pull_requests:
+        return []
+    ours = run.event == "pull_request" and _same(run.head_repository or "", trusted.repository)
+    hint = "; `pull-requests: true` under `ci` in flotilla.yml would allow it" if ours else ""
     return [f"Run {run.id} was started by the event {one_line(run.event)}, which is not trusted for a release{hint}."]
 
 

@@ -32,6 +32,8 @@ class WorkflowRun:
         attempt: counts from 1; a re-run of a run is its next attempt.
         created_at: when the run was first queued.
         started_at: when the latest attempt started.
+        bot: login of the bot that started the run or its latest attempt; None for a person.
+        bases: of a run of a pull request, the commits that it was to be merged into; empty once it is closed.
     """
 
     id: int
@@ -46,6 +48,8 @@ class WorkflowRun:
     attempt: int
     created_at: datetime
     started_at: datetime
+    bot: str | None = None
+    bases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

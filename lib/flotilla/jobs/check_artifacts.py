@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from flotilla.errors import ArtifactError, RunError
 from flotilla.family import Need
@@ -13,7 +14,7 @@ from flotilla.jobs.markdown import code, link, size, table
 
 
 def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> tuple[Artifact, ...]:
-    """The artifacts needed, in the order of the needs.
+    """Return the artifacts needed, in the order of the needs.
 
     Raises:
         ArtifactError: with every artifact that is missing, expired or empty.
@@ -22,17 +23,36 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
     found = job.github.artifacts(run.id)
     _refuse_restarted(job, run)
     rows = artifact_table([need.artifact for need in needs], found)
-    faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
-    if faults:
-        job.runner.summary(artifacts_summary(run, rows))
-        raise ArtifactError(
-            [f"{len(faults)} of {len(rows)} artifacts that the family needs are not to be had from {run.url}", *faults],
-            advice="Re-run CI on this commit, or correct ci.artifact in flotilla.yml. Nothing was written.",
-        )
+    if any(row.fault for row in rows):
+        refuse_incomplete(job, [(run, rows)])
     artifacts = tuple(row.artifact for row in rows if row.artifact)
     for artifact in from_earlier_attempts(artifacts, run):
         job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
     return artifacts
+
+
+def artifact_rows(job: Job[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:
+    """Return a row for each artifact that the family needs, as the run has it."""
+    return artifact_table([need.artifact for need in job.family.artifacts], job.github.artifacts(run.id))
+
+
+def refuse_incomplete(job: Job[Inputs], lacking: Sequence[tuple[WorkflowRun, Sequence[ArtifactRow]]]) -> NoReturn:
+    """Say what each run lacks, in the job summary, too.
+
+    Raises:
+        ArtifactError: always.
+    """
+    said = []
+    for run, rows in lacking:
+        job.runner.summary(artifacts_summary(run, rows))
+        faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
+        said += [f"{len(faults)} of {len(rows)} required artifacts are missing or unusable in {run.url}", *faults]
+    raise ArtifactError(
+        said,
+        advice="Run the CI workflow on this commit again, then re-run this job: it takes the oldest successful run "
+        "that has every artifact, or the one that the input `run-id` names. If a name is wrong, correct ci.artifact "
+        "in flotilla.yml. Nothing was written.",
+    )
 
 
 def _refuse_restarted(job: Job[Inputs], run: WorkflowRun) -> None:

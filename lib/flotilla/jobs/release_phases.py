@@ -34,6 +34,7 @@ def release_phases(job: Job[ReleaseInputs]) -> None:
 
 
 def _run(job: Job[ReleaseInputs]) -> None:
+    job.github.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
     match job.inputs.phase:
         case "prepare":
             _prepare(job)

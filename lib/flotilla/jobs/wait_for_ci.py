@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from flotilla.errors import DeadlineError, RunError
-from flotilla.github import Failed, NotYet, Running, Succeeded, Trusted, WorkflowRun, choose_run, run_faults
+from flotilla.github import (
+    ArtifactRow,
+    Choice,
+    Failed,
+    NotYet,
+    Running,
+    Succeeded,
+    Trusted,
+    WorkflowRun,
+    choose_run,
+    run_faults,
+)
+from flotilla.jobs.check_artifacts import artifact_rows, refuse_incomplete
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 
 POLL_SECONDS = 20.0
+# GitHub starts all runs of a push within seconds: one that counts stands beside those that do not by then.
+EARLY_SECONDS = 120.0
 GOES_ON = "Re-run this job when CI is done, or give it more time with the input timeout-minutes."
 NO_RUN = (
     "Nothing started CI there: look at the workflow's `on:` (branches, tags, paths), at [skip ci] in the commit's "
@@ -18,40 +33,25 @@ NO_RUN = (
 
 
 def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
-    """The successful run of the configured workflow on this commit; waits for it until the job's deadline.
+    """Return the oldest successful run of the configured workflow on this commit that has every artifact.
+
+    Waits for it until the job's deadline.
 
     Args:
         run_id: take this run and no other; it is not waited for, and checked all the same.
 
     Raises:
         RunError: the run failed, was cancelled, or is not one to release from.
+        ArtifactError: runs succeeded, and none has every artifact.
         DeadlineError: it did not end in time.
     """
     if run_id is not None:
         return checked_run(job, run_id, commit)
-    states: list[str] = []
-    runs: tuple[WorkflowRun, ...] = ()
-
-    def probe() -> WorkflowRun | None:
-        nonlocal runs
-        runs = job.github.runs_of(job.family.config.ci.workflow, commit)
-        found, state = _look(job, runs, commit)
-        if state and state not in states[-1:]:
-            states.append(state)
-            job.runner.line(state)
-        return found
-
-    run = job.policy.poll(probe, every=POLL_SECONDS)
-    if run is None:
-        raise DeadlineError(
-            f"CI did not succeed in time: {states[-1]}",
-            advice=GOES_ON if runs else NO_RUN,
-        )
-    return run
+    return _Wait(job, commit).run()
 
 
 def checked_run(job: Job[Inputs], run_id: int, commit: str) -> WorkflowRun:
-    """The run of this number, if it is one to release from.
+    """Return the run of this id, if it is one to release from.
 
     Raises:
         RunError: it is not there, or of another repository, workflow, commit or outcome.
@@ -60,29 +60,105 @@ def checked_run(job: Job[Inputs], run_id: int, commit: str) -> WorkflowRun:
     if run is None:
         raise RunError(
             f"run {run_id} does not exist in {job.facts.repository}",
-            advice="Give the number of a CI run of this repository, such as the output run-id of action-release.",
+            advice="Give the run id of a CI run of this repository, such as the output run-id of action-release.",
         )
-    if faults := run_faults(run, _trusted(job, commit)):
+    if faults := run_faults(run, _trusted(job, commit)) or merge_faults(job, run):
         raise RunError(faults, advice="Only a successful run of this repository's CI on the released commit is taken.")
     return run
 
 
-def _look(job: Job[Inputs], runs: tuple[WorkflowRun, ...], commit: str) -> tuple[WorkflowRun | None, str]:
-    match choose_run(runs, _trusted(job, commit)):
-        case Succeeded(run=run):
-            return run, ""
-        case Running(run=run):
-            return None, f"waiting for {run.url}: {run.status}"
-        case NotYet(refused=refused):
-            workflow = job.family.config.ci.workflow
-            return None, f"waiting for a run of {workflow} on {commit}; there is none yet. {' '.join(refused)}".strip()
-        case Failed(runs=ended):
-            raise RunError(
-                [f"the CI run {run.url} ended as {run.conclusion}" for run in ended],
-                advice="Mend it or re-run it, then re-run this job. No other commit's run is taken in its place.",
-            )
-        case never:
-            assert_never(never)
+def merge_faults(job: Job[Inputs], run: WorkflowRun) -> list[str]:
+    """Return why a pull request's run did not build its commit; nothing if it did.
+
+    Such a run builds the merge of the commit into its base. Only if the commit holds all of the base are the two one
+    tree. GitHub no longer tells the base of a pull request that is closed: then the default branch counts for it.
+    """
+    if run.event != "pull_request":
+        return []
+    bases = run.bases or (job.github.repository().default_branch,)
+    return [
+        f"Run {run.id} built a pull request's merge with {base}, and {run.commit} does not hold all of that: "
+        "its artifacts are of other sources than the released commit's."
+        for base in bases
+        if not job.github.holds(run.commit, base)
+    ]
+
+
+class _Wait:
+    """The wait for one commit's run, and what was seen meanwhile."""
+
+    def __init__(self, job: Job[Inputs], commit: str) -> None:
+        self._job = job
+        self._commit = commit
+        self._choice: Choice = NotYet()
+        self._told = ""
+        self._early = job.policy.clock.now() + EARLY_SECONDS
+
+    def run(self) -> WorkflowRun:
+        run = self._job.policy.poll(self._look, every=POLL_SECONDS)
+        if run is not None:
+            return run
+        if isinstance(self._choice, NotYet) and self._choice.refused:
+            raise self._refused(self._choice)
+        nothing = isinstance(self._choice, NotYet)
+        raise DeadlineError(f"CI did not succeed in time: {self._told}", advice=NO_RUN if nothing else GOES_ON)
+
+    def _look(self) -> WorkflowRun | None:
+        workflow = self._job.family.config.ci.workflow
+        runs = self._job.github.runs_of(workflow, self._commit)
+        self._choice = choose_run(runs, _trusted(self._job, self._commit))
+        match self._choice:
+            case Succeeded(runs=succeeded, running=running):
+                return self._complete(succeeded, running)
+            case Running(run=run):
+                self._tell(f"waiting for {run.url}: {run.status}")
+            case NotYet(refused=refused):
+                if refused and self._job.policy.clock.now() >= self._early:
+                    raise self._refused(self._choice)
+                why = f"waiting for a run of {workflow} on {self._commit}; there is none yet. {' '.join(refused)}"
+                self._tell(why.strip())
+            case Failed(runs=ended):
+                raise RunError(
+                    [f"the CI run {run.url} ended as {run.conclusion}" for run in ended],
+                    advice="Fix or re-run CI, then re-run this job. A run of another commit is never used instead.",
+                )
+            case never:
+                assert_never(never)
+        return None
+
+    def _complete(self, succeeded: Sequence[WorkflowRun], running: WorkflowRun | None) -> WorkflowRun | None:
+        """Return the first run that has everything; None if one that still goes on may have it."""
+        faults = {run.id: merge_faults(self._job, run) for run in succeeded}
+        own = [run for run in succeeded if not faults[run.id]]
+        lacking: list[tuple[WorkflowRun, Sequence[ArtifactRow]]] = []
+        for run in own:
+            rows = artifact_rows(self._job, run)
+            if not any(row.fault for row in rows):
+                for other, _ in lacking:
+                    self._job.runner.line(f"{other.url} succeeded, but lacks artifacts; {run.url} has all of them")
+                return run
+            lacking.append((run, rows))
+        if running is not None:
+            self._tell(f"waiting for {running.url}: {running.status}; the runs that succeeded lack artifacts")
+            return None
+        if lacking:
+            refuse_incomplete(self._job, lacking)
+        raise RunError(
+            [fault for run in succeeded for fault in faults[run.id]],
+            advice="Let CI run on the commit itself (push or workflow_dispatch), then re-run this job.",
+        )
+
+    def _refused(self, choice: NotYet) -> RunError:
+        workflow = self._job.family.config.ci.workflow
+        return RunError(
+            [f"no run of {workflow} on {self._commit} is one to release from", *choice.refused],
+            advice="Let CI run on the commit itself (push or workflow_dispatch), then re-run this job.",
+        )
+
+    def _tell(self, state: str) -> None:
+        if state != self._told:
+            self._told = state
+            self._job.runner.line(state)
 
 
 def _trusted(job: Job[Inputs], commit: str) -> Trusted:

@@ -103,6 +103,19 @@ async def get_commit(call: Call) -> web.Response:
     return reply(call.replies.commit(sha))
 
 
+async def compare(call: Call) -> web.Response:
+    """repos/compare-commits: how head stands to base, without commits and files."""
+    base, dots, head = call.part("basehead").partition("...")
+    ends = resolve(call.state, base), resolve(call.state, head)
+    if not dots or None in ends:
+        raise not_found()
+    ours, theirs = (call.state.holds(str(one), str(other)) for one, other in (ends[::-1], ends))
+    status = {(True, True): "identical", (True, False): "ahead", (False, True): "behind"}.get(
+        (ours, theirs), "diverged"
+    )
+    return reply({"status": status, "commits": [], "files": []})
+
+
 def resolve(state: GitHubState, wanted: str) -> str | None:
     """The commit that somebody means by a sha, a branch or a tag."""
     for ref in (wanted, f"refs/{wanted}", f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
@@ -145,4 +158,5 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{GIT}/tags/{{sha}}", get_tag),
     ("GET", f"{GIT}/commits/{{sha}}", get_git_commit),
     ("GET", f"{REPOSITORY}/commits/{{ref:.+}}", get_commit),
+    ("GET", f"{REPOSITORY}/compare/{{basehead:.+}}", compare),
 )

@@ -10,7 +10,12 @@ from flotilla.rehearsal.content import sha256
 
 @dataclass(kw_only=True)
 class Run:
-    """A workflow run; shown as in progress for so many reads before it has its status."""
+    """A workflow run; shown as in progress for so many reads before it has its status.
+
+    Args:
+        actor: who started it; None for the repository's owner.
+        bases: the base commits of its open pull requests.
+    """
 
     id: int
     workflow: str
@@ -23,6 +28,8 @@ class Run:
     attempt: int
     created_at: str
     reads_until_done: int = 0
+    actor: str | None = None
+    bases: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

@@ -54,12 +54,12 @@ class Replies(Surroundings):
             "workflow_id": number(run.workflow),
             "url": url,
             "html_url": f"{self.page}/actions/runs/{run.id}",
-            "pull_requests": [],
+            "pull_requests": [{"id": run.id, "head": {"sha": run.commit}, "base": {"sha": sha}} for sha in run.bases],
             "created_at": run.created_at,
             "updated_at": run.created_at,
             "run_started_at": run.created_at,
-            "actor": self.user(self.state.owner),
-            "triggering_actor": self.user(self.state.owner),
+            "actor": self._actor(run.actor),
+            "triggering_actor": self._actor(run.actor),
             **{f"{part}_url": f"{url}/{part}" for part in parts},
             "check_suite_url": f"{self.here}/check-suites/{run.id}",
             "previous_attempt_url": f"{url}/attempts/{run.attempt - 1}" if run.attempt > 1 else None,
@@ -68,6 +68,9 @@ class Replies(Surroundings):
             "repository": self.minimal_repository(self.state.repository),
             "head_repository": self.minimal_repository(run.head_repository) if run.head_repository else None,
         }
+
+    def _actor(self, login: str | None) -> Json:
+        return self.user(login or self.state.owner, "Bot" if (login or "").endswith("[bot]") else "User")
 
     def _head_commit(self, sha: str) -> Json:
         person = {"name": self.state.owner, "email": f"{self.state.owner}@users.noreply.github.com"}

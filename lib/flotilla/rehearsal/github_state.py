@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class GitHubState:
     runs: list[Run] = field(default_factory=list)
     artifacts: list[StoredArtifact] = field(default_factory=list)
     commits: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
     refs: dict[str, GitObject] = field(default_factory=dict)
     tag_objects: dict[str, TagObject] = field(default_factory=dict)
     releases: list[StoredRelease] = field(default_factory=list)
@@ -79,9 +80,17 @@ class GitHubState:
         self.next_id += 1
         return self.next_id - 1
 
-    def add_commit(self, sha: str, message: str = "A commit") -> None:
-        """Make a commit known."""
+    def add_commit(self, sha: str, message: str = "A commit", *, parent: str = "") -> None:
+        """Make a commit known; its parent, too, where that matters."""
         self.commits.setdefault(sha, message)
+        if parent:
+            self.parents[sha] = parent
+
+    def holds(self, sha: str, base: str) -> bool:
+        """Whether base is that commit or an ancestor of it."""
+        while sha and sha != base:
+            sha = self.parents.get(sha, "")
+        return sha == base
 
     def add_run(  # noqa: PLR0913 - keyword-only, and each is a field of the run
         self,
@@ -94,6 +103,8 @@ class GitHubState:
         head_repository: str | None = "",
         attempt: int = 1,
         reads_until_done: int = 0,
+        actor: str | None = None,
+        bases: Sequence[str] = (),
     ) -> Run:
         """Add a workflow run.
 
@@ -102,6 +113,8 @@ class GitHubState:
             workflow: the file, with or without its folder.
             head_repository: owner/name of a fork, None for a deleted one; this repository by default.
             reads_until_done: for how many reads the run is shown as in progress first.
+            actor: who started it; the repository's owner by default.
+            bases: the base commits of its open pull requests.
         """
         path = workflow if "/" in workflow else f".github/workflows/{workflow}"
         if path not in self.workflows:
@@ -118,6 +131,8 @@ class GitHubState:
             attempt=attempt,
             created_at=now(),
             reads_until_done=reads_until_done,
+            actor=actor,
+            bases=list(bases),
         )
         self.add_commit(run.commit)
         self.runs.append(run)
