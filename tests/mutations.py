@@ -228,9 +228,9 @@ MUTANTS = (
     mutant(
         "the npm token stays at the registry's origin",
         "npm/registry.py",
-        'if self._token and origin(request.url or "") == self._origin:',
-        "if self._token:",
-        "tests/npm/test_registry.py::test_the_token_does_not_follow_a_redirect_to_another_origin",
+        "credential=self._credential if own else None",
+        "credential=self._credential",
+        "tests/npm/test_registry.py::test_the_token_does_not_go_to_a_tarball_elsewhere",
     ),
     mutant(
         "a tarball is what the registry's integrity says",

@@ -225,7 +225,7 @@ class Http:
             return self._error(
                 f"The certificate of {host} is not one that this machine trusts.",
                 advice="If a proxy or an own server has its own certificate authority, give it to the runner "
-                "(REQUESTS_CA_BUNDLE).",
+                "(REQUESTS_CA_BUNDLE for flotilla, with all other authorities in it; NODE_EXTRA_CA_CERTS for npm).",
             )
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return self._error(f"An address on {host} cannot be used.")

@@ -21,15 +21,11 @@ from tests.faults.clock import LeapingClock
 from tests.faults.processes import adopt_orphans, kill_below
 
 from flotilla import __main__ as flotilla
-from flotilla.npm import oidc, registry
 
 BROKEN = 99
 TIMEOUTS = {
-    "flotilla.github.calls.TIMEOUT": 1,
-    "flotilla.github.streams.TIMEOUTS": 2,
-    "flotilla.github.uploads.TIMEOUTS": 2,
-    f"{registry.__name__}.TIMEOUTS": 2,
-    f"{oidc.__name__}.TIMEOUTS": 2,
+    "flotilla.http.CONNECT_SECONDS": 2,
+    "flotilla.http.SILENT_SECONDS": 2,
     "flotilla.npm.runner.REQUEST_TIMEOUT": 1,
 }
 

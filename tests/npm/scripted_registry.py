@@ -290,7 +290,7 @@ def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         handler.close_connection = True
         return
     body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-    handler.send_response(reply.status)
+    handler.send_response_only(reply.status)  # without a date, so that the client's clock counts
     length = len(body) + reply.short_by
     for key, value in {"content-type": "application/json", **reply.headers, "content-length": str(length)}.items():
         handler.send_header(key, value)

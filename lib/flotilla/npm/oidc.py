@@ -8,16 +8,17 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import requests
+from http import HTTPStatus
+from urllib.parse import urlencode
 
 from flotilla.errors import GitHubError
-from flotilla.npm.packument import Json, parse_json
+from flotilla.http import Answer, Http, Request, parse_json, transient
+from flotilla.npm.packument import Json
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
-from flotilla.retry import RetryPolicy, TransientError, retry_after
+from flotilla.retry import RetryPolicy
 from flotilla.text import plain
 
-TIMEOUTS = (10.0, 30.0)
+LIMIT = 2**20
 _ADVICE = (
     "Add `permissions: id-token: write` to the job (and, for a reusable workflow, to the job that calls it), "
     "or give npm-token."
@@ -101,6 +102,7 @@ class IdTokens:
         self._url = environment.get(ID_TOKEN_URL, "")
         self._bearer = environment.get(ID_TOKEN_BEARER, "")
         self._policy = policy
+        self._http = Http(policy, error=GitHubError)
 
     @property
     def available(self) -> bool:
@@ -119,32 +121,36 @@ class IdTokens:
         return self._policy.retry(lambda: self._ask(audience, what), what=what)
 
     def _ask(self, audience: str, what: str) -> str:
-        headers = {"Authorization": f"Bearer {self._bearer}", "Accept": "application/json"}
-        session = requests.Session()
-        session.auth = _keep  # else requests would look into ~/.netrc
-        try:
-            response = session.get(
-                self._url, params={"audience": audience}, headers=headers, timeout=TIMEOUTS, allow_redirects=False
-            )
-        except requests.exceptions.RequestException as error:
-            raise TransientError("GitHub's id-token service did not answer") from error
-        if (
-            response.status_code == requests.codes.too_many
-            or response.status_code >= requests.codes.internal_server_error
+        separator = "&" if "?" in self._url else "?"
+        request = Request(
+            what=what,
+            url=f"{self._url}{separator}{urlencode({'audience': audience})}",
+            headers={"Accept": "application/json"},
+            credential=f"Bearer {self._bearer}",
+            follow=False,
+        )
+        answer = self._http.read(request, limit=LIMIT)
+        if passing := transient(
+            answer.status,
+            answer.headers,
+            who="GitHub's id-token service",
+            said=str(answer.status),
+            now=self._policy.clock.now(),
         ):
-            after = retry_after(response.headers.get("retry-after"), now=self._policy.clock.now())
-            raise TransientError(f"GitHub's id-token service answered {response.status_code}", after=after)
-        value = _value(response, what)
+            raise passing
+        value = _value(answer)
         if not value:
-            raise GitHubError(f"{what}: GitHub answered {response.status_code} without one.", advice=_ADVICE)
+            raise GitHubError(f"{what}: GitHub answered {answer.status} without one.", advice=_ADVICE)
         self._keep_secret(value)
         return value
 
 
-def _value(response: requests.Response, what: str) -> str:
-    if response.status_code != requests.codes.ok:
+def _value(answer: Answer) -> str:
+    """Return the id-token in an answer; empty if there is none."""
+    try:
+        document = parse_json(answer.body) if answer.status == HTTPStatus.OK else None
+    except ValueError:
         return ""
-    document = parse_json(response.content, what=what)
     value = document.get("value") if isinstance(document, dict) else None
     return value if isinstance(value, str) else ""
 
@@ -156,7 +162,3 @@ def _payload(token: str) -> Json:
     except (ValueError, RecursionError, binascii.Error):
         return {}
     return payload if isinstance(payload, dict) else {}
-
-
-def _keep(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

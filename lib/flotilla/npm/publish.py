@@ -8,6 +8,7 @@ from typing import NoReturn, assert_never
 
 from flotilla.errors import ConflictError, FlotillaError, RegistryError
 from flotilla.family import PackedPackage
+from flotilla.http import Origin
 from flotilla.npm.errors import Cause, Context, Kind, explain
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
@@ -16,7 +17,7 @@ from flotilla.npm.packument import same_integrity, with_shasum
 from flotilla.npm.plan import Status
 from flotilla.npm.preflight import trust_command
 from flotilla.npm.publish_command import PublishRequest, Token, TrustedPublishing
-from flotilla.npm.registry import Registry, origin
+from flotilla.npm.registry import Registry
 from flotilla.npm.runner import Npm
 from flotilla.retry import RetryPolicy, TransientError, retry_after
 
@@ -207,11 +208,11 @@ class Publisher:
 
     def _claims(self, request: PublishRequest) -> Claims:
         """What npm compared; asked of GitHub only once it matters, since the environment stands nowhere else."""
-        at = origin(request.registry)
+        at = Origin.of(request.registry)
         if not (at and self._id_tokens.available and isinstance(request.credential, TrustedPublishing)):
             return self._job
         try:
-            return claims_of_token(self._id_tokens.get(f"npm:{at[1]}"), self._job)
+            return claims_of_token(self._id_tokens.get(f"npm:{at.host}"), self._job)
         except FlotillaError:
             return self._job
 

@@ -7,16 +7,14 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
-
-import requests
-import urllib3
-from requests.auth import AuthBase
+from urllib.parse import SplitResult, quote, urlsplit
 
 from flotilla.errors import ConflictError, DeadlineError, Fault, InputError, RegistryError
+from flotilla.http import PORTS, Http, Origin, Request, transient
 from flotilla.npm.packument import (
     Json,
     Packument,
@@ -26,23 +24,26 @@ from flotilla.npm.packument import (
     parse_packument,
     same_integrity,
 )
-from flotilla.retry import RetryPolicy, TransientError, as_utc, retry_after
+from flotilla.retry import RetryPolicy, TransientError, as_utc
 from flotilla.text import plain
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 JSON_LIMIT = 128 * 2**20
+TOKENS_LIMIT = 2**20
 TARBALL_LIMIT = 2 * 2**30
-CHUNK = 2**18
-REDIRECTS = 5
-TIMEOUTS = (15.0, 60.0)
-SLOWEST = 600.0
-
-_MAY_PASS = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
+SLOWEST = 600.0  # a download, in seconds
+SHORTEST_BEGINNING = 6  # of a listed token; all begin with npm_
+READ_ONLY = (
+    "npm-token is read-only: the registry says that it cannot publish. Store a token that may publish these packages, "
+    "or use trusted publishing."
 )
+FIRST_PAUSE = 2.0
+LONGEST_PAUSE = 15.0
+
+_NAME = re.compile(r"(@[A-Za-z0-9~_.-]+/)?[A-Za-z0-9~_.!'()*-]+")
+
+# Name, version, and the integrity that the registry has (not our tarball's, where it was packed anew).
+Awaited = tuple[str, str, str]
 
 
 class Registry:
@@ -50,37 +51,32 @@ class Registry:
 
     Args:
         url: the registry's URL; a path below its origin is kept.
-        token: goes to the registry's own origin only, never to a redirect's target elsewhere; None for none.
+        token: goes to the registry's own origin only; None for none.
         policy: how long to keep trying.
     """
 
     def __init__(self, url: str, *, token: str | None, policy: RetryPolicy) -> None:
         self.url = registry_url(url)
+        self._token = token or ""
         self._policy = policy
-        self._session = _Unredirected()
-        # Given an auth of our own, requests does not look into ~/.netrc for another.
-        self._session.auth = _OwnOrigin(token, self.url)
+        self._http = Http(policy, error=RegistryError)
 
     def fresh(self, name: str) -> Packument | None:
-        """The full packument past every cache; None where there is no such package.
+        """Return the full packument past every cache; None where there is no such package.
 
         A plain read would be answered from a cache for up to five minutes, and asking for a version before its publish
         would put the "no" into that cache.
         """
-        return self._packument(name, path=f"{escaped(name)}?write=true", accept="application/json")
+        return self._packument(
+            name, f"{escaped(name)}?write=true", {"Accept": "application/json", "Cache-Control": "no-cache"}
+        )
 
     def installable(self, name: str) -> Packument | None:
-        """The packument as an ordinary `npm install` gets it, caches included; None where there is none."""
-        return self._packument(name, path=escaped(name), accept=ABBREVIATED)
-
-    def is_public(self, name: str) -> bool | None:
-        """Whether everybody may read the package; None where it does not exist or the registry cannot tell."""
-        what = f"ask {self.url} for the visibility of {name}"
-        answer = self._json(f"-/package/{escaped(name)}/visibility", what=what)
-        return None if answer is None else as_object(answer, what=what, part="the answer").get("public") is True
+        """Return the packument as an ordinary `npm install` gets it, caches included; None where there is none."""
+        return self._packument(name, escaped(name), {"Accept": ABBREVIATED})
 
     def attestations(self, published: PublishedVersion) -> list[Json] | None:
-        """The attestations of one version, each with predicateType and bundle; None where it has none."""
+        """Return the attestations of one version, each with predicateType and bundle; None where it has none."""
         what = f"read the attestations of {published.name}@{published.version}"
         answer = self._json(f"-/npm/v1/attestations/{escaped(published.name)}@{published.version}", what=what)
         if answer is None:
@@ -90,136 +86,100 @@ class Registry:
             raise RegistryError(f"{what}: the registry's answer makes no sense: attestations is not a list.")
         return [as_object(each, what=what, part="an attestation") for each in listed]
 
+    def token_fault(self) -> str:
+        """Return why nothing can be published with this token, as far as the registry tells; empty if it does not.
+
+        npm's registry lists the tokens of the token's user, each with its beginning (npm: lib/commands/token.js). Most
+        other registries have no such list, and some tokens may not read it.
+        """
+        if not self._token:
+            return ""
+        request = self._request("-/npm/v1/tokens?perPage=100", what=f"ask {self.url} about the token")
+        try:
+            answer = self._http.read(request, limit=TOKENS_LIMIT)
+            listed = parse_json(answer.body, what=request.what) if answer.status == HTTPStatus.OK else None
+        except (TransientError, RegistryError):
+            return ""
+        tokens = listed.get("objects") if isinstance(listed, dict) else None
+        ours = [each for each in tokens if self._is_ours(each)] if isinstance(tokens, list) else []
+        return READ_ONLY if ours and all(each.get("readonly") is True for each in ours) else ""
+
+    def _is_ours(self, listed: object) -> bool:
+        beginning = listed.get("token") if isinstance(listed, dict) else None
+        return isinstance(beginning, str) and len(beginning) >= SHORTEST_BEGINNING and self._token.startswith(beginning)
+
     def download(self, published: PublishedVersion, into: Path, *, limit: int = TARBALL_LIMIT) -> None:
-        """The tarball of one version, streamed to a file; its integrity holds, or there is no file.
+        """Stream the tarball of one version to a file; its integrity holds, or there is no file.
 
         Raises:
             RegistryError: the bytes are not those that the registry's own integrity names, or too many.
         """
         url = tarball_url(published.tarball, registry=self.url)
         what = f"download {published.name}@{published.version}"
+        own = Origin.of(url) == Origin.of(self.url)
+        request = Request(what=what, url=url, credential=self._credential if own else None)
         try:
-            self._policy.retry(lambda: self._save(url, published.integrity, into, what, limit), what=what)
+            self._policy.retry(lambda: self._save(request, published.integrity, into, limit), what=what)
         except BaseException:
             into.unlink(missing_ok=True)
             raise
 
-    def ping(self) -> None:
-        """One small read, to tell a wrong URL before anything else."""
-        what = f"reach the registry {self.url}"
-        self._policy.retry(lambda: self._bytes(self.url + "-/ping", what=what), what=what)
+    @property
+    def _credential(self) -> str | None:
+        return f"Bearer {self._token}" if self._token else None
 
-    def _packument(self, name: str, *, path: str, accept: str) -> Packument | None:
+    def _packument(self, name: str, path: str, headers: Mapping[str, str]) -> Packument | None:
         what = f"read {name} from {self.url}"
-        document = self._json(path, what=what, accept=accept)
+        document = self._json(path, what=what, headers=headers)
         return None if document is None else parse_packument(document, name=name, what=what)
 
-    def _json(self, path: str, *, what: str, accept: str = "application/json") -> object | None:
-        body = self._policy.retry(
-            lambda: self._bytes(self.url + path, what=what, accept=accept, fresh="write=true" in path), what=what
-        )
+    def _request(self, path: str, *, what: str, headers: Mapping[str, str] | None = None) -> Request:
+        accept = headers or {"Accept": "application/json"}
+        return Request(what=what, url=self.url + path, headers=accept, credential=self._credential)
+
+    def _json(self, path: str, *, what: str, headers: Mapping[str, str] | None = None) -> object | None:
+        request = self._request(path, what=what, headers=headers)
+        body = self._policy.retry(lambda: self._body(request), what=what)
         return None if body is None else parse_json(body, what=what)
 
-    def _bytes(self, url: str, *, what: str, accept: str = "application/json", fresh: bool = False) -> bytes | None:
-        headers = {"Accept": accept, **({"Cache-Control": "no-cache"} if fresh else {})}
-        with self._answer(url, headers, what) as response:
-            if response.status_code == requests.codes.not_found:
-                return None
-            self._refuse(response, what)
-            return b"".join(self._chunks(response, JSON_LIMIT, what))
+    def _body(self, request: Request) -> bytes | None:
+        answer = self._http.read(request, limit=JSON_LIMIT)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        self._refuse(answer.status, answer.headers, request.what)
+        return answer.body
 
-    def _save(self, url: str, integrity: str, into: Path, what: str, limit: int) -> None:
-        # identity: a content coding on top would have requests unpack the tarball itself.
-        with (
-            self._answer(url, {"Accept": "*/*", "Accept-Encoding": "identity"}, what) as response,
-            into.open("wb") as file,
-        ):
-            self._refuse(response, what)
-            algorithm, wanted = _digest(integrity, what)
-            digest = hashlib.new(algorithm)
-            for chunk in self._chunks(response, limit, what):
+    def _save(self, request: Request, integrity: str, into: Path, limit: int) -> None:
+        with self._http.stream(request) as stream, into.open("wb") as file:
+            self._refuse(stream.status, stream.headers, request.what)
+            algorithm, wanted = _digest(integrity, request.what)
+            digest, size, started = hashlib.new(algorithm), 0, self._policy.clock.now()
+            for chunk in stream.chunks():
+                size += len(chunk)
+                if size > limit:
+                    raise RegistryError(f"{request.what}: the answer is longer than {limit} bytes; reading stopped.")
+                # Not the job's deadline: the last read-back of a publish comes after it.
+                if self._policy.clock.now() - started > SLOWEST:
+                    raise TransientError("the answer comes too slowly")
                 digest.update(chunk)
                 file.write(chunk)
         if not hmac.compare_digest(digest.digest(), wanted):
             raise RegistryError(
-                f"{what}: the tarball is not the one that the registry's integrity names ({integrity}).",
+                f"{request.what}: the tarball is not the one that the registry's integrity names ({integrity}).",
                 advice="Something on the way changes files, or the registry is damaged; do not go on.",
             )
 
-    def _answer(self, url: str, headers: dict[str, str], what: str) -> requests.Response:
-        for _ in range(REDIRECTS):
-            response = self._get(url, headers)
-            if not response.is_redirect:
-                return response
-            response.close()
-            try:
-                url = urljoin(url, response.headers["location"])
-            except ValueError:
-                url = ""
-            if origin(url) is None:
-                raise RegistryError(f"{what}: the registry redirects to something that is no http(s) URL.")
-        raise RegistryError(f"{what}: the registry redirects in a circle.")
-
-    def _get(self, url: str, headers: dict[str, str]) -> requests.Response:
-        try:
-            # By hand: requests would look for credentials of a redirect's target in ~/.netrc.
-            return self._session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
-        except _MAY_PASS as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise _untrusted(url) from None
-            raise TransientError(_cut(error)) from error
-        except requests.exceptions.RequestException as error:
-            raise RegistryError(f"cannot ask {self.url}: {plain(str(error), longest=300)}") from error
-
-    def _chunks(self, response: requests.Response, limit: int, what: str) -> Iterator[bytes]:
-        size, started = 0, self._policy.clock.now()
-        try:
-            # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
-            while chunk := response.raw.read1(CHUNK, decode_content=True):
-                size += len(chunk)
-                if size > limit:
-                    raise RegistryError(f"{what}: the answer is longer than {limit} bytes; reading stopped there.")
-                # Not the job's deadline: the last read-back of a publish comes after it.
-                if self._policy.clock.now() - started > SLOWEST:
-                    raise TransientError("the answer comes too slowly")
-                yield chunk
-        except urllib3.exceptions.HTTPError as error:
-            raise TransientError("the connection failed or was cut") from error
-
-    def _refuse(self, response: requests.Response, what: str) -> None:
-        status = response.status_code
-        if status == requests.codes.ok:
+    def _refuse(self, status: int, headers: Mapping[str, str], what: str) -> None:
+        if status == HTTPStatus.OK:
             return
-        if status in {408, 425, 429} or status >= requests.codes.internal_server_error:
-            after = retry_after(response.headers.get("retry-after"), now=self._policy.clock.now())
-            raise TransientError(f"the registry answered {status}", after=after)
-        if status in {401, 403}:
+        if passing := transient(status, headers, who="the registry", said=str(status), now=self._policy.clock.now()):
+            raise passing
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise RegistryError(
                 f"{what}: the registry answered {status}: it does not let this credential read.",
                 advice="Check npm-token and the registry's URL.",
             )
         raise RegistryError(f"{what}: the registry answered {status}.", advice="Check the registry's URL.")
-
-
-class _Unredirected(requests.Session):
-    """Never looks at a redirect: requests would read its whole body, without end, even when told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
-        return None
-
-
-class _OwnOrigin(AuthBase):
-    """Puts the token on requests to one origin, and on no others."""
-
-    def __init__(self, token: str | None, url: str) -> None:
-        self._token = token
-        self._origin = origin(url)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.pop("Authorization", None)
-        if self._token and origin(request.url or "") == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _digest(integrity: str, what: str) -> tuple[str, bytes]:
@@ -235,22 +195,6 @@ def _digest(integrity: str, what: str) -> tuple[str, bytes]:
     )
 
 
-def _untrusted(url: str) -> RegistryError:
-    return RegistryError(
-        f"The certificate of {urlsplit(url).hostname} is not one that this machine trusts.",
-        advice="Give the file of your registry's or proxy's authority in two variables of the job, REQUESTS_CA_BUNDLE "
-        "(for flotilla; with all other authorities in it) and NODE_EXTRA_CA_CERTS (for npm).",
-    )
-
-
-def _cut(error: Exception) -> str:
-    return "no answer in time" if isinstance(error, requests.exceptions.Timeout) else "the connection failed or was cut"
-
-
-_NAME = re.compile(r"(@[A-Za-z0-9~_.-]+/)?[A-Za-z0-9~_.!'()*-]+")
-_PORTS = {"http": 80, "https": 443}
-
-
 def registry_url(given: str) -> str:
     """The registry's URL as flotilla uses it, with a slash at its end.
 
@@ -258,7 +202,7 @@ def registry_url(given: str) -> str:
         InputError: it is no http(s) URL, is plain http to another machine, or carries a password, query or fragment.
     """
     parts = _split(given.strip())
-    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+    if parts is None or parts.scheme not in PORTS or not parts.hostname:
         raise InputError(
             f'registry: "{given}" is not an http(s) URL.', advice="Give it as https://host/ or leave it out."
         )
@@ -275,14 +219,6 @@ def registry_url(given: str) -> str:
         )
     # As npm writes it, which looks for the credential under that: small letters, and no port that goes without saying.
     return parts._replace(netloc=_netloc(parts)).geturl().rstrip("/") + "/"
-
-
-def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a URL; None where it is no http(s) URL."""
-    parts = _split(url)
-    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
-        return None
-    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
 def path_of(registry: str) -> str:
@@ -321,24 +257,24 @@ def tarball_url(given: str, *, registry: str) -> str:
     Raises:
         RegistryError: it is no http(s) URL, or leaves an https registry for plain http.
     """
-    ours, theirs = urlsplit(registry), _split(given)
-    if theirs is None or theirs.scheme not in _PORTS or not theirs.hostname:
+    ours, theirs = urlsplit(registry), Origin.of(given)
+    if theirs is None:
         raise RegistryError(
             "the registry names a tarball at no http(s) URL.", advice="Check the registry; nothing was fetched."
         )
     if theirs.scheme == "https" or ours.scheme == "http":
         return given
-    if theirs.hostname == ours.hostname:
-        return theirs._replace(scheme="https", netloc=ours.netloc).geturl()
+    if theirs.host == ours.hostname:
+        return urlsplit(given)._replace(scheme="https", netloc=ours.netloc).geturl()
     raise RegistryError(
-        f"the registry names a tarball at {theirs.hostname} by plain http.",
+        f"the registry names a tarball at {theirs.host} by plain http.",
         advice="Check the registry; nothing was fetched.",
     )
 
 
 def _netloc(parts: SplitResult) -> str:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    return host if parts.port in {None, _PORTS[parts.scheme]} else f"{host}:{parts.port}"
+    return host if parts.port in {None, PORTS[parts.scheme]} else f"{host}:{parts.port}"
 
 
 def _is_here(host: str) -> bool:
@@ -355,13 +291,6 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 15.0
-
-# Name, version, and the integrity that the registry has (not our tarball's, where it was packed anew).
-Awaited = tuple[str, str, str]
 
 
 def await_visible(
