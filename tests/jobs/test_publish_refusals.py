@@ -54,11 +54,8 @@ def test_a_dead_npm_token_is_not_called_a_missing_package(released: JobWorld) ->
     token = "npm_dead"  # noqa: S105 - nobody's
     error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id), npm_token=token)
     assert error.title == "npm"
-    assert error.text == (
-        "@acme/chroma-linux-x64@1.2.3: the token has no right to publish @acme/chroma-linux-x64@1.2.3, or is dead "
-        "(a registry answers 404 and not 403 then)\n"
-        "Give a live token with write access to the package and its scope. Nothing is wrong with the package."
-    )
+    assert "or is dead" in error.text
+    assert error.text.count("@acme/chroma-linux-x64@1.2.3") == 1
 
 
 @pytest.mark.npm
@@ -163,6 +160,8 @@ def test_a_dist_tag_that_an_older_version_holds_is_told_and_not_moved(everything
     done = everything.dev()
     assert done.statuses == {"@acme/chroma-dev": "already-published"}
     assert "npm dist-tag add @acme/chroma-dev@1.2.3 latest" in done.summary
+    assert [package["dist-tag"] for package in done.packages] == [""]
+    assert any("npm dist-tag add" in warning.text for warning in done.annotations("warning"))
     assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.0.0"}
 
 

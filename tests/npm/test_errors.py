@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from flotilla.npm.errors import TABLE, Cause, Context, Kind, explain
 from flotilla.npm.output import NpmAnswer, Observed
 
-TOKEN = Context(package="@acme/tool@1.0.0", registry="https://r.example/", trusted=False)
+TOKEN = Context(name="@acme/tool", registry="https://r.example/", trusted=False)
 TRUSTED = Context(
-    package="@acme/tool@1.0.0",
+    name="@acme/tool",
     registry="https://r.example/",
     trusted=True,
     claims="repository acme/ffmpeg, workflow file release.yml, environment none",
     trust="npm trust github @acme/tool",
 )
-STAGING = Context(
-    package="@acme/tool@1.0.0", registry="https://r.example/", trusted=True, staged=True, trust="npm trust"
-)
+STAGING = Context(name="@acme/tool", registry="https://r.example/", trusted=True, staged=True, trust="npm trust")
 PROVENANCE = "422 Unprocessable Entity - Error verifying sigstore provenance bundle: "
 
 
@@ -56,7 +55,7 @@ def cause(code: str, text: str = "", context: Context = TOKEN, *, oidc: tuple[st
         ("EOTP", "one-time password", Kind.REFUSE, "no job can give"),
         ("EAUTHIP", "Login is not allowed from your IP address", Kind.REFUSE, "address"),
         ("E401", "Unable to authenticate", Kind.REFUSE, "expired, revoked"),
-        ("E402", "402 Payment Required - You must sign up for private packages", Kind.REFUSE, "private one"),
+        ("E402", "402 Payment Required - You must sign up for private packages", Kind.REFUSE, "asks for payment"),
         ("E403", "You cannot publish over the previously published versions: 1.0.0.", Kind.THERE, "already has"),
         ("", "You cannot publish over the previously published versions: 1.0.0.", Kind.THERE, "already has"),
         ("E409", "this package is already present", Kind.THERE, "already has"),
@@ -95,7 +94,7 @@ def cause(code: str, text: str = "", context: Context = TOKEN, *, oidc: tuple[st
         ("ETIMEDOUT", "", Kind.READ_BACK, "cut"),
         ("EAI_AGAIN", "", Kind.READ_BACK, "cut"),
         ("ERR_SOCKET_TIMEOUT", "", Kind.READ_BACK, "cut"),
-        ("ENOTFOUND", "", Kind.READ_BACK, "cut"),
+        ("ENOTFOUND", "", Kind.READ_BACK, "no address"),
         ("ERR_STREAM_PREMATURE_CLOSE", "", Kind.READ_BACK, "cut"),
         ("SELF_SIGNED_CERT_IN_CHAIN", "", Kind.REFUSE, "certificate"),
         ("UNABLE_TO_VERIFY_LEAF_SIGNATURE", "", Kind.REFUSE, "certificate"),
@@ -126,7 +125,7 @@ def test_a_failed_exchange_shows_npm_s_words_and_the_claims_that_npm_compares(co
 
 
 def test_a_missing_permission_is_named_before_any_claim() -> None:
-    context = Context(package="x", registry="x", trusted=True, id_token=False)
+    context = Context(name="x", registry="x", trusted=True, id_token=False)
     assert "id-token: write" in cause("ENEEDAUTH", context=context).step
 
 
@@ -194,3 +193,24 @@ def test_a_killed_npm_leaves_the_outcome_open_whatever_it_printed() -> None:
 def test_every_refusal_says_what_to_do_next_or_repeats_what_was_said() -> None:
     for row in TABLE:
         assert row.step or row.kind is not Kind.REFUSE or "{said}" in row.words, row.words
+
+
+def test_a_package_that_is_to_be_public_is_not_told_to_be_made_public() -> None:
+    restricted = replace(TOKEN, access="restricted")
+    assert "access to public" in cause("E402", context=restricted).step
+    told = cause("E402", "You must sign up for private packages")
+    assert "access" not in told.step
+    assert "sign up" in told.words
+
+
+def test_a_refused_connection_is_told_apart_from_one_that_broke_and_names_the_host() -> None:
+    observed = Observed(method="POST", host="fulcio.example", path="/", status=None, failed="ECONNREFUSED")
+    answer = NpmAnswer(exit_status=1, code="ECONNREFUSED", observed=(observed,))
+    assert explain(answer, TOKEN).words == "fulcio.example refuses connections (ECONNREFUSED)"
+    assert cause("ECONNREFUSED").words.startswith("r.example refuses connections")
+    assert "r.example" in cause("ENOTFOUND").words
+    assert "cut" in cause("ECONNRESET").words
+
+
+def test_no_cause_names_the_package_which_the_message_names_already() -> None:
+    assert [row.words for row in TABLE if "{name}" in row.words or "{package}" in row.words] == []

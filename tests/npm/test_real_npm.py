@@ -144,7 +144,7 @@ def test_an_id_token_and_its_bearer_are_not_repeated(
     [
         (Reply(status=401, headers={"www-authenticate": "otp"}), "EOTP", "one-time password"),
         (Reply(status=401, headers={"www-authenticate": "Bearer"}), "E401", "expired, revoked"),
-        (Reply(status=402, body={"error": "You must sign up for private packages"}), "E402", "private one"),
+        (Reply(status=402, body={"error": "You must sign up for private packages"}), "E402", "asks for payment"),
         (Reply(status=403, body={"error": "You do not have permission"}), "E403", "may not publish"),
         (Reply(status=404, body={"error": "Not found"}), "E404", "or is dead"),
         (Reply(status=413), "E413", "too large"),
@@ -274,7 +274,7 @@ def test_a_certificate_that_npm_does_not_trust_is_named(
     distrustful = environment | {"HTTPS_PROXY": sigstore.origin, "NO_PROXY": "127.0.0.1"}
     npm = Npm(executable=npm_executable, environment=distrustful)
     answer = npm.publish(make(provenance=True), timeout=60, sigstore_token=jwt(sub="x"))
-    cause = explain(answer, Context(package="x", registry="x", trusted=False))
+    cause = explain(answer, Context(name="x", registry="x", trusted=False))
     assert cause.kind is Kind.REFUSE
     assert cause.step.startswith("Give the file of its authority in NODE_EXTRA_CA_CERTS (for npm)")
 

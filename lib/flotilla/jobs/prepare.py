@@ -57,6 +57,8 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     # A release that is there has its notes already; the file may be gone since.
     notes = None if release else own_notes(family, job.root, top=job.facts.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
+    if fault := job.registry.token_fault():
+        found.append(Refusal(of="npm-token", why=fault))
     found += provenance_refusals(job, manifests)
     found += registry_refusals(manifests, packuments, terms(job))
     if found or settled is None:

@@ -101,7 +101,8 @@ def _build(
 def _credential(job: Job[PublishInputs]) -> Credential:
     """The one credential of the job: its npm token, else its id-token; that it cannot sign in is said first of all."""
     credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
-    if faults := sign_in_faults(job.registry.url, credential, environment=job.environment):
+    faults = sign_in_faults(job.registry.url, credential, environment=job.environment)
+    if faults := [*faults, *filter(None, [job.registry.token_fault()])]:
         raise RefusedError(faults, advice="Nothing was published.")
     return credential
 

@@ -96,8 +96,10 @@ def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record
         return replace(record, provenance=statement), faults
     if not ours:
         return record, []
-    note = f"{package.name}@{package.version} shows no provenance yet"
-    job.runner.warning(f"{note}; it was sent with the package. Look again later: npm audit signatures")
+    note = "shows no provenance yet"
+    job.runner.warning(
+        f"{package.name}@{package.version} {note}; it was sent with the package. Look again later: npm audit signatures"
+    )
     return replace(record, note=note), []
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import urlsplit
 
 from flotilla.npm.output import NpmAnswer, Observed
 
@@ -34,20 +35,22 @@ class Context:
     """What the words of a cause name.
 
     Args:
-        package: name@version.
+        name: of the package.
         trusted: trusted publishing, not a token.
         id_token: the job may ask for id-tokens.
         claims: what npm compares, in words.
         staged: `npm stage publish`.
+        access: that the package is to have, public or restricted.
         trust: the command that sets trusted publishing up.
     """
 
-    package: str
+    name: str
     registry: str
     trusted: bool
     id_token: bool = True
     claims: str = ""
     staged: bool = False
+    access: str = "public"
     trust: str = ""
 
 
@@ -80,8 +83,10 @@ def explain(answer: NpmAnswer, context: Context) -> Cause:
     """
     row = next(row for row in TABLE if row.fits(answer, context))
     names = {
-        "package": context.package,
-        "name": context.package.rpartition("@")[0],
+        "name": context.name,
+        "host": next(
+            (each.host for each in reversed(answer.observed) if each.failed), urlsplit(context.registry).hostname
+        ),
         "registry": context.registry,
         "claims": context.claims,
         "trust": context.trust,
@@ -125,6 +130,10 @@ def _no_id_token(_answer: NpmAnswer, context: Context) -> bool:
 
 def _staged(_answer: NpmAnswer, context: Context) -> bool:
     return context.staged
+
+
+def _restricted(_answer: NpmAnswer, context: Context) -> bool:
+    return context.access != "public"
 
 
 def _package_not_found(answer: NpmAnswer, context: Context) -> bool:
@@ -261,14 +270,14 @@ TABLE: tuple[Row, ...] = (
     Row(
         text="previously staged",
         kind=Kind.STAGED,
-        words="{package} is staged already",
+        words="this version is staged already",
         step="Approve or reject it: npm stage list {name}",
     ),
     Row(
         code="(|E403|E409|E400|EPUBLISHCONFLICT)",
         text="publish over|previously published|already (present|exists|published)|existing version",
         kind=Kind.THERE,
-        words="the registry says that it already has {package}",
+        words="the registry says that it already has this version",
         step=_NEW_VERSION,
     ),
     Row(
@@ -318,13 +327,13 @@ TABLE: tuple[Row, ...] = (
     Row(
         code="E403",
         kind=Kind.REFUSE,
-        words="the credential may not publish {package} (403): {said}",
+        words="the credential may not publish this package (403): {said}",
         step="Give the token write access to the package and its scope, or add its owner as a maintainer.",
     ),
     Row(
         code="E404",
         kind=Kind.REFUSE,
-        words="{registry} has no staged publishing, or this credential may not stage {package} (404)",
+        words="{registry} has no staged publishing, or this credential may not stage this package (404)",
         step="Set `staged: false` for this registry, or allow staging in the token's or trusted publisher's settings.",
         when=_staged,
     ),
@@ -332,7 +341,7 @@ TABLE: tuple[Row, ...] = (
         code="E404",
         kind=Kind.REFUSE,
         words=(
-            "the registry hides a missing right behind 404: the id-token was not exchanged, or not for {package} "
+            "the registry hides a missing right behind 404: the id-token was not exchanged, or not for this package "
             "(npm says: {oidc}). " + _COMPARES
         ),
         step=_SET_UP,
@@ -341,7 +350,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         code="E404",
         kind=Kind.REFUSE,
-        words="the token has no right to publish {package}, or is dead (a registry answers 404 and not 403 then)",
+        words="the token has no right to publish this package, or is dead (a registry answers 404 and not 403 then)",
         step="Give a live token with write access to the package and its scope. Nothing is wrong with the package.",
     ),
     Row(
@@ -349,19 +358,26 @@ TABLE: tuple[Row, ...] = (
         kind=Kind.REFUSE,
         words="the registry took the package for a private one, which its plan does not include (402)",
         step="Set publish.access to public in flotilla.yml.",
+        when=_restricted,
+    ),
+    Row(
+        code="E402",
+        kind=Kind.REFUSE,
+        words="the registry asks for payment, though the package is to be public (402): {said}",
+        step="Check the plan and the billing of the scope's owner, and that no package of this name is private.",
     ),
     # The package itself.
     Row(
         code="E413",
         kind=Kind.REFUSE,
-        words="{package} is too large for the registry (413)",
+        words="it is too large for the registry (413)",
         step="Ship less in it, strip the binaries, or split it; publish.size-limit-mb refuses it before the release.",
     ),
     Row(
         code="E415",
         text="too many files",
         kind=Kind.REFUSE,
-        words="{package} holds more files than the registry takes (415)",
+        words="it holds more files than the registry takes (415)",
         step="Narrow `files` in flotilla.yml.",
     ),
     Row(code="E415", kind=Kind.REFUSE, words="the registry does not take this kind of upload (415): {said}"),
@@ -426,6 +442,8 @@ TABLE: tuple[Row, ...] = (
         step="Free space on the runner: npm unpacks the package into its temporary folder.",
     ),
     Row(code=r"E408|E5\d\d", kind=Kind.READ_BACK, words="the registry answered {code}"),
+    Row(code="ECONNREFUSED", kind=Kind.READ_BACK, words="{host} refuses connections ({code})"),
+    Row(code="ENOTFOUND", kind=Kind.READ_BACK, words="the name {host} has no address ({code})"),
     Row(code=_NETWORK, kind=Kind.READ_BACK, words="the connection failed or was cut ({code})"),
     Row(text="socket hang up|network|timed? ?out", kind=Kind.READ_BACK, words="the connection failed or was cut"),
     Row(code="", kind=Kind.READ_BACK, words="npm failed and gave no code: {said}"),

@@ -195,12 +195,13 @@ class Publisher:
     def _context(self, request: PublishRequest, *, claims: Claims | None = None) -> Context:
         claims = claims or self._job
         return Context(
-            package=str(request),
+            name=request.package.name,
             registry=request.registry,
             trusted=isinstance(request.credential, TrustedPublishing),
             id_token=self._id_tokens.available,
             claims=str(claims),
             staged=request.staged,
+            access=request.access,
             trust=trust_command(
                 request.package.name, repository=claims.repository, workflow=claims.workflow, staged=request.staged
             ),
@@ -237,7 +238,7 @@ def _staged_before(request: PublishRequest, cause: Cause) -> Published:
         package=request.package,
         status="staged",
         note=(
-            f"{request} waits for approval since an earlier run, or since a try whose answer was lost. "
+            "waits for approval since an earlier run, or since a try whose answer was lost. "
             f"Its id and content cannot be looked up with this credential: npm stage list {request.package.name}"
         ),
     )

@@ -127,7 +127,7 @@ class Npm:
             status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
             answer = self._answer(status, stdout, stderr, folder, self._secrets(request, ""))
         if not answer.ok:
-            cause = explain(answer, Context(package=request.package.name, registry=request.registry, trusted=False))
+            cause = explain(answer, Context(name=request.package.name, registry=request.registry, trusted=False))
             if cause.kind in {Kind.RETRY, Kind.READ_BACK}:
                 raise TransientError(cause.words, after=retry_after(answer.after, now=time.time()))
         return tuple(
