@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint e2e faults fuzz mutants corpus bench lock format clean
+.PHONY: help demo test quick shape lint e2e faults fuzz mutants corpus bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,6 +16,13 @@ demo: $(READY) ## release the example family on this machine and install what a 
 
 test: $(READY) ## every test; those with containers run where a Docker engine is there
 	$(BIN)/pytest
+
+quick: $(READY) ## the tests without npm, Docker and whole releases: under a minute
+	@start=$$(date +%s); $(BIN)/pytest -n 2 -q -m "not npm and not registry and not docker and not e2e and not faults and not fuzz and not slow" \
+		&& echo "quick: passed in $$(( $$(date +%s) - start )) s"
+
+shape: $(READY) ## how large and how deep the library is
+	@$(BIN)/python -m tests.shape
 
 lint: $(READY) ## the static checks
 	$(BIN)/ruff check
