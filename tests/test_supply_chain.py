@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
+INIT = [*ROOT.glob("lib/flotilla/*/templates/release.yml")]  # what `flotilla init` writes
+WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml"), *INIT])
 LOCKS = sorted(lock for part in ("lib", "tests", "examples") for lock in (ROOT / part).glob("**/package-lock.json"))
 OURS = [file for file in WORKFLOWS if file.is_relative_to(ROOT / ".github")]
 LENDING = {
@@ -43,7 +44,8 @@ def steps(file: Path) -> Iterator[dict[str, Any]]:
 
 def test_there_are_workflows_and_locks_to_look_at() -> None:
     assert len(OURS) == 2
-    assert len(WORKFLOWS) == 4
+    assert len(INIT) == 1
+    assert len(WORKFLOWS) == 5
     assert len(LOCKS) == 3
 
 
@@ -65,6 +67,12 @@ def test_every_npm_package_is_locked_with_its_integrity(lock: Path) -> None:
         # A bundled package lies in the tarball of the one that bundles it, under that one's integrity.
         if name and not package.get("inBundle"):
             assert package["integrity"].startswith("sha512-"), name
+
+
+@each_workflow
+def test_no_job_runs_without_a_time_limit(file: Path) -> None:
+    for name, job in workflow(file)["jobs"].items():
+        assert "uses" in job or isinstance(job.get("timeout-minutes"), int), name
 
 
 @each_workflow
