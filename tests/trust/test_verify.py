@@ -103,6 +103,10 @@ def package_has_another_integrity(stage: Stage) -> None:
     dist(stage)["integrity"] = "sha512-" + base64.b64encode(bytes(64)).decode()
 
 
+def manifest_runs_a_script(stage: Stage) -> None:
+    version(stage)["scripts"] = {"postinstall": "node evil.js"}
+
+
 def package_was_unpublished(stage: Stage) -> None:
     del stage.world.registry.state.documents[PACKAGE]["versions"]["1.2.3"]
 
@@ -130,7 +134,12 @@ def provenance_is_of_another_run(stage: Stage) -> None:
 
 
 def dist(stage: Stage) -> dict[str, Any]:
-    found: dict[str, Any] = stage.world.registry.state.documents[PACKAGE]["versions"]["1.2.3"]["dist"]
+    found: dict[str, Any] = version(stage)["dist"]
+    return found
+
+
+def version(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = stage.world.registry.state.documents[PACKAGE]["versions"]["1.2.3"]
     return found
 
 
@@ -154,6 +163,7 @@ def restate(stage: Stage, change: Callable[[Any], None]) -> None:
         (run_failed_in_a_later_attempt, "did not succeed (failure)"),
         (artifact_was_altered, "artifact tool-linux-x64 "),
         (package_has_another_integrity, f"{PACKAGE}@1.2.3 is sha512-AAAA"),
+        (manifest_runs_a_script, f"the manifest of {PACKAGE}@1.2.3: scripts.postinstall"),
         (package_was_unpublished, f"{PACKAGE}@1.2.3 is gone from the registry"),
         (name_was_given_up, f"{PACKAGE}@1.2.3 is gone from the registry"),
         (provenance_is_gone, f"the provenance of {PACKAGE}@1.2.3 is gone, or cannot be read"),

@@ -14,7 +14,7 @@ from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.record import Record
 from flotilla.jobs.workshop import Built, Material
-from flotilla.npm import Statement
+from flotilla.npm import ON_REGISTRY, Statement
 
 SCHEMA = 1
 OUTPUT_FOLDER = "flotilla-output"
@@ -117,7 +117,7 @@ def _asset(asset: WantedAsset, materials: Collection[Material]) -> Entry:
 
 
 def _package(built: Built, record: Record | None, this_run: str | None) -> Entry:
-    on_registry = record is not None and record.status in {"published", "already-published"}
+    on_registry = record is not None and record.status in ON_REGISTRY
     statement = record.provenance if record else None
     published_by = this_run if record and record.status in {"published", "staged"} else None
     return {

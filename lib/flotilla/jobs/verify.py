@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from flotilla.errors import ArchiveError, RegistryError
+from flotilla.family import Limits
 from flotilla.github import Asset, GitHub, Trusted, run_faults, the_release
 from flotilla.jobs.inputs import variable
 from flotilla.jobs.ledger_document import Ledger, inner_faults, read_ledger, subject_of
-from flotilla.npm import Npm, PublishedVersion, Registry, registry_url, same_integrity, sha512_of, stated
+from flotilla.npm import (
+    ON_REGISTRY,
+    Npm,
+    PublishedVersion,
+    Registry,
+    registry_url,
+    same_integrity,
+    sha512_of,
+    stated,
+    version_differences,
+)
+from flotilla.packing import read_contents
 from flotilla.retry import RetryPolicy, SystemClock, until
 from flotilla.runner import Runner
+from flotilla.text import one_line
 
 MINUTES = 15.0
-PUBLISHED = {"published", "already-published"}
+LARGEST_MANIFEST = 2**20
 
 Mark = Literal["same", "note", "differs"]
 
@@ -146,18 +164,56 @@ def _packages(ledger: Ledger, registry: Registry) -> Iterator[Line]:
 def _package(one: Mapping[str, Any], found: PublishedVersion | None, registry: Registry) -> Iterator[Line]:
     shown = f"{one['name']}@{one['version']}"
     wanted = one["registry-integrity"] or one["integrity"]
-    if found is None and one["status"] in PUBLISHED:
+    if found is None and one["status"] in ON_REGISTRY:
         yield _differs(f"{shown} is gone from the registry")
     elif found is None:
         yield _note(f"{shown} is not on the registry; the job left it {one['status']}")
     elif same_integrity(found.integrity, wanted):
         yield _same(f"{shown} is {found.integrity}")
-    elif one["status"] in PUBLISHED:
+        yield from _manifest(shown, found, registry)
+    elif one["status"] in ON_REGISTRY:
         yield _differs(f"{shown} is {found.integrity}; it was {wanted}")
     else:
         yield _note(f"{shown} is on the registry as {found.integrity}; the job left it {one['status']}")
     if found is not None:
         yield from _provenance(shown, one, found, registry)
+
+
+def _manifest(shown: str, found: PublishedVersion, registry: Registry) -> Iterator[Line]:
+    """Compare the registry's manifest, which npm installs by, with the tarball's own package.json."""
+    with tempfile.TemporaryDirectory(prefix="flotilla-verify-") as folder:
+        tarball = Path(folder) / "package.tgz"
+        try:
+            registry.download(found, tarball)
+            contents = read_contents(tarball, limits=Limits())
+            ours = _manifest_of(tarball, contents["package.json"].sha256)
+        except (
+            RegistryError,
+            ArchiveError,
+            KeyError,
+            ValueError,
+            RecursionError,
+            OSError,
+            tarfile.TarError,
+        ) as failure:
+            yield _differs(f"the tarball of {shown} cannot be read: {one_line(str(failure))}")
+            return
+    lines = version_differences(ours, "", found, registry=registry.url, files=contents)
+    yield from (_differs(f"the manifest of {shown}: {line}") for line in lines)
+    if not lines:
+        yield _same(f"{shown} has its tarball's own manifest")
+
+
+def _manifest_of(tarball: Path, sha256: str) -> Mapping[str, object]:
+    """Return the package.json of a tarball that has been looked through: the file with this digest."""
+    with tarfile.open(tarball, "r:gz") as archive:
+        for member in archive:
+            if member.isfile() and member.name.partition("/")[2] == "package.json" and member.size <= LARGEST_MANIFEST:
+                file = archive.extractfile(member)
+                data = file.read() if file else b""
+                if hashlib.sha256(data).hexdigest() == sha256 and isinstance(document := json.loads(data), dict):
+                    return document
+    raise ValueError("it has no package.json")
 
 
 def _provenance(shown: str, one: Mapping[str, Any], found: PublishedVersion, registry: Registry) -> Iterator[Line]:
