@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tests.e2e.workflow import Consumer, WorkflowResult, run_release
 
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import node, npm
-from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
 from flotilla.rehearsal.world import Rehearsal
 
 REPOSITORY = "acme/chroma"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.scene import Scene
 from tests.faults.trial import run_until_done
 
-from flotilla.rehearsal.registry_state import Bucket, RegistryState
+from flotilla.rehearsal.registry import Bucket, RegistryState
 
 BURST = 4
 SECONDS = 120.0

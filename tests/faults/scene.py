@@ -21,9 +21,9 @@ from tests.rehearsal.publishing import TARBALL, document
 
 from flotilla.family import Family, parse_config
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import node, node_modules, npm_script
-from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
 from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.world import Rehearsal
 

@@ -13,7 +13,7 @@ from tests.faults.scene import Ended, Scene
 from tests.faults.trial import run_until_done
 
 from flotilla.rehearsal.faults import Kind, PlannedFault, Request
-from flotilla.rehearsal.github_records import StoredAsset
+from flotilla.rehearsal.github import StoredAsset
 
 pytestmark = [pytest.mark.faults, pytest.mark.npm]
 Release = tuple[Checkpoint, ...]

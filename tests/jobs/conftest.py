@@ -12,7 +12,7 @@ from tests.conftest import RecordedClock
 from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.jobs.jobworld import Ended, JobWorld
 
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.world import Rehearsal, Saved
 

@@ -22,9 +22,8 @@ import requests
 from tests.conftest import RecordedClock
 
 from flotilla import __main__ as flotilla
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.registry_documents import integrity_of
-from flotilla.rehearsal.registry_state import Cached, RegistryState
+from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.registry import Cached, RegistryState, integrity_of
 from flotilla.rehearsal.world import Rehearsal
 
 VERSION = "1.2.3"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.jobs.jobworld import JobWorld
 
-from flotilla.rehearsal.github_records import Run
+from flotilla.rehearsal.github import Run
 
 OLDER = "a" * 40
 NEWER = "b" * 40

@@ -12,8 +12,7 @@ from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_release_refusals import draft, put_asset
 
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.rehearsal.content import sha256
-from flotilla.rehearsal.github_records import GitObject
+from flotilla.rehearsal.github import GitObject, sha256
 
 ASSET = "chroma-linux-x64-free.tar.gz"
 OTHER = "f" * 40

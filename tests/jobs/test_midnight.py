@@ -9,7 +9,7 @@ from tests.jobs.jobworld import JobWorld, ended, in_process
 from tests.jobs.test_release_refusals import draft, put_asset
 
 from flotilla.rehearsal.faults import Kind, PlannedFault
-from flotilla.rehearsal.github_records import GitObject
+from flotilla.rehearsal.github import GitObject
 
 OTHER = "f" * 40
 

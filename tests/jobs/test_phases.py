@@ -15,8 +15,8 @@ from tests.jobs.jobworld import Ended, JobWorld
 
 from flotilla.family import Family, parse_config
 from flotilla.jobs.ledger_document import schema_faults
-from flotilla.rehearsal.github_records import GitObject
-from flotilla.rehearsal.registry_state import Grant
+from flotilla.rehearsal.github import GitObject
+from flotilla.rehearsal.registry import Grant
 from flotilla.rehearsal.world import Saved
 
 ROOT = Path(__file__).parents[2]

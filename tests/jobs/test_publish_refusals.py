@@ -8,9 +8,8 @@ from collections.abc import Mapping
 import pytest
 from tests.jobs.jobworld import JobWorld, packed, repacked, unpacked
 
-from flotilla.rehearsal.github_records import GitObject
-from flotilla.rehearsal.registry_documents import integrity_of
-from flotilla.rehearsal.registry_state import Grant, TrustedPublisher
+from flotilla.rehearsal.github import GitObject
+from flotilla.rehearsal.registry import Grant, TrustedPublisher, integrity_of
 from flotilla.rehearsal.world import Saved
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.jobs.jobworld import Annotation, JobWorld, packed, unpacked
 
-from flotilla.rehearsal.github_records import GitObject, StoredAsset, StoredRelease
+from flotilla.rehearsal.github import GitObject, StoredAsset, StoredRelease
 
 OTHER = "f" * 40
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from tests.jobs.jobworld import Ended, JobWorld
 
-from flotilla.rehearsal.registry_state import TrustedPublisher
+from flotilla.rehearsal.registry import TrustedPublisher
 
 pytestmark = pytest.mark.npm
 APPROVE = re.compile(r"^npm stage approve (\S+) --registry (\S+)  # (\S+)$", re.MULTILINE)

@@ -22,8 +22,8 @@ from tests.faults.artifacts import EXAMPLE, example_artifacts
 
 from flotilla.errors import RegistryError
 from flotilla.family import Family, Package, parse_config
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.graph import Graph, JobRun
+from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.job_graph import Graph, JobRun
 from flotilla.rehearsal.node import node_bin, node_modules
 from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.users import install_everywhere

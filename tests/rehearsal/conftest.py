@@ -12,14 +12,11 @@ from tests.rehearsal.openapi import Description
 
 from flotilla.errors import RegistryError
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import HERE, node_modules
-from flotilla.rehearsal.registry_backends import Backend
-from flotilla.rehearsal.registry_server import RegistryServer
-from flotilla.rehearsal.registry_state import RegistryState
-from flotilla.rehearsal.serving import Serving
-from flotilla.rehearsal.verdaccio import VerdaccioBackend
+from flotilla.rehearsal.registry import RegistryServer, RegistryState, VerdaccioBackend
+from flotilla.rehearsal.registry.backends import Backend
 
 ROOT = Path(__file__).parents[2]
 STALL_SECONDS = 0.05

@@ -14,11 +14,9 @@ import requests
 from tests.rehearsal.client import Client
 
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.registry_backends import Backend
-from flotilla.rehearsal.registry_documents import integrity_of
-from flotilla.rehearsal.registry_server import RegistryServer
-from flotilla.rehearsal.registry_state import RegistryState
-from flotilla.rehearsal.serving import Serving
+from flotilla.rehearsal.loopback import Serving
+from flotilla.rehearsal.registry import RegistryServer, RegistryState, integrity_of
+from flotilla.rehearsal.registry.backends import Backend
 
 TARBALL = b"a tarball, as far as a registry can tell: "
 

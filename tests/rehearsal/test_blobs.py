@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 from tests.rehearsal.client import Client
 
-from flotilla.rehearsal.content import sha256
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_records import StoredArtifact
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.serving import Serving
+from flotilla.rehearsal.github import GitHubServer, GitHubState, StoredArtifact, sha256
+from flotilla.rehearsal.loopback import Serving
 
 
 def location(api: Client, artifact: StoredArtifact) -> str:

@@ -7,11 +7,9 @@ from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import put
 
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.registry_server import RegistryServer
-from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
-from flotilla.rehearsal.serving import Serving
+from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.loopback import Serving
+from flotilla.rehearsal.registry import RegistryServer, RegistryState, TrustedPublisher
 
 NAME = "@acme/tool"
 NOT_FOUND = {"message": "OIDC token exchange error - package not found"}

@@ -11,8 +11,7 @@ import requests
 from tests.rehearsal.client import Client
 
 from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault, Request, Server, applicable
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubServer, GitHubState
 
 REF = {"ref": "refs/tags/v1", "sha": GitHubState.commit}
 

@@ -6,9 +6,7 @@ import pytest
 from github import Auth, Github
 from tests.rehearsal.client import Client
 
-from flotilla.rehearsal.github_assets_api import sanitised
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubServer, GitHubState, sanitised
 
 COMMIT = GitHubState.commit
 OTHER = "f" * 40

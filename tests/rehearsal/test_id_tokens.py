@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.rehearsal.client import Client
 
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.id_tokens import jwt_claims
+from flotilla.rehearsal.github import GitHubServer, jwt_claims
 
 ANOTHER = "another-bearer"
 

@@ -64,7 +64,7 @@ def test_a_lock_that_cannot_be_installed_is_explained(tmp_path: Path) -> None:
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"(?s)sigstore\.mjs did not start: .*Cannot find module"):
-        NodeProcess("sigstore.mjs", str(tmp_path))
+        NodeProcess("registry/sigstore.mjs", str(tmp_path))
 
 
 def test_node_is_a_program_and_not_a_wrapper() -> None:
@@ -76,7 +76,7 @@ def test_a_server_ends_when_who_started_it_is_killed(modules: Path) -> None:
     lines = (
         "import sys, time",
         "from flotilla.rehearsal.node import NodeProcess",
-        "process = NodeProcess('sigstore.mjs', sys.argv[1])",
+        "process = NodeProcess('registry/sigstore.mjs', sys.argv[1])",
         "print(process.said['port'], flush=True)",
         "time.sleep(60)",
     )

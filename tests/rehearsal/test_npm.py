@@ -14,10 +14,9 @@ from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import npm_tarball
 
 from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import npm
-from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
-from flotilla.rehearsal.sigstore import SigstoreState
+from flotilla.rehearsal.registry import RegistryState, SigstoreState, TrustedPublisher
 from flotilla.rehearsal.world import Rehearsal, Saved
 
 pytestmark = [pytest.mark.npm, pytest.mark.registry]

@@ -8,8 +8,7 @@ import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.openapi import Description
 
-from flotilla.rehearsal.github_server import API_ROUTES, GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import API_ROUTES, GitHubServer, GitHubState
 
 COMMIT = GitHubState.commit
 REPOSITORY = "/repos/acme/tool"

@@ -11,8 +11,7 @@ from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import TARBALL, published, put
 
 from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault
-from flotilla.rehearsal.registry_server import RegistryServer
-from flotilla.rehearsal.registry_state import Bucket, Grant
+from flotilla.rehearsal.registry import Bucket, Grant, RegistryServer
 
 NAME = "@acme/tool-linux-x64"
 PATH = "/@acme%2ftool-linux-x64"

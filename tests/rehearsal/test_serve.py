@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.rehearsal.client import Client
 
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import default_cache
 from flotilla.rehearsal.serve import add_artifact, github_state, parser, registry_state
 

@@ -10,7 +10,7 @@ import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import put
 
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.job_environment import read_outputs
 from flotilla.rehearsal.world import Rehearsal
 

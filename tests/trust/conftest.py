@@ -13,12 +13,11 @@ import pytest
 from tests.trust.stage import Ended, Stage, github_state, make_workspace, seed
 
 from flotilla.errors import RegistryError
-from flotilla.rehearsal import id_tokens
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.hub import Hub
+from flotilla.rehearsal.github import GitHubState, id_tokens
+from flotilla.rehearsal.github.call import Hub
 from flotilla.rehearsal.node import node_modules
-from flotilla.rehearsal.registry_state import Grant, RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry import Grant, RegistryState, TrustedPublisher
 from flotilla.rehearsal.world import Rehearsal
 
 ROOT = Path(__file__).parents[2]

@@ -26,11 +26,10 @@ import pytest
 
 import flotilla
 from flotilla import __main__ as program
-from flotilla.rehearsal.github_records import Run
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState, Run
 from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.rehearsal.node import node, npm_script
-from flotilla.rehearsal.registry_state import Accepted, RegistryState
+from flotilla.rehearsal.registry import Accepted, RegistryState
 from flotilla.rehearsal.world import Rehearsal
 
 PLATFORMS = {"linux-x64": "tool.so", "darwin-arm64": "tool.dylib"}

@@ -14,7 +14,7 @@ import pytest
 
 from flotilla.errors import InputError
 from flotilla.jobs.verify import verify
-from flotilla.rehearsal.github_records import GitObject
+from flotilla.rehearsal.github import GitObject
 from flotilla.runner import Runner
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.github_surroundings import number
+from flotilla.rehearsal.github import GitHubServer, GitHubState, number
 
 FILES = {
     "GITHUB_OUTPUT": "output",

@@ -132,7 +132,7 @@ class NodeProcess:
     """One of our .mjs servers: says where it listens, and ends when its standard input is closed.
 
     Args:
-        script: the file's name beside this module.
+        script: the file, relative to this module's folder.
         arguments: its arguments.
     """
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from flotilla.desk.check import FOLDER
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
 from flotilla.family import Family
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.graph import Graph, JobRun, errors
+from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.job_graph import Graph, JobRun, errors
 from flotilla.rehearsal.node import default_cache, node_bin, node_modules
 from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.show import Show

@@ -17,10 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from flotilla.rehearsal.github_records import Run
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubState, Run
 from flotilla.rehearsal.node import default_cache, node_modules
-from flotilla.rehearsal.registry_state import RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
 from flotilla.rehearsal.world import Rehearsal
 
 

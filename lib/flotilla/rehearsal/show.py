@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from flotilla.family import Family
 from flotilla.jobs.markdown import size
-from flotilla.rehearsal.graph import JobRun
+from flotilla.rehearsal.job_graph import JobRun
 from flotilla.rehearsal.users import Installed
 
 WIDTH = 110

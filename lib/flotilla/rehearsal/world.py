@@ -12,15 +12,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_server import GitHubServer
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github import GitHubServer, GitHubState
 from flotilla.rehearsal.job_environment import JobEnvironment, id_token_variables, job_environment
+from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import node_bin
-from flotilla.rehearsal.registry_server import RegistryServer
-from flotilla.rehearsal.registry_state import RegistryState
-from flotilla.rehearsal.serving import Serving
-from flotilla.rehearsal.sigstore import Sigstore
-from flotilla.rehearsal.verdaccio import VerdaccioBackend
+from flotilla.rehearsal.registry import RegistryServer, RegistryState, Sigstore, VerdaccioBackend
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github_replies import Replies
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.github_surroundings import Json, Origins
+from flotilla.rehearsal.github.replies import Replies
+from flotilla.rehearsal.github.repository import Json, Origins
+from flotilla.rehearsal.github.state import GitHubState
 from flotilla.rehearsal.injection import STALE
 
 DOCS = "https://docs.github.com/rest"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from flotilla.rehearsal.registry_documents import Publication
-from flotilla.rehearsal.registry_state import RegistryState
+from flotilla.rehearsal.registry.publication import Publication
+from flotilla.rehearsal.registry.state import RegistryState
 
 Json = dict[str, Any]
 JSON_TYPE = "application/json; charset=utf-8"

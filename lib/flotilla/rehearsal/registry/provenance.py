@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cryptography import x509
 
-from flotilla.rehearsal.registry_documents import Publication, Refused
+from flotilla.rehearsal.registry.publication import Publication, Refused
 
 SLSA = "https://slsa.dev/provenance/v1"
 PUBLISH = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1"

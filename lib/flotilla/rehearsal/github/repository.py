@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from flotilla.rehearsal.github_state import GitHubState
+from flotilla.rehearsal.github.state import GitHubState
 
 Json = dict[str, Any]
 BIRTH = "2024-01-01T00:00:00Z"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from flotilla.rehearsal.github_records import GitObject, Run, StoredArtifact, StoredAsset, StoredRelease, TagObject
-from flotilla.rehearsal.github_surroundings import BIRTH, Json, Surroundings, node_id, number
+from flotilla.rehearsal.github.records import GitObject, Run, StoredArtifact, StoredAsset, StoredRelease, TagObject
+from flotilla.rehearsal.github.repository import BIRTH, Json, Surroundings, node_id, number
 
 EXPIRY = "2099-01-01T00:00:00Z"
 

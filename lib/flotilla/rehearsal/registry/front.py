@@ -10,17 +10,17 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from flotilla.rehearsal.registry_backends import Answer, Backend
-from flotilla.rehearsal.registry_documents import Publication, read_publication
-from flotilla.rehearsal.registry_provenance import check_provenance, subject_digest
-from flotilla.rehearsal.registry_rules import (
+from flotilla.rehearsal.registry.backends import Answer, Backend
+from flotilla.rehearsal.registry.provenance import check_provenance, subject_digest
+from flotilla.rehearsal.registry.publication import Publication, read_publication
+from flotilla.rehearsal.registry.rules import (
     authorise,
     authorise_person,
     check_document,
     check_free,
     take_turn,
 )
-from flotilla.rehearsal.registry_state import Accepted, Action, RegistryState
+from flotilla.rehearsal.registry.state import Accepted, Action, RegistryState
 
 OK = 200
 FIRST_ERROR = 400

@@ -1,4 +1,4 @@
-"""What the registry's front makes of a backend's answers: attestations, entity tags, caches and stale ones."""
+"""The registry's reads, and the token exchange: attestations, entity tags, caches and stale answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
-from flotilla.rehearsal.registry_backends import INSTALL_TYPE, Answer, Backend, abbreviated, answer, split_name
-from flotilla.rehearsal.registry_provenance import SLSA
-from flotilla.rehearsal.registry_state import Cached, RegistryState
+from flotilla.rehearsal.injection import STALE
+from flotilla.rehearsal.registry.backends import INSTALL_TYPE, Answer, Backend, abbreviated, answer, split_name
+from flotilla.rehearsal.registry.front import Front, FrontRoute, credential, name_of
+from flotilla.rehearsal.registry.provenance import SLSA, attestations
+from flotilla.rehearsal.registry.publication import Refused
+from flotilla.rehearsal.registry.rules import bearer, exchange
+from flotilla.rehearsal.registry.state import Cached, RegistryState
 
 OK, NOT_MODIFIED = 200, 304
 
@@ -24,7 +28,7 @@ def is_plain_packument(path: str) -> bool:
     return not rest and not name.startswith("-") and "write=true" not in parts.query
 
 
-async def read(state: RegistryState, backend: Backend, request: web.Request, *, now: float, stale: bool) -> Answer:
+async def _read(state: RegistryState, backend: Backend, request: web.Request, *, now: float, stale: bool) -> Answer:
     """The answer to a GET, from the cache where the state says that there is one."""
     accept, plain = request.headers.get("accept", ""), is_plain_packument(request.raw_path)
     key = f"{urlsplit(request.raw_path).path} {INSTALL_TYPE in accept}"
@@ -73,7 +77,7 @@ def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
     return answer(document, found.status, found.content_type)
 
 
-def response(found: Answer, request: web.Request) -> web.Response:
+def _response(found: Answer, request: web.Request) -> web.Response:
     """The answer on the wire; 304 where the client already has it."""
     tag = f'"{hashlib.sha256(found.body).hexdigest()[:32]}"'
     headers = {"Content-Type": found.content_type}
@@ -82,3 +86,60 @@ def response(found: Answer, request: web.Request) -> web.Response:
         if request.headers.get("if-none-match") == tag:
             return web.Response(status=NOT_MODIFIED, headers={"ETag": tag})
     return web.Response(status=found.status, body=found.body, headers=headers)
+
+
+async def exchange_token(front: Front, request: web.Request) -> web.Response:
+    """An id-token in, a token for one package out."""
+    audience = f"npm:{urlsplit(f'//{request.host}').hostname}"
+    token = bearer(credential(request))
+    granted = exchange(front.state, name=name_of(request), id_token=token, audience=audience, now=front.clock())
+    return web.json_response(granted, status=201)
+
+
+async def get_visibility(front: Front, request: web.Request) -> web.Response:
+    """Whether a package is public; all that exist here are."""
+    if name_of(request) not in front.state.published:
+        raise Refused(404, "Not found")
+    return web.json_response({"public": True})
+
+
+async def get_attestations(front: Front, request: web.Request) -> web.Response:
+    """The attestations of one version."""
+    spec = unquote(request.match_info["spec"])
+    if spec not in front.state.bundles:
+        raise Refused(404, "Not found")
+    name, _at, version = spec.rpartition("@")
+    return web.json_response(attestations(name, version, front.state.bundles[spec]))
+
+
+async def get_keys(_front: Front, _request: web.Request) -> web.Response:
+    """The registry's signing keys: it has none."""
+    return web.json_response({"keys": []})
+
+
+async def get_advisories(_front: Front, _request: web.Request) -> web.Response:
+    """What `npm install` asks on its way: nothing is known to be vulnerable."""
+    return web.json_response({})
+
+
+async def whoami(front: Front, request: web.Request) -> web.Response:
+    """Whose token this is."""
+    front.for_a_person(request)
+    return web.json_response({"username": "acme"})
+
+
+async def get(front: Front, request: web.Request) -> web.Response:
+    """A packument, a version, a tarball, dist-tags."""
+    found = await _read(front.state, front.backend, request, now=front.clock(), stale=bool(request.get(STALE)))
+    return _response(found, request)
+
+
+ROUTES: tuple[FrontRoute, ...] = (
+    ("POST", "/-/npm/v1/oidc/token/exchange/package/{name:.+}", exchange_token),
+    ("GET", "/-/npm/v1/attestations/{spec:.+}", get_attestations),
+    ("GET", "/-/npm/v1/keys", get_keys),
+    ("POST", "/-/npm/v1/security/{tail:.+}", get_advisories),
+    ("GET", "/-/package/{name:.+}/visibility", get_visibility),
+    ("GET", "/-/whoami", whoami),
+    ("GET", "/{tail:.*}", get),
+)

@@ -9,18 +9,18 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from flotilla.rehearsal import registry_read_api, registry_write_api
 from flotilla.rehearsal.faults import FaultPlan
 from flotilla.rehearsal.injection import Handler, fault_middleware
-from flotilla.rehearsal.registry_backends import Backend, MemoryBackend
-from flotilla.rehearsal.registry_documents import Refused
-from flotilla.rehearsal.registry_front import Front, FrontHandler
-from flotilla.rehearsal.registry_state import RegistryState
-from flotilla.rehearsal.registry_write_api import UUID
-from flotilla.rehearsal.serving import LARGEST_BODY, Serving
+from flotilla.rehearsal.loopback import LARGEST_BODY, Serving
+from flotilla.rehearsal.registry import reads, writes
+from flotilla.rehearsal.registry.backends import Backend, MemoryBackend
+from flotilla.rehearsal.registry.front import Front, FrontHandler
+from flotilla.rehearsal.registry.publication import Refused
+from flotilla.rehearsal.registry.state import RegistryState
+from flotilla.rehearsal.registry.writes import UUID
 
 # The writes come first: the last of the reads matches every path.
-ROUTES = (*registry_write_api.ROUTES, *registry_read_api.ROUTES)
+ROUTES = (*writes.ROUTES, *reads.ROUTES)
 
 
 class RegistryServer:

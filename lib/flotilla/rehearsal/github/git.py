@@ -7,10 +7,10 @@ import re
 
 from aiohttp import web
 
-from flotilla.rehearsal.github_actions_api import REPOSITORY
-from flotilla.rehearsal.github_records import GitObject, TagObject
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.hub import Call, Refusal, Route, not_found, reply
+from flotilla.rehearsal.github.actions import REPOSITORY
+from flotilla.rehearsal.github.call import Call, Refusal, Route, not_found, reply
+from flotilla.rehearsal.github.records import GitObject, TagObject
+from flotilla.rehearsal.github.state import GitHubState
 
 SHORTEST_SHA = 7
 

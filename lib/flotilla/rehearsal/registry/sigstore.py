@@ -16,8 +16,8 @@ from aiohttp import web
 
 from flotilla.rehearsal.faults import FaultPlan
 from flotilla.rehearsal.injection import fault_middleware
+from flotilla.rehearsal.loopback import HOST, Serving
 from flotilla.rehearsal.node import NodeProcess
-from flotilla.rehearsal.serving import HOST, Serving
 
 HOSTS = ("fulcio.sigstore.dev", "rekor.sigstore.dev")
 ENTRIES = "/api/v1/log/entries"
@@ -54,7 +54,7 @@ class Sigstore:
     def __init__(self, modules: Path, folder: Path, serving: Serving, *, plan: FaultPlan | None = None) -> None:
         self.state = SigstoreState()
         self.ca_file = folder / "sigstore-ca.pem"
-        self._process = NodeProcess("sigstore.mjs", str(modules))
+        self._process = NodeProcess("registry/sigstore.mjs", str(modules))
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
         application = web.Application(middlewares=[fault_middleware("sigstore", plan or FaultPlan(), _path)])

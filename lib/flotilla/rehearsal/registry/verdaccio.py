@@ -11,10 +11,10 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import NodeProcess
-from flotilla.rehearsal.registry_backends import Answer
-from flotilla.rehearsal.registry_documents import Publication
-from flotilla.rehearsal.serving import Serving
+from flotilla.rehearsal.registry.backends import Answer
+from flotilla.rehearsal.registry.publication import Publication
 
 
 class VerdaccioBackend:
@@ -28,7 +28,7 @@ class VerdaccioBackend:
 
     def __init__(self, modules: Path, storage: Path, serving: Serving) -> None:
         self._storage = storage
-        self._process = NodeProcess("verdaccio.mjs", str(modules), str(storage))
+        self._process = NodeProcess("registry/verdaccio.mjs", str(modules), str(storage))
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
 

@@ -9,8 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flotilla.rehearsal.content import raw_bytes, sha256, zipped
-from flotilla.rehearsal.github_records import GitObject, ReleaseRun, Run, StoredArtifact, StoredRelease, TagObject
+from flotilla.rehearsal.github.records import (
+    GitObject,
+    ReleaseRun,
+    Run,
+    StoredArtifact,
+    StoredRelease,
+    TagObject,
+    raw_bytes,
+    sha256,
+    zipped,
+)
 
 CI_WORKFLOW = ".github/workflows/ci.yml"
 FIRST_ID = 1001

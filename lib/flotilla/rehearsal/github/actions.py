@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from flotilla.rehearsal.github_records import Run, StoredArtifact
-from flotilla.rehearsal.github_surroundings import number
-from flotilla.rehearsal.hub import Call, Refusal, Route, not_found, reply
+from flotilla.rehearsal.github.call import Call, Refusal, Route, not_found, reply
+from flotilla.rehearsal.github.records import Run, StoredArtifact
+from flotilla.rehearsal.github.repository import number
 
 T = TypeVar("T")
 

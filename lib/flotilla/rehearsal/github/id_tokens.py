@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from flotilla.rehearsal.github_state import GitHubState
-from flotilla.rehearsal.github_surroundings import number
-from flotilla.rehearsal.hub import HUB
+from flotilla.rehearsal.github.call import HUB
+from flotilla.rehearsal.github.repository import number
+from flotilla.rehearsal.github.state import GitHubState
 
 ISSUER = "https://token.actions.githubusercontent.com"
 LIFETIME = 300
