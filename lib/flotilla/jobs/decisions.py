@@ -43,7 +43,7 @@ class Refusal:
 
 
 def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
-    """Whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
+    """Return whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
 
     Args:
         packuments: of the family's packages, by name.
@@ -60,7 +60,7 @@ def decide_packages(
     packuments: Mapping[str, Packument | None],
     staged: Mapping[str, Sequence[Staged]] | None = None,
 ) -> tuple[Settled, ...]:
-    """What to do about each package; one conflict or refusal anywhere stops the job before anything is written.
+    """Return what to do about each package; one conflict or refusal anywhere stops the job before anything is written.
 
     Args:
         packuments: fresh reads, by name.
@@ -95,7 +95,7 @@ def decide_packages(
 def registry_refusals(
     manifests: Mapping[str, Manifest], packuments: Mapping[str, Packument | None], terms: Terms
 ) -> list[Refusal]:
-    """What the registry would refuse, or make the wrong thing of; what is wrong with several packages is said once."""
+    """Return what the registry would refuse, or make the wrong thing of; a fault of several packages is said once."""
     found = [
         Refusal(of=name, why=why)
         for name, manifest in manifests.items()
@@ -123,7 +123,7 @@ def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
 
 
 def terms(job: Job[Inputs]) -> Terms:
-    """What holds for every package of this release."""
+    """Return what holds for every package of this release."""
     return Terms(
         trusted_publishing=not job.inputs.npm_token,
         repository=job.facts.repository,
@@ -136,7 +136,7 @@ def terms(job: Job[Inputs]) -> Terms:
 
 
 def _differs(job: Job[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
-    """How the published tarball's files differ from ours; the tarball passes through the scratch folder."""
+    """Return how the published tarball's files differ from ours; the tarball passes through the scratch folder."""
     place = job.scratch / "published.tgz"
     job.registry.download(published, place)
     try:

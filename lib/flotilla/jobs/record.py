@@ -34,7 +34,7 @@ class Record:
 
 
 def packages_output(records: Iterable[Record]) -> str:
-    """The output `packages`: a JSON array, one object a package."""
+    """Return the output `packages`: a JSON array, one object a package."""
     return json.dumps(
         [
             {

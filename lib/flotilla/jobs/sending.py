@@ -33,7 +33,7 @@ class Sending:
     provenance: bool
 
     def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
-        """What waits for approval already, by name, as far as the credential may see it."""
+        """Return what waits for approval already, by name, as far as the credential may see it."""
         if not self.job.inputs.staged:
             return {}
         requests = [self.request(one) for one in built]
@@ -76,7 +76,7 @@ class Sending:
                     assert_never(never)
 
     def request(self, built: Built) -> PublishRequest:
-        """What npm is asked to do with a package."""
+        """Return what npm is asked to do with a package."""
         return PublishRequest(
             package=built.packed,
             registry=self.job.registry.url,
@@ -104,14 +104,14 @@ def _show_log(job: Job[PublishInputs], of: str, log: str) -> None:
 
 
 def rehearsed(job: Job[PublishInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> list[Record]:
-    """What a dry run leaves: the decisions, not carried out."""
+    """Return what a dry run leaves: the decisions, not carried out."""
     return [record(job, one, "dry-run", note=_intent(decision)) for one, decision in zip(built, decisions, strict=True)]
 
 
 def record(
     job: Job[PublishInputs], built: Built, status: Status, *, integrity: str = "", stage_id: str = "", note: str = ""
 ) -> Record:
-    """A package's record; its integrity is ours where the registry has no other."""
+    """Return a package's record; its integrity is ours where the registry has no other."""
     return Record(
         built=built,
         status=status,

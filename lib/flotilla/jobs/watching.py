@@ -18,7 +18,7 @@ ESTRANGED = "Do not announce this release: find out who published it, and from w
 
 
 def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
-    """The records, with what the registry shows of them.
+    """Return the records, with what the registry shows of them.
 
     Late is not lost: what was accepted stays, and the meta job waits for it again. So that is a warning.
 
@@ -37,7 +37,7 @@ def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenan
 def published_provenance(
     job: Job[Inputs], found: PublishedVersion, *, by: Origin
 ) -> tuple[Statement | None, list[str]]:
-    """What the registry's provenance of a version says, and what is wrong with it, a line each; None for none.
+    """Return what the registry's provenance of a version says, and what is wrong with it, a line each; None for none.
 
     Args:
         by: what the statement must name.
@@ -50,7 +50,7 @@ def published_provenance(
 
 
 def visible_minutes(job: Job[PublishInputs]) -> float:
-    """How long to wait for what npm installs by: 15 minutes, or half of a longer timeout-minutes."""
+    """Return how long to wait for what npm installs by: 15 minutes, or half of a longer timeout-minutes."""
     return max(VISIBLE_MINUTES, job.inputs.timeout_minutes / 2)
 
 
@@ -69,7 +69,7 @@ def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
 
 
 def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
-    """A record with its provenance; a registry that cannot show it just now takes nothing back."""
+    """Return a record with its provenance; a registry that cannot show it just now takes nothing back."""
     try:
         return _look_at_provenance(job, record)
     except DeadlineError as late:
@@ -78,7 +78,7 @@ def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
 
 
 def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
-    """What this job published names this run; what was there before names this repository, if it names anything.
+    """Return the record with its provenance: of this run if this job published it, else of this repository, if any.
 
     What was found there after a lost answer is this run's, or that of another run of this release that was faster.
     """
@@ -104,7 +104,7 @@ def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record
 
 
 def _attested(job: Job[PublishInputs], record: Record) -> PublishedVersion | None:
-    """The version, once the registry has it with attestations."""
+    """Return the version, once the registry has it with attestations."""
     packument = job.registry.fresh(record.built.package.name)
     published = packument.versions.get(record.built.package.version) if packument else None
     return published if published and published.attestations else None

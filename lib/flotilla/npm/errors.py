@@ -66,7 +66,7 @@ class Row:
     when: Callable[[NpmAnswer, Context], bool] = lambda _answer, _context: True
 
     def fits(self, answer: NpmAnswer, context: Context) -> bool:
-        """Whether this row speaks of that answer."""
+        """Return whether this row speaks of that answer."""
         return bool(
             re.fullmatch(self.code, "KILLED" if answer.exit_status is None else answer.code)
             and re.search(self.text, answer.text, re.IGNORECASE)
@@ -75,7 +75,7 @@ class Row:
 
 
 def explain(answer: NpmAnswer, context: Context) -> Cause:
-    """The cause of a failed publish, what to do about it, and the next step.
+    """Return the cause of a failed publish, what to do about it, and the next step.
 
     Args:
         answer: of an npm that did not succeed.
@@ -98,14 +98,14 @@ def explain(answer: NpmAnswer, context: Context) -> Cause:
 
 
 def id_token_may_pass(answer: NpmAnswer, _context: Context) -> bool:
-    """Whether the id-token or its exchange failed for a moment only."""
+    """Return whether the id-token or its exchange failed for a moment only."""
     asked = [each for each in answer.observed if each.method == "GET" or "/oidc/token/exchange/" in each.path]
     cut = any(re.search(_CUT, line) for line in answer.oidc)
     return cut or (bool(asked) and (asked[-1].may_pass or _exchanged_and_cut(answer, asked[-1])))
 
 
 def _exchanged_and_cut(answer: NpmAnswer, last: Observed) -> bool:
-    """Whether the registry granted the exchange, and what it granted was cut on the way."""
+    """Return whether the registry granted the exchange, and what it granted was cut on the way."""
     granted = last.status is not None and last.status < 300  # noqa: PLR2004
     return granted and any("Failed token exchange request" in line for line in answer.oidc)
 

@@ -45,14 +45,14 @@ class Claims:
     subject: str = ""
 
     def __str__(self) -> str:
-        """The claims in words, for an error."""
+        """Return the claims in words, for an error."""
         environment = {None: "unknown", "": "none"}.get(self.environment, self.environment)
         words = f"repository {self.repository}, workflow file {self.workflow}, environment {environment}"
         return words + (_IMMUTABLE if _IMMUTABLE_SUBJECT.match(self.subject) else "")
 
 
 def claims_of_job(environment: Mapping[str, str]) -> Claims:
-    """The claims as far as the job's variables tell them."""
+    """Return the claims as far as the job's variables tell them."""
     return Claims(
         repository=environment.get("GITHUB_REPOSITORY", "unknown"),
         workflow=workflow_file(environment.get("GITHUB_WORKFLOW_REF", "")),
@@ -60,7 +60,7 @@ def claims_of_job(environment: Mapping[str, str]) -> Claims:
 
 
 def claims_of_token(token: str, job: Claims) -> Claims:
-    """The claims as an id-token states them, and the job's where it is silent. The signature is npm's to check."""
+    """Return the claims of an id-token, and the job's where it is silent. The signature is npm's to check."""
     payload = _payload(token)
 
     def text(key: str) -> str:
@@ -106,11 +106,11 @@ class IdTokens:
 
     @property
     def available(self) -> bool:
-        """Whether the job may ask for id-tokens at all."""
+        """Return whether the job may ask for id-tokens at all."""
         return bool(self._url and self._bearer)
 
     def get(self, audience: str) -> str:
-        """An id-token for an audience; GitHub makes it live for five minutes.
+        """Return an id-token for an audience; GitHub makes it live for five minutes.
 
         Raises:
             GitHubError: the job lacks the permission, or GitHub refuses.

@@ -29,7 +29,7 @@ class Observed:
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may go through later."""
+        """Return whether the same request may go through later."""
         return self.status is None or self.status in {408, 420, 425, 429} or self.status >= 500  # noqa: PLR2004
 
 
@@ -57,12 +57,12 @@ class NpmAnswer:
 
     @property
     def ok(self) -> bool:
-        """Whether npm says that it worked."""
+        """Return whether npm says that it worked."""
         return self.exit_status == 0
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that npm's code names."""
+        """Return the HTTP status that npm's code names."""
         found = _STATUS.fullmatch(self.code)
         return int(found[1]) if found else None
 
@@ -75,7 +75,7 @@ class NpmAnswer:
 def parse_answer(
     *, exit_status: int | None, stdout: str, stderr: str, observed: str, secrets: Iterable[str] = ()
 ) -> NpmAnswer:
-    """The answer of npm from its two streams and the observer's notes.
+    """Return the answer of npm from its two streams and the observer's notes.
 
     Args:
         exit_status: None where npm was killed.
@@ -104,7 +104,7 @@ def parse_answer(
 
 
 def parse_staged(stdout: str) -> list[Json]:
-    """The items that `npm stage list --json` printed."""
+    """Return the items that `npm stage list --json` printed."""
     start = stdout.find("[")
     try:
         listed = json.loads(stdout[start:]) if start >= 0 else []
@@ -114,7 +114,7 @@ def parse_staged(stdout: str) -> list[Json]:
 
 
 def _documents(stdout: str) -> Sequence[dict[str, object]]:
-    """Every JSON object that starts a line; other lines are noise."""
+    """Return every JSON object that starts a line; other lines are noise."""
     decoder, found, position = json.JSONDecoder(), [], 0
     for start in (match.start() for match in re.finditer(r"^\{", stdout, re.MULTILINE)):
         if start < position:
@@ -142,7 +142,7 @@ def _stage_id(document: dict[str, object]) -> str:
 
 
 def is_stage_id(value: object) -> bool:
-    """Whether a registry's word can be the id of something staged."""
+    """Return whether a registry's word can be the id of something staged."""
     return isinstance(value, str) and _STAGE_ID.fullmatch(value) is not None
 
 

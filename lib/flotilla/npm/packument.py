@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
+from flotilla import http
 from flotilla.errors import RegistryError
 from flotilla.text import plain
 
@@ -52,20 +52,20 @@ class Packument:
     burnt: frozenset[str] = frozenset()
 
     def tags_of(self, version: str) -> tuple[str, ...]:
-        """The dist-tags that point at this version."""
+        """Return the dist-tags that point at this version."""
         return tuple(sorted(tag for tag, tagged in self.dist_tags.items() if tagged == version))
 
 
 def parse_json(text: bytes, *, what: str) -> object:
-    """The document in these bytes, or a RegistryError that names what was asked."""
+    """Return the document in these bytes, or a RegistryError that names what was asked."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return http.parse_json(text)
+    except ValueError as error:
         raise _malformed(what, f"not JSON ({plain(str(error), longest=120)})") from error
 
 
 def parse_packument(document: object, *, name: str, what: str) -> Packument:
-    """The packument in a registry's answer, shape and name checked.
+    """Return the packument in a registry's answer, shape and name checked.
 
     Args:
         document: parsed JSON that nobody has looked at yet.
@@ -92,7 +92,7 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
 
 
 def same_integrity(ours: str, theirs: str) -> bool:
-    """Whether two Subresource Integrity strings name one content: by sha512, or sha1 where theirs has nothing better.
+    """Return whether two Subresource Integrity strings name one content: by sha512, or sha1 if theirs has no better.
 
     Args:
         ours: of our tarball, by sha512; `with_shasum` adds its sha1.
@@ -128,7 +128,7 @@ def is_own_tarball(url: str, *, registry: str, name: str, version: str) -> bool:
 
 
 def with_shasum(integrity: str, shasum: str) -> str:
-    """A tarball's integrity and its sha1, for a registry that keeps no better.
+    """Return a tarball's integrity and its sha1, for a registry that keeps no better.
 
     Args:
         integrity: its Subresource Integrity.
@@ -138,7 +138,7 @@ def with_shasum(integrity: str, shasum: str) -> str:
 
 
 def as_object(value: object, *, what: str, part: str) -> Json:
-    """The value, a JSON object; or a RegistryError that names the part."""
+    """Return the value, a JSON object; or a RegistryError that names the part."""
     if not isinstance(value, dict):
         raise _malformed(what, f"{part} is {_kind(value)}, not an object")
     return value

@@ -191,7 +191,7 @@ def decide(
 
 
 def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
-    """The decisions of a whole job, in their order; one conflict anywhere stops it before anything is written.
+    """Return the decisions of a whole job, in their order; one conflict anywhere stops it before anything is written.
 
     Raises:
         ConflictError: names every package that is there with other content, and what differs.

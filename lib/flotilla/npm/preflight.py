@@ -19,7 +19,7 @@ _STEERING = frozenset(
 
 
 def refusals(manifest: Manifest, packument: Packument | None, terms: Terms) -> list[str]:
-    """Every reason, a line each, why this package must not be released as it is; no line names the package.
+    """Return every reason, a line each, why this package must not be released as it is; no line names the package.
 
     That a name is new is said once for all packages, by `new_names_fault`.
 
@@ -37,12 +37,12 @@ def refusals(manifest: Manifest, packument: Packument | None, terms: Terms) -> l
 
 
 def is_new(packument: Packument | None) -> bool:
-    """Whether a package's first version is still to come."""
+    """Return whether a package's first version is still to come."""
     return packument is None or not (packument.versions or packument.burnt)
 
 
 def new_names_fault(names: Sequence[str], terms: Terms) -> str:
-    """Why packages that the registry does not have yet cannot be published, and what to do; empty where they can.
+    """Return why packages that are new to the registry cannot be published, and what to do; empty if they can.
 
     Args:
         names: of the packages that are new, at least one.
@@ -58,7 +58,7 @@ def new_names_fault(names: Sequence[str], terms: Terms) -> str:
 
 
 def manifest_faults(manifest: Manifest, dist_tag: str) -> list[str]:
-    """What in the manifest itself would decide where, how or as what npm publishes, in place of flotilla."""
+    """Return what in the manifest itself would decide where, how or as what npm publishes, in place of flotilla."""
     faults = []
     if manifest.get("private") is True:
         faults.append('"private": true in its package.json; npm refuses to publish it. Take it out.')
@@ -74,7 +74,7 @@ def manifest_faults(manifest: Manifest, dist_tag: str) -> list[str]:
 
 
 def sign_in_faults(registry: str, credential: Credential, *, environment: Mapping[str, str]) -> list[str]:
-    """What stands in the way of this way to sign in; to be said before anything else.
+    """Return what stands in the way of this way to sign in; to be said before anything else.
 
     Args:
         registry: its URL.
@@ -102,7 +102,7 @@ def sign_in_faults(registry: str, credential: Credential, *, environment: Mappin
 
 
 def trust_command(name: str, *, repository: str, workflow: str, staged: bool) -> str:
-    """The command with which a maintainer allows this workflow to publish a package."""
+    """Return the command with which a maintainer allows this workflow to publish a package."""
     allowed = "--allow-stage-publish" if staged else "--allow-publish"
     return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
 

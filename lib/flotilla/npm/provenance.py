@@ -57,7 +57,7 @@ class Origin:
 def possible(
     asked: Asked, *, environment: Mapping[str, str], private: bool | None, access: str = "public"
 ) -> Provenance:
-    """Whether npm can make provenance here, and what that means for what was asked.
+    """Return whether npm can make provenance here, and what that means for what was asked.
 
     Args:
         asked: the input `provenance`.
@@ -77,7 +77,7 @@ def possible(
 def check_bundle(
     attestations: Sequence[Json] | None, *, integrity: str, name: str, version: str, expected: Origin
 ) -> list[str]:
-    """What is wrong with the provenance of one published version, a line each; none for nothing.
+    """Return what is wrong with the provenance of one published version, a line each; none for nothing.
 
     The signature is the registry's to verify, and npm's (`npm audit signatures`). Here it is whether the statement is
     about this tarball and this run.
@@ -189,12 +189,12 @@ class Statement:
 
 
 def documents(attestations: Sequence[Json] | None) -> list[Json | None]:
-    """The provenance statements among the attestations; None for one that cannot be read."""
+    """Return the provenance statements among the attestations; None for one that cannot be read."""
     return [_document(each) for each in attestations or () if each.get("predicateType") == PREDICATE]
 
 
 def stated(attestations: Sequence[Json] | None) -> Statement | None:
-    """The one provenance statement among the attestations; None where there is none, or more, or it is unreadable."""
+    """Return the provenance statement among the attestations; None if there is none, or more, or it cannot be read."""
     found = documents(attestations)
     if len(found) != 1 or found[0] is None:
         return None
@@ -214,19 +214,19 @@ def stated(attestations: Sequence[Json] | None) -> Statement | None:
 
 
 def source_of(predicate: object) -> object:
-    """What was built, as the predicate names it; None where it does not."""
+    """Return what was built, as the predicate names it; None where it does not."""
     sources = dig(predicate, "buildDefinition", "resolvedDependencies")
     return sources[0] if isinstance(sources, list) and sources else None
 
 
 def run_of(predicate: object) -> object:
-    """The URL of the run that the predicate names, without its attempt."""
+    """Return the URL of the run that the predicate names, without its attempt."""
     invocation = dig(predicate, "runDetails", "metadata", "invocationId")
     return invocation.partition("/attempts/")[0] if isinstance(invocation, str) else invocation
 
 
 def sha512_of(integrity: str) -> str:
-    """The sha512 of a Subresource Integrity string, in hex; empty where it has none."""
+    """Return the sha512 of a Subresource Integrity string, in hex; empty where it has none."""
     for part in integrity.split():
         algorithm, _, encoded = part.partition("?")[0].partition("-")
         if algorithm == "sha512":
@@ -238,7 +238,7 @@ def sha512_of(integrity: str) -> str:
 
 
 def dig(value: object, *path: str) -> object:
-    """What lies at a path of keys; None where nothing does."""
+    """Return what lies at a path of keys; None where nothing does."""
     for key in path:
         if not isinstance(value, Mapping):
             return None

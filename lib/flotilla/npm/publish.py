@@ -82,7 +82,7 @@ class Publisher:
         self._job = claims_of_job(environment)
 
     def publish(self, request: PublishRequest) -> Published:
-        """Publishes or stages one tarball.
+        """Publish or stage one tarball.
 
         Raises:
             ConflictError: the registry has the version with other content.
@@ -107,7 +107,7 @@ class Publisher:
         return self._policy.retry(attempt, what=f"{verb} {request}")
 
     def _attempt(self, request: PublishRequest, *, doubtful: bool) -> Published:
-        """One run of npm.
+        """Run npm once.
 
         Args:
             doubtful: an earlier run's package may be on its way.
@@ -136,7 +136,7 @@ class Publisher:
                 assert_never(cause.kind)
 
     def _landed(self, request: PublishRequest) -> Published | None:
-        """What the registry made of the request, by a fresh read; None where it has nothing."""
+        """Return what the registry made of the request, by a fresh read; None where it has nothing."""
         packument = self._registry.fresh(request.package.name)
         found = packument.versions.get(request.package.version) if packument else None
         if packument and request.package.version in packument.burnt:
@@ -172,7 +172,7 @@ class Publisher:
         return _done(request, "staged", stage_id=staged.id)
 
     def _landed_at_last(self, request: PublishRequest, cause: Cause) -> Published:
-        """The registry said that it has the version; it may show it only later."""
+        """Return the version that the registry said it has, once it shows it."""
         for pause in (*READ_BACKS, None):
             if landed := self._landed(request):
                 return landed
@@ -208,7 +208,7 @@ class Publisher:
         )
 
     def _claims(self, request: PublishRequest) -> Claims:
-        """What npm compared; asked of GitHub only once it matters, since the environment stands nowhere else."""
+        """Return what npm compared; asked of GitHub only once it matters, since the environment stands nowhere else."""
         at = Origin.of(request.registry)
         if not (at and self._id_tokens.available and isinstance(request.credential, TrustedPublishing)):
             return self._job
@@ -227,7 +227,7 @@ def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: s
 
 
 def _of_another_run(landed: Published) -> Published:
-    """What is there though nothing of ours was on its way: another run of this release was faster."""
+    """Return what is there though nothing of ours was on its way: another run of this release was faster."""
     return replace(landed, status="already-published") if landed.status == "published" else landed
 
 

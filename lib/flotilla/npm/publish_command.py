@@ -38,7 +38,7 @@ ANSWERS = "answers"  # in npm's folder: what the observer saw servers answer
 
 
 def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) -> list[str]:
-    """The arguments for one publish; nothing in them is secret.
+    """Return the arguments for one publish; nothing in them is secret.
 
     Flags, all of them: publishConfig of the tarball beats the environment and npmrc, and only flags beat publishConfig.
 
@@ -73,7 +73,7 @@ def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) 
 
 
 def stage_list_arguments(name: str, *, registry: str) -> list[str]:
-    """The arguments to list what is staged of one package."""
+    """Return the arguments to list what is staged of one package."""
     scope = scope_of(name)
     scoped = [f"--{scope}:registry={registry}"] if scope else []
     return [
@@ -84,7 +84,7 @@ def stage_list_arguments(name: str, *, registry: str) -> list[str]:
 
 
 def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
-    """The surroundings of npm: of the job's environment what npm needs, and all that npm writes in one folder."""
+    """Return npm's surroundings: what it needs of the job's environment, and all that it writes in one folder."""
     kept = {key: value for key, value in outer.items() if key in _SURROUNDINGS or _setting(key) in _CONNECTION}
     return kept | {
         "HOME": str(folder),
@@ -98,7 +98,7 @@ def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, 
 
 
 def observed_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
-    """The same, with the observer that notes what servers answer."""
+    """Return the same, with the observer that notes what servers answer."""
     observer = {"NODE_OPTIONS": f"--import={OBSERVER.as_uri()}", "FLOTILLA_ANSWERS": str(folder / ANSWERS)}
     return private_environment(outer, folder=folder) | observer
 
@@ -106,7 +106,7 @@ def observed_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str,
 def publish_environment(
     outer: Mapping[str, str], request: PublishRequest, *, folder: Path, sigstore_token: str = ""
 ) -> dict[str, str]:
-    """The whole environment for one publish, with one way to sign in.
+    """Return the whole environment for one publish, with one way to sign in.
 
     With a token, npm would still exchange the id-token and publish with what that gives (npm: lib/utils/oidc.js).
     It needs both variables for that, and for provenance only to see the URL. So it gets the URL, not the bearer, and
@@ -132,13 +132,13 @@ def publish_environment(
 
 
 def configured_environment(outer: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which npm tells the registry that it is configured for."""
+    """Return the environment in which npm tells the registry that it is configured for."""
     wanted = _SURROUNDINGS | {"HOME"}
     return {key: value for key, value in outer.items() if key in wanted or _setting(key) in _WHERE_CONFIGURED}
 
 
 def npmrc(registry: str, token: str) -> str:
-    """The npmrc that gives npm this token for this registry, and for no other."""
+    """Return the npmrc that gives npm this token for this registry, and for no other."""
     return f"{credential_key(registry)}:_authToken={token}\n"
 
 

@@ -196,7 +196,7 @@ def _digest(integrity: str, what: str) -> tuple[str, bytes]:
 
 
 def registry_url(given: str) -> str:
-    """The registry's URL as flotilla uses it, with a slash at its end.
+    """Return the registry's URL as flotilla uses it, with a slash at its end.
 
     Raises:
         InputError: it is no http(s) URL, is plain http to another machine, or carries a password, query or fragment.
@@ -222,18 +222,18 @@ def registry_url(given: str) -> str:
 
 
 def path_of(registry: str) -> str:
-    """The registry's path below its origin, empty for none."""
+    """Return the registry's path below its origin, empty for none."""
     return urlsplit(registry).path.strip("/")
 
 
 def credential_key(registry: str) -> str:
-    """The key under which npm's configuration keeps a token for this registry: //host:port/path/."""
+    """Return the key under which npm's configuration keeps a token for this registry: //host:port/path/."""
     parts = urlsplit(registry)
     return f"//{parts.netloc}{parts.path}"
 
 
 def escaped(name: str) -> str:
-    """A package's name as one part of a path: @acme%2Ftool.
+    """Return a package's name as one part of a path: @acme%2Ftool.
 
     Raises:
         RegistryError: no package can have this name.
@@ -244,7 +244,7 @@ def escaped(name: str) -> str:
 
 
 def scope_of(name: str) -> str | None:
-    """The scope of a package's name, @ included; None for none."""
+    """Return the scope of a package's name, @ included; None for none."""
     return name.partition("/")[0] if name.startswith("@") else None
 
 
@@ -301,7 +301,7 @@ def await_visible(
     minutes: float,
     told: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Returns once every version is in the packument that npm installs from. It reads and never publishes.
+    """Return once every version is in the packument that npm installs from. It reads and never publishes.
 
     Args:
         registry: the registry to ask, caches included.
@@ -332,7 +332,7 @@ def await_visible(
 
 
 def visible(registry: Registry, wanted: Awaited) -> bool:
-    """Whether `npm install` sees this version now.
+    """Return whether `npm install` sees this version now.
 
     Raises:
         ConflictError: it sees another content.

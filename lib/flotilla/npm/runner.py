@@ -60,7 +60,7 @@ class Npm:
         self._run = run or run_group
 
     def version(self) -> str:
-        """The version of npm.
+        """Return the version of npm.
 
         Raises:
             RegistryError: npm is missing, broken or older than 11.17.
@@ -80,7 +80,7 @@ class Npm:
         return said
 
     def configured_registry(self, folder: Path) -> str:
-        """The registry that npm is configured for in a folder of the consumer's, with a slash at its end."""
+        """Return the registry that npm is configured for in a folder of the consumer's, with a slash at its end."""
         with private_folder() as private:
             # Of the home, npm reads the configuration; what it writes stays out of it.
             written = {"cache": str(private / "cache"), "logs_max": "0", "update_notifier": "false"}
@@ -96,7 +96,7 @@ class Npm:
             ) from error
 
     def publish(self, request: PublishRequest, *, timeout: float, sigstore_token: str = "") -> NpmAnswer:
-        """Sends one tarball; npm's refusal is an answer, not an error.
+        """Send one tarball; npm's refusal is an answer, not an error.
 
         Args:
             request: what to publish.
@@ -113,7 +113,7 @@ class Npm:
             return self._answer(status, stdout, stderr, folder, self._secrets(request, sigstore_token))
 
     def staged(self, request: PublishRequest) -> tuple[Staged, ...]:
-        """What is staged of this package; nothing where the credential may not look (an id-token never may).
+        """Return what is staged of this package; nothing where the credential may not look (an id-token never may).
 
         Raises:
             TransientError: the registry did not answer; another look may show what is there.
@@ -192,7 +192,7 @@ LINK = "package.tgz"
 def run_group(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
+    """Run a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
 
     `subprocess.run` would kill npm alone, and where npm is a wrapper the node below it would go on publishing.
     """
@@ -217,7 +217,7 @@ def run_group(
 
 
 def compile_cache(owner: object) -> str:
-    """A folder for node's compiled code, gone with its owner; it takes two thirds off each publish after the first.
+    """Make a folder for node's compiled code, gone with its owner; publishes after the first take a third of the time.
 
     npm would keep it below TMPDIR, which is new for each publish.
     """
@@ -228,7 +228,7 @@ def compile_cache(owner: object) -> str:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
+    """Make a folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="flotilla-npm-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
 
@@ -241,7 +241,7 @@ def write_credential(folder: Path, request: PublishRequest) -> None:
 
 
 def place(tarball: Path, folder: Path) -> str:
-    """Links the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
+    """Link the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
 
     npm writes the tarball's absolute path into the public manifest (`_resolved`). By /proc/self/cwd it is the same
     everywhere; a system without /proc shows the name of a temporary folder.
