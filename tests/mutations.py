@@ -346,7 +346,7 @@ MUTANTS = (
     ),
     mutant(
         "flotilla.yml takes no alias, anchor or tag",
-        "family/safe_yaml.py",
+        "family/yaml.py",
         'return "anchors (&name) are not read here; write the value out, or in quotes if it begins with &"',
         "return None",
         "tests/family/test_hostile.py::test_a_bomb_or_a_trick_is_refused_with_its_place",

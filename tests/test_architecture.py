@@ -1,4 +1,4 @@
-"""The shape of the house: who may import whom, how long a module is, and what is never named."""
+"""The shape of the library: which part may import which, and what no file names."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ ARROWS = {
     "cli": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
     "__main__": BASE | {"runner", "jobs", "cli"},
     "__init__": set[str](),
-}
-LONGEST = 350
-LONGER = {
-    "http.py": "one set of rules for all of HTTP",
-    "npm/errors.py": "one table, a row for each answer of npm",
-    "npm/manifest_diff.py": "all that npm writes in another way",
-    "npm/registry.py": "addresses, reads and the wait for visibility",
 }
 
 
@@ -89,14 +82,6 @@ def test_the_rehearsal_is_known_to_the_command_line_alone_and_only_when_it_is_as
         if name == "rehearsal" and part_of(module) != "rehearsal"
     }
     assert knows == {("cli", True)}
-
-
-def test_no_module_is_longer_than_one_reads_at_once() -> None:
-    lengths = {
-        str(module.relative_to(PACKAGE)): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES
-    }
-    long = {name for name, length in lengths.items() if length > LONGEST}
-    assert long == LONGER.keys(), {name: lengths[name] for name in long ^ LONGER.keys()}
 
 
 def tracked() -> list[Path]:

@@ -6,13 +6,18 @@ runner takes for a command, or a secret that was sent to them. Everything that s
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 
 HIDDEN = "***"
 LONGEST = 2000
 LONGEST_LINE = 300
 LONGEST_NAME = 200
+LONGEST_JSON = 80
+LONGEST_COMPARED = 64
+SHORTEST_BEGINNING = 3
 
 # Characters that print as nothing although Unicode counts them as letters, marks or symbols: fillers, joiners and
 # variation selectors. Unicode's own "not printable" has the rest: control, format (zero width, direction, tags),
@@ -100,3 +105,29 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the text without these secrets and without anything that looks like one."""
     return _SECRETS.sub(HIDDEN, hide(text, secrets))
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON, cut to 80 characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_JSON else text[: LONGEST_JSON - 1] + "…"
+
+
+def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """Return the word that was probably meant: by the table of other names for it, else by likeness."""
+    folded = word[:LONGEST_COMPARED].lower()
+    if aliases and folded in aliases:
+        return aliases[folded]
+    folded = folded.replace("_", "-")
+    by_fold = {right.lower().replace("_", "-"): right for right in words}
+    begun = [right for right in by_fold if len(folded) >= SHORTEST_BEGINNING and right.startswith(folded)]
+    near = begun if len(begun) == 1 else get_close_matches(folded, by_fold, n=1, cutoff=0.6)
+    return by_fold[near[0]] if near else None
+
+
+def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Return the end of a message about a wrong word: the nearest right one, or all of them."""
+    near = nearest(word, words, aliases)
+    if near is not None:
+        return f"did you mean {quoted(near)}?"
+    return f"known are {', '.join(words)}." if words else "none is known here."

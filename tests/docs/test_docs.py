@@ -17,7 +17,7 @@ import yaml
 from flotilla import __main__ as flotilla
 from flotilla import family
 from flotilla.family import Family, parse_config
-from flotilla.family.placeholders import ALL
+from flotilla.family.names import ALL
 from flotilla.family.platforms import CPU, ENDINGS, OS
 from flotilla.jobs.inputs import variable
 from flotilla.npm.errors import TABLE, Kind, Row

@@ -12,6 +12,8 @@ IMPURE = {
     "os", "pathlib", "time", "datetime", "socket", "subprocess", "random", "requests", "urllib.request", "http",
     "shutil", "tempfile", "io", "logging", "sys",
 }  # fmt: skip
+# A packed package says where its tarball is.
+CARRIED = {("packages.py", "pathlib")}
 OURS = ("flotilla.errors", "flotilla.family", "flotilla.text")
 
 
@@ -31,7 +33,8 @@ def imported(path: Path) -> Iterator[str]:
 def test_the_family_imports_nothing_that_reaches_the_world() -> None:
     found = {(path.name, name) for path in modules() for name in imported(path)}
     assert len(modules()) > 10
-    assert not {(file, name) for file, name in found if name in IMPURE or name.split(".")[0] in IMPURE}
+    impure = {(file, name) for file, name in found if name in IMPURE or name.split(".")[0] in IMPURE}
+    assert impure <= CARRIED
 
 
 def test_the_family_knows_of_flotilla_only_the_errors() -> None:

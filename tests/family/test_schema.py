@@ -9,8 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from flotilla.family import schema
-from flotilla.family.safe_yaml import core_schema
 from flotilla.family.schema import TRANSLATIONS
+from flotilla.family.yaml import core_schema
 
 STRUCTURE = {"properties", "items", "if", "then", "else", "$ref", "$schema", "$defs", "title", "description"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flotilla.family.config import parse_config
 from flotilla.family.entry_points import NamedFile, missing_files, named_files
 from flotilla.family.family import Family
-from flotilla.family.manifest import publish_faults, render_manifest
+from flotilla.family.manifest import publish_faults, render_manifest, repository_url, same_repository
 from flotilla.family.model import (
     Ci,
     Config,
@@ -22,7 +22,6 @@ from flotilla.family.model import (
 )
 from flotilla.family.packages import PackedPackage, binaries_told
 from flotilla.family.platforms import OS
-from flotilla.family.repository import repository_url, same_repository
 from flotilla.family.schema import schema
 from flotilla.family.versions import dist_tag_fault, parse_version
 

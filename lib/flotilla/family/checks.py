@@ -1,19 +1,145 @@
-"""What can only be seen once a config is put together: names that clash, paths that leave, tags that git refuses."""
+"""What is wrong in flotilla.yml beside its shape: in single words, and once the family is put together."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from flotilla.family.findings import Finding, Path
 from flotilla.family.model import Config, Need, Package, PackageSpec
-from flotilla.family.names import artifact_faults, folder_faults, package_name_faults, tag_faults
+from flotilla.family.names import (
+    ALL,
+    FAMILY,
+    PLACEHOLDER,
+    RELEASE,
+    VARIANT,
+    artifact_faults,
+    folder_faults,
+    package_name_faults,
+    path_faults,
+    placeholder_faults,
+    placeholders_in_pattern,
+    rendered,
+    tag_faults,
+)
 from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
-from flotilla.family.placeholders import PLACEHOLDER, rendered
-from flotilla.family.words import did_you_mean
-from flotilla.text import quoted
+from flotilla.family.platforms import platform_findings
+from flotilla.family.versions import dist_tag_fault
+from flotilla.family.yaml import Document, Finding, Path
+from flotilla.text import did_you_mean, quoted
+
+OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
+TEMPLATES: Mapping[Path, tuple[str, ...]] = {
+    ("ci", "artifact"): ALL,
+    ("packages", "platform", "name"): ALL,
+    ("packages", "platform", "template"): ALL,
+    ("packages", "dev", "name"): OF_VARIANT,
+    ("packages", "dev", "template"): OF_VARIANT,
+    ("packages", "meta", "name"): OF_VARIANT,
+    ("packages", "meta", "template"): OF_VARIANT,
+    ("release", "tag"): (*FAMILY, "version"),
+    ("release", "notes"): (*FAMILY, *RELEASE),
+}
+FOLDERS: tuple[Path, ...] = tuple(path for path in TEMPLATES if path[-1] == "template")
+PATTERNS: tuple[Path, ...] = (
+    ("ci", "archive"),
+    ("packages", "platform", "files"),
+    ("packages", "platform", "executables"),
+    ("packages", "dev", "files"),
+    ("packages", "dev", "executables"),
+    ("release", "assets"),
+)
+
+
+def word_findings(document: Document) -> Iterator[Finding]:
+    """Yield what is wrong with single words; whatever else has the wrong shape is left to the schema."""
+    yield from _platform_findings(document)
+    yield from _variant_findings(document)
+    yield from _template_findings(document)
+    yield from _pattern_findings(document)
+    yield from _dist_tag_findings(document)
+
+
+def _platform_findings(document: Document) -> Iterator[Finding]:
+    items = _list(document, ("platforms",))
+    for index, item in enumerate(items):
+        yield from platform_findings(item, ("platforms", index))
+    names: dict[Path, str | None] = {("platforms", index): _name(item) for index, item in enumerate(items)}
+    yield from _twice(document, names, "the platform")
+
+
+def _variant_findings(document: Document) -> Iterator[Finding]:
+    items = _list(document, ("variants",))
+    names: dict[Path, str | None] = {("variants", index): _name(item) for index, item in enumerate(items)}
+    twice = list(_twice(document, names, "the variant"))
+    suffixes: dict[Path, str | None] = {("variants", i): _suffix(item, i) for i, item in enumerate(items)}
+    yield from twice or _twice(document, suffixes, "the suffix")
+
+
+def _suffix(item: object, index: int) -> str | None:
+    if not isinstance(item, dict):
+        return None
+    name = _name(item)
+    default = "" if not index else f"-{name}" if name is not None else None
+    suffix = item.get("suffix", default)
+    return suffix if isinstance(suffix, str) else None
+
+
+def _name(item: object) -> str | None:
+    name = item.get("name") if isinstance(item, dict) else item
+    return name if isinstance(name, str) else None
+
+
+def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> Iterator[Finding]:
+    first: dict[str, Path] = {}
+    for path, word in words.items():
+        if word is not None and first.setdefault(word.lower(), path) != path:
+            line = document.place(first[word.lower()]).line
+            yield Finding(
+                path=path, text=f"{what} {quoted(word)} is here twice, in line {line} already; each needs its own."
+            )
+
+
+def _template_findings(document: Document) -> Iterator[Finding]:
+    for path, available in TEMPLATES.items():
+        if (text := _text(document, path)) is not None:
+            faults = placeholder_faults(text, available)
+            faults += folder_faults(text) if path in FOLDERS and not faults else []
+            yield from (Finding(path=path, text=fault) for fault in faults)
+
+
+def _pattern_findings(document: Document) -> Iterator[Finding]:
+    for path in PATTERNS:
+        single = _text(document, path)
+        items = {path: single} if single is not None else dict(_texts(document, path))
+        for where, pattern in items.items():
+            faults = [*path_faults(pattern), *placeholders_in_pattern(pattern)]
+            yield from (Finding(path=where, text=fault) for fault in faults)
+
+
+def _dist_tag_findings(document: Document) -> Iterator[Finding]:
+    path = ("publish", "dist-tag")
+    tag = _text(document, path)
+    if tag is not None and (fault := dist_tag_fault(tag)):
+        yield Finding(path=path, text=fault)
+
+
+def _texts(document: Document, path: Path) -> Iterator[tuple[Path, str]]:
+    for index, item in enumerate(_list(document, path)):
+        if isinstance(item, str):
+            yield (*path, index), item
+
+
+def _text(document: Document, path: Path) -> str | None:
+    value = document.at(path)
+    return value if isinstance(value, str) and value else None
+
+
+def _list(document: Document, path: Path) -> Sequence[object]:
+    value = document.at(path)
+    return value if isinstance(value, list) else ()
+
 
 T = TypeVar("T")
 

@@ -9,8 +9,7 @@ from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
 from flotilla.family.versions import default_dist_tag, is_prerelease, parse_version, parsed_version
-from flotilla.family.words import did_you_mean
-from flotilla.text import quoted
+from flotilla.text import did_you_mean, quoted
 
 
 class Family:

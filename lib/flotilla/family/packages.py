@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.family.model import Config, Kind, Need, Package, PackageSpec, Platform, Variant
-from flotilla.family.placeholders import family_values, platform_values, rendered, variant_values
+from flotilla.family.names import family_values, platform_values, rendered, variant_values
 
 BINARIES_TOLD: Mapping[str, str] = {
     "none": "holds no binary (binaries: none)",

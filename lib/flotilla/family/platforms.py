@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla.family.model import Platform
-from flotilla.family.words import did_you_mean, nearest
-from flotilla.text import quoted
+from flotilla.family.yaml import Finding, Path
+from flotilla.text import did_you_mean, nearest, quoted
 
 # process.platform and process.arch of node, which npm compares a manifest's os and cpu with. npm has no list of its
 # own, so another word is a warning. Source: node's configure.py, valid_os and valid_arch, and its older releases.
@@ -163,3 +163,70 @@ def _means_glibc(platform: Platform, platforms: Sequence[Platform]) -> bool:
         "musl" in other.libc and set(other.cpu) & set(platform.cpu) and "linux" in other.os for other in platforms
     )
     return beside_musl or platform.glibc is not None
+
+
+def as_words(value: object) -> tuple[str, ...]:
+    """A word, or a list of them."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
+
+
+def platform_findings(item: object, path: Path) -> Iterator[Finding]:
+    """Yield what is wrong with the words of one platform, a word or a mapping."""
+    if isinstance(item, str):
+        yield from (Finding(path=path, text=fault) for fault in read_name(item)[1])
+    elif isinstance(item, dict) and isinstance(item.get("name"), str):
+        given = {key: as_words(item[key]) for key in ("os", "cpu", "libc") if key in item}
+        wrong = [
+            Finding(path=(*path, key), text=fault) for key, words in given.items() for fault in word_faults(key, words)
+        ]
+        yield from wrong or _name_and_fields(item["name"], given, item.get("glibc"), path)
+
+
+def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
+    _, faults = read_name(name)
+    words = read_words(name, told=_told(given))
+    if _told(given) or ("cpu" in given and given["cpu"] == ("wasm32",)):
+        faults = []
+    yield from (Finding(path=(*path, "name"), text=f"{fault} Or give os and cpu beside it.") for fault in faults)
+    if not faults:
+        yield from _contradictions(name, words, given, path)
+        yield from _libc_findings(words, given, glibc, path)
+
+
+def _told(given: Mapping[str, tuple[str, ...]]) -> bool:
+    return "os" in given and "cpu" in given
+
+
+def platform_warnings(items: Sequence[object]) -> Iterator[Finding]:
+    """Yield the words of platforms that npm takes, and that no node has."""
+    for index, item in enumerate(items):
+        path: Path = ("platforms", index)
+        if isinstance(item, str):
+            yield from (Finding(path=path, text=text) for text in name_warnings(item, ("os", "cpu")))
+        elif isinstance(item, dict) and isinstance(item.get("name"), str):
+            asked = [key for key in ("os", "cpu") if key not in item]
+            texts = name_warnings(item["name"], asked)
+            yield from (Finding(path=(*path, "name"), text=text) for text in texts)
+            for key in ("os", "cpu"):
+                words = as_words(item.get(key))
+                yield from (Finding(path=(*path, key), text=text) for text in word_warnings(key, words))
+
+
+def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]], path: Path) -> Iterator[Finding]:
+    said = {"os": words.os, "cpu": words.cpu, "libc": words.libc}
+    for key, own in given.items():
+        if own and (missing := [word for word in said[key] if word not in own]):
+            text = f"{key} is {', '.join(own)}, but the name {quoted(name)} says {missing[0]}; change one of them."
+            yield Finding(path=(*path, key), text=text)
+
+
+def _libc_findings(words: Words, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
+    linux = "linux" in given.get("os", words.os)
+    libc = given.get("libc", words.libc)
+    if "libc" in given and not linux:
+        yield Finding(path=(*path, "libc"), text="npm knows a libc on linux only; leave it out.", on_key=True)
+    if glibc is not None and (not linux or "musl" in libc):
+        text = "a glibc version means something only for linux with glibc; leave it out."
+        yield Finding(path=(*path, "glibc"), text=text, on_key=True)

@@ -12,10 +12,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from flotilla.family.document import Document
-from flotilla.family.findings import Finding, Path, dotted
-from flotilla.family.words import did_you_mean, nearest
-from flotilla.text import quoted
+from flotilla.family.yaml import Document, Finding, Path, dotted
+from flotilla.text import did_you_mean, nearest, quoted
 
 SCHEMA = "flotilla.schema.json"
 
