@@ -29,10 +29,9 @@ ARROWS = {
     "packing": BASE | {"family"},
     "npm": BASE | {"family", "http"},
     "jobs": BASE | {"runner", "family", "github", "packing", "npm"},
-    "desk": BASE | {"runner", "family", "github", "packing", "npm", "jobs"},
-    "rehearsal": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
-    "cli": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "desk"},
-    "__main__": BASE | {"runner", "jobs", "cli"},
+    "commands": BASE | {"runner", "family", "github", "packing", "npm", "jobs"},
+    "rehearsal": BASE | {"runner", "family", "github", "packing", "npm", "jobs", "commands"},
+    "__main__": BASE | {"runner", "jobs", "commands"},
     "__init__": set[str](),
 }
 
@@ -69,7 +68,7 @@ def test_every_part_knows_only_what_lies_below_it(part: str) -> None:
         for module in MODULES
         if part_of(module) == part
         for name, lazy in imported(module)
-        if name != part and name not in ARROWS[part] and not (part == "cli" and name == "rehearsal" and lazy)
+        if name != part and name not in ARROWS[part] and not (part == "commands" and name == "rehearsal" and lazy)
     }
     assert wrong == set()
 
@@ -81,7 +80,7 @@ def test_the_rehearsal_is_known_to_the_command_line_alone_and_only_when_it_is_as
         for name, lazy in imported(module)
         if name == "rehearsal" and part_of(module) != "rehearsal"
     }
-    assert knows == {("cli", True)}
+    assert knows == {("commands", True)}
 
 
 def tracked() -> list[Path]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from flotilla import cli
+from flotilla.commands.job_options import with_options
 from flotilla.errors import FlotillaError
 from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
 from flotilla.jobs.job import Job, open_job
@@ -45,7 +45,7 @@ SECRETS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one job or desk command; its exit status."""
+    """Run one job or command; return its exit status."""
     runner = Runner(os.environ, sys.stdout)
     for name in SECRETS:
         runner.mask(os.environ.get(name, ""))
@@ -74,9 +74,12 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     """Run what the first argument names."""
     name = arguments[0] if arguments else ""
     if name not in JOBS:
-        return cli.run(arguments, environment, runner)
+        # Only when a person asks: the jobs in the image need none of it.
+        from flotilla.commands import command_line  # noqa: PLC0415
+
+        return command_line.run(arguments, environment, runner)
     kind, job = JOBS[name]
-    with open_job(kind, cli.with_options(kind, arguments, environment), runner) as opened:
+    with open_job(kind, with_options(kind, arguments, environment), runner) as opened:
         job(opened)
     return 0
 

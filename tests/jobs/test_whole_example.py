@@ -42,7 +42,7 @@ EXECUTABLE = {"platform": {"bin/chroma-info"}, "meta": {"cli.js"}, "dev": set[st
 PACK = """
 import json, os, sys
 from pathlib import Path
-from flotilla.desk import check
+from flotilla.commands import check
 from flotilla.family import Family
 from flotilla.jobs.job import read_config
 from flotilla.jobs.manifests import render_all

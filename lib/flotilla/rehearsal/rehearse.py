@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from flotilla.desk.check import FOLDER
+from flotilla.commands.check import FOLDER
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
 from flotilla.family import Family
 from flotilla.rehearsal.github import GitHubState

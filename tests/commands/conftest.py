@@ -1,4 +1,4 @@
-"""What the tests of the desk share: the example's repository, and the command as a person types it."""
+"""What the tests of the commands share: the example's repository, and the command as a person types it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def flotilla() -> Command:
-    """Runs a command on a desk, with no variable of a runner; what it printed, and what stopped it raised."""
+    """Run a command locally, with no variable of a runner; what it printed, and what stopped it raised."""
 
     def typed(*arguments: str, **variables: str) -> str:
         out = io.StringIO()

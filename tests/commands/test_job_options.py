@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from flotilla import cli
 from flotilla.__main__ import JOBS, main, run
+from flotilla.commands.job_options import with_options
 from flotilla.jobs.inputs import PlatformInputs, ReleaseInputs
 from flotilla.runner import Runner
 
@@ -55,7 +55,7 @@ def test_a_token_is_no_option(option: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_options_are_inputs_and_go_before_the_variables() -> None:
     given = {"INPUT_VERSION": "1.0.0", "INPUT_RUN-ID": "7", "PATH": "/bin"}
-    merged = cli.with_options(PlatformInputs, ["publish-platform", "--version", "2.0.0", "--platform=linux-x64"], given)
+    merged = with_options(PlatformInputs, ["publish-platform", "--version", "2.0.0", "--platform=linux-x64"], given)
     assert merged == {
         "INPUT_VERSION": "2.0.0",
         "INPUT_RUN-ID": "7",
@@ -66,7 +66,7 @@ def test_options_are_inputs_and_go_before_the_variables() -> None:
 
 def test_an_option_that_is_not_given_leaves_its_variable_alone() -> None:
     given = {"INPUT_PHASE": "prepare"}
-    assert cli.with_options(ReleaseInputs, ["release"], given) == given
+    assert with_options(ReleaseInputs, ["release"], given) == given
 
 
 def test_no_command_at_all_is_told_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +76,7 @@ def test_no_command_at_all_is_told_which_there_are(capsys: pytest.CaptureFixture
     assert "COMMAND" in capsys.readouterr().err
 
 
-def test_a_refusal_on_a_desk_is_plain_words_and_exit_status_1(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_refusal_locally_is_plain_words_and_exit_status_1(tmp_path_factory: pytest.TempPathFactory) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "flotilla", "plan"],
         cwd=tmp_path_factory.mktemp("empty"),
@@ -95,10 +95,16 @@ def test_main_is_what_the_installed_command_runs() -> None:
     assert command.load() is main
 
 
-def test_the_tokens_of_a_desk_are_those_of_its_environment_and_on_a_runner_only_the_inputs_are() -> None:
-    desk = {"GITHUB_TOKEN": "ghp_x", "NPM_TOKEN": "npm_x"}
-    given = cli.with_options(ReleaseInputs, ["release"], desk)
+def test_locally_the_tokens_are_those_of_the_environment_and_on_a_runner_only_the_inputs_are() -> None:
+    local = {"GITHUB_TOKEN": "ghp_x", "NPM_TOKEN": "npm_x"}
+    given = with_options(ReleaseInputs, ["release"], local)
     assert (given["INPUT_GITHUB-TOKEN"], given["INPUT_NPM-TOKEN"]) == ("ghp_x", "npm_x")
-    named = cli.with_options(ReleaseInputs, ["release"], desk | {"INPUT_NPM-TOKEN": "npm_y"})
+    named = with_options(ReleaseInputs, ["release"], local | {"INPUT_NPM-TOKEN": "npm_y"})
     assert named["INPUT_NPM-TOKEN"] == "npm_y"
-    assert "INPUT_NPM-TOKEN" not in cli.with_options(ReleaseInputs, ["release"], desk | {"GITHUB_ACTIONS": "true"})
+    assert "INPUT_NPM-TOKEN" not in with_options(ReleaseInputs, ["release"], local | {"GITHUB_ACTIONS": "true"})
+
+
+def test_the_jobs_load_no_command() -> None:
+    ours = "import sys, flotilla.__main__; print(*(m for m in sys.modules if m.startswith('flotilla.commands.')))"
+    loaded = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.split() == ["flotilla.commands.job_options"]

@@ -1,19 +1,17 @@
-"""The command line: desk commands, and the four jobs' inputs as options."""
+"""The command line of init, plan, check, rehearse and verify."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flotilla.desk.check import check
-from flotilla.desk.init import init
-from flotilla.desk.plan import plan, plan_json
+from flotilla.commands.check import check
+from flotilla.commands.init import init
+from flotilla.commands.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
-from flotilla.jobs.inputs import Inputs, variable
 from flotilla.jobs.job import read_config, tell_warnings
 from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
@@ -23,28 +21,8 @@ OWNER = "OWNER/flotilla"
 PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 
 
-def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The variables of a job, its inputs overridden by options of the command line: --run-id 7 is INPUT_RUN-ID.
-
-    Tokens have no option: an argument is visible to everyone on the machine. On a desk they are GITHUB_TOKEN and
-    NPM_TOKEN of the environment.
-    """
-    parser = argparse.ArgumentParser(prog=f"flotilla {arguments[0]}", description=kind.__doc__, allow_abbrev=False)
-    for one in dataclasses.fields(kind):
-        if one.repr:
-            parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)
-    given = vars(parser.parse_args(arguments[1:]))
-    tokens = {} if environment.get("GITHUB_ACTIONS") == "true" else _desk_tokens(environment)
-    return {**tokens, **environment, **{variable(name): value for name, value in given.items() if value is not None}}
-
-
-def _desk_tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
-    named = {"github-token": "GITHUB_TOKEN", "npm-token": "NPM_TOKEN"}
-    return {variable(name): environment[given] for name, given in named.items() if given in environment}
-
-
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
-    """Run a desk command; its exit status.
+    """Run a command; return its exit status.
 
     Raises:
         FlotillaError: whatever a release would refuse.
@@ -151,6 +129,6 @@ def _command(
 ) -> argparse.ArgumentParser:
     made = commands.add_parser(name, help=text, allow_abbrev=False)
     made.add_argument("--config", default="flotilla.yml", help="default: flotilla.yml")
-    made.add_argument("--version", default="1.0.0", help="the version to think of; default: 1.0.0")
+    made.add_argument("--version", default="1.0.0", help="version to assume (default: 1.0.0)")
     made.add_argument("--repository", default="", help="OWNER/REPO; default: GITHUB_REPOSITORY, else the family's name")
     return made

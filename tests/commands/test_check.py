@@ -1,4 +1,4 @@
-"""flotilla check: the packages that the release would make, from artifacts as they lie on a desk."""
+"""flotilla check: the packages that the release would make, from artifacts in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.jobs.jobworld import packed
 from tests.packing.conftest import upx_program
 
-from flotilla.desk.check import check
+from flotilla.commands.check import check
 from flotilla.errors import ArtifactError, ConfigError
 from flotilla.family import Family, parse_config
 

@@ -1,4 +1,4 @@
-"""The desk commands, as somebody who never saw flotilla types them."""
+"""The commands, as somebody who never saw flotilla types them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flotilla import cli
+from flotilla.commands import command_line
 from flotilla.errors import FlotillaError
 from flotilla.runner import Runner
 
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def typed(*arguments: str) -> str:
     out = io.StringIO()
-    assert cli.run(arguments, DESK, Runner(DESK, out)) == 0
+    assert command_line.run(arguments, DESK, Runner(DESK, out)) == 0
     return out.getvalue()
 
 

@@ -1,0 +1,29 @@
+"""The inputs of the four jobs as options of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from flotilla.jobs.inputs import Inputs, variable
+
+
+def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables of a job, its inputs overridden by options of the command line: --run-id 7 is INPUT_RUN-ID.
+
+    Tokens have no option: an argument is visible to everyone on the machine. Locally they are GITHUB_TOKEN and
+    NPM_TOKEN of the environment.
+    """
+    parser = argparse.ArgumentParser(prog=f"flotilla {arguments[0]}", description=kind.__doc__, allow_abbrev=False)
+    for one in dataclasses.fields(kind):
+        if one.repr:
+            parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)
+    given = vars(parser.parse_args(arguments[1:]))
+    tokens = {} if environment.get("GITHUB_ACTIONS") == "true" else _tokens(environment)
+    return {**tokens, **environment, **{variable(name): value for name, value in given.items() if value is not None}}
+
+
+def _tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
+    named = {"github-token": "GITHUB_TOKEN", "npm-token": "NPM_TOKEN"}
+    return {variable(name): environment[given] for name, given in named.items() if given in environment}

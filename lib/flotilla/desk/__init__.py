@@ -1,1 +1,0 @@
-"""The desk commands: the same library, with a person in front of it."""
