@@ -48,7 +48,7 @@ def test_terminal_escapes_are_shown() -> None:
 
 def test_an_error_is_one_annotation_whatever_its_lines(runner: Runner, out: io.StringIO) -> None:
     runner.error(FlotillaError(["a: 100%", "b\r\nc"], advice="Do this."))
-    assert out.getvalue() == "::error title=Release stopped::- a: 100%25%0A- b%0Ac%0ADo this.\n"
+    assert out.getvalue() == "::error title=Job stopped::- a: 100%25%0A- b%0Ac%0ADo this.\n"
 
 
 def test_an_annotation_carries_no_order_to_a_terminal_or_to_the_logs_viewer(runner: Runner, out: io.StringIO) -> None:
@@ -62,7 +62,7 @@ def test_an_annotation_carries_no_order_to_a_terminal_or_to_the_logs_viewer(runn
 
 def test_an_error_in_a_file_carries_its_place(runner: Runner, out: io.StringIO) -> None:
     runner.error(ConfigError(Fault(text="no", place=Place(file="a,b:c.yml", line=3, column=5))))
-    assert out.getvalue() == "::error title=Configuration,file=a%2Cb%3Ac.yml,line=3,col=5::a,b:c.yml:3:5: no\n"
+    assert out.getvalue() == "::error title=Invalid configuration,file=a%2Cb%3Ac.yml,line=3,col=5::a,b:c.yml:3:5: no\n"
 
 
 def test_a_hostile_file_name_cannot_end_the_properties(runner: Runner, out: io.StringIO) -> None:
@@ -127,12 +127,12 @@ def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
     runner.error(FlotillaError("no"))
     with runner.group("group"):
         runner.output("name", "value")
-    assert out.getvalue() == "error: Release stopped: no\ngroup\nname=value\n"
+    assert out.getvalue() == "error: Job stopped: no\ngroup\nname=value\n"
 
 
 def test_on_a_desk_several_faults_stand_in_a_column(out: io.StringIO) -> None:
     Runner({}, out).error(ConfigError(["one", "two"], advice="Mend both."))
-    assert out.getvalue() == "error: Configuration:\n- one\n- two\nMend both.\n"
+    assert out.getvalue() == "error: Invalid configuration:\n- one\n- two\nMend both.\n"
 
 
 def test_half_a_character_from_a_server_does_not_break_the_job_s_last_words(tmp_path: Path) -> None:

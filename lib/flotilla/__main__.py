@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -14,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from flotilla.commands.job_options import with_options
-from flotilla.errors import FlotillaError
+from flotilla.errors import DefectError, explained
 from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
 from flotilla.jobs.job import Job, open_job
 from flotilla.jobs.publish_dev import publish_dev
@@ -24,11 +23,6 @@ from flotilla.jobs.release_phases import release_phases
 from flotilla.jobs.release_report import stopped
 from flotilla.runner import Runner, temporary_folders
 
-RESUMES = "What is done stays done; a re-run goes on from there."
-REFUSED = 1
-DEFECT = 70  # EX_SOFTWARE of sysexits.h
-FULL = (errno.ENOSPC, errno.EDQUOT)
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
@@ -56,18 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(stopping, _stop)
         with temporary_folders(os.environ):
             return run(list(sys.argv[1:] if arguments is None else arguments), os.environ, runner)
-    except FlotillaError as failure:
-        return _stopped(runner, failure, REFUSED, summary=not runner.summarized)
-    except KeyboardInterrupt:
-        return _stopped(runner, FlotillaError("the job was cancelled", advice=RESUMES), REFUSED)
-    except Exception as defect:  # noqa: BLE001 - whatever it is, its reader gets an annotation and the way to report it
-        if isinstance(defect, OSError) and defect.errno in FULL:
-            return _stopped(runner, _no_room(defect), REFUSED)
-        if isinstance(defect, OSError) and defect.errno in FORBIDDEN:
-            return _stopped(runner, _not_permitted(defect), REFUSED)
-        with runner.group("Traceback, for a report to flotilla"):
-            runner.line(traceback.format_exc())
-        return _stopped(runner, _defect(defect), DEFECT)
+    except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - whatever it is, its reader gets an annotation
+        return _stopped(runner, stopping)
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
@@ -84,41 +68,29 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     return 0
 
 
-def _stopped(runner: Runner, failure: FlotillaError, status: int, *, summary: bool = True) -> int:
-    """The exit status, once the annotation and, on a runner, the job summary say what stopped the job."""
+def _stopped(runner: Runner, stopping: BaseException) -> int:
+    """Return the exit status, once the annotation and, on a runner, the job summary say what stopped the job."""
+    _ignore_signals()
+    failure = explained(stopping, wrote=runner.wrote)
+    if isinstance(failure, DefectError):
+        with runner.group("Traceback, for a report to flotilla"):
+            runner.line("".join(traceback.format_exception(failure.__cause__ or stopping)))
     runner.error(failure)
-    if summary and runner.summarizes:
-        with suppress(OSError):  # the annotation stands; where the disk is full, this may not fit
-            runner.summary(stopped(failure))
-    return status
-
-
-def _no_room(failure: OSError) -> FlotillaError:
-    return FlotillaError(
-        f"the disk of this machine is full ({failure.strerror}: {failure.filename or 'its temporary folder'})",
-        advice=f"Free space in a step before, or take a larger runner. {RESUMES}",
-    )
-
-
-def _not_permitted(failure: OSError) -> FlotillaError:
-    return FlotillaError(
-        f"this machine does not permit it ({failure.strerror}: {failure.filename or 'a file or folder'})",
-        advice=f"Let the job's user read and write there. {RESUMES}",
-    )
-
-
-def _defect(defect: Exception) -> FlotillaError:
-    return FlotillaError(
-        f"a defect of flotilla: {type(defect).__name__}",
-        advice="The log group above holds the traceback; please report it. A re-run goes on from what is done.",
-    )
+    if runner.summarizes:
+        with suppress(OSError):  # the annotation stands; on a full disk this may not fit
+            runner.summary(stopped(failure, wrote=runner.wrote))
+    return failure.status
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # The runner sends the one, and seconds later the other: what is put in order meanwhile is not to be interrupted.
+    _ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    # The runner sends SIGINT, and SIGTERM seconds later: the second must not interrupt the tidying after the first.
     for stopping in STOPPING:
         signal.signal(stopping, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,26 +1,33 @@
 """Every failure that flotilla explains, in one tree.
 
-    FlotillaError            exit status 1, one annotation
-    ├── InputError           an input or variable of the job is missing or malformed
-    ├── ConfigError          flotilla.yml, or a template of it, is wrong; carries places
-    ├── GitHubError          GitHub refused a call or did not answer
-    ├── RefusedError         what prepare found: the release must not begin
-    ├── RunError             the CI run is not one to release from
-    ├── ArtifactError        an artifact is missing, expired, altered or broken
-    ├── ArchiveError         an archive is hostile or damaged
-    ├── PackageError         a package is not fit to publish
-    ├── RegistryError        npm or its registry refused a call or did not answer
-    ├── ConflictError        something of that name is already there, and differs
-    └── DeadlineError        the time is up; says what is done and how to resume
-
-Anything else that escapes is a defect of flotilla: exit status 70.
+FlotillaError            exit status 1, one annotation
+├── InputError           an input or variable of the job is missing or malformed
+├── ConfigError          flotilla.yml, or a template of it, is wrong; carries places
+├── GitHubError          GitHub refused a call or did not answer
+├── RefusedError         what prepare found: the release must not begin
+├── RunError             the CI run is not one to release from
+├── ArtifactError        an artifact is missing, expired, altered or broken
+├── ArchiveError         an archive is hostile or damaged
+├── PackageError         a package is not fit to publish
+├── RegistryError        npm or its registry refused a call or did not answer
+├── ConflictError        something of that name is already there, and differs
+├── DeadlineError        the time is up; says what is done and how to resume
+├── CancelledError       the job was cancelled
+├── MachineError         the disk is full, or the machine forbids something
+└── DefectError          anything else that escapes: exit status 70, with a traceback in the log
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+RESUMES = "What is done stays done; a re-run goes on from there."
+NOTHING_WRITTEN = "Nothing was written."
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +63,8 @@ class FlotillaError(Exception):
         advice: what to do next, as a sentence.
     """
 
-    title: ClassVar[str] = "Release stopped"
+    title: ClassVar[str] = "Job stopped"
+    status: ClassVar[int] = 1
 
     def __init__(self, faults: str | Fault | Sequence[str | Fault], *, advice: str = "") -> None:
         given = [faults] if isinstance(faults, str | Fault) else faults
@@ -74,55 +82,55 @@ class FlotillaError(Exception):
 class InputError(FlotillaError):
     """An input or variable of the job is missing or malformed."""
 
-    title = "Input"
+    title = "Invalid input"
 
 
 class ConfigError(FlotillaError):
     """flotilla.yml, or a template that it names, is wrong."""
 
-    title = "Configuration"
+    title = "Invalid configuration"
 
 
 class GitHubError(FlotillaError):
     """GitHub refused a call, or did not answer within the limits."""
 
-    title = "GitHub"
+    title = "GitHub call failed"
 
 
 class RefusedError(FlotillaError):
-    """The release must not begin; nothing was written."""
+    """The release, or a step of it, must not begin."""
 
-    title = "Refused before anything was written"
+    title = "Release refused"
 
 
 class RunError(FlotillaError):
     """The CI run is not one to release from."""
 
-    title = "CI run"
+    title = "CI run check failed"
 
 
 class ArtifactError(FlotillaError):
     """An artifact is missing, expired, altered or broken."""
 
-    title = "Artifacts"
+    title = "Artifact check failed"
 
 
 class ArchiveError(FlotillaError):
     """An archive is hostile or damaged."""
 
-    title = "Archive"
+    title = "Archive check failed"
 
 
 class PackageError(FlotillaError):
     """A package is not fit to publish."""
 
-    title = "Package"
+    title = "Package check failed"
 
 
 class RegistryError(FlotillaError):
     """npm or its registry refused a call, or did not answer within the limits."""
 
-    title = "npm"
+    title = "npm or its registry failed"
 
 
 class ConflictError(FlotillaError):
@@ -135,3 +143,49 @@ class DeadlineError(FlotillaError):
     """The time is up; what is done stays done, and a re-run resumes."""
 
     title = "Out of time"
+
+
+class CancelledError(FlotillaError):
+    """The job was cancelled."""
+
+    title = "Job cancelled"
+
+
+class MachineError(FlotillaError):
+    """The machine lacks something that any job needs: room on a disk, or a permission."""
+
+    title = "Runner machine failed"
+
+
+class DefectError(FlotillaError):
+    """flotilla itself is wrong; its cause is the exception that nobody expected."""
+
+    title = "Defect of flotilla"
+    status = 70  # EX_SOFTWARE of sysexits.h
+
+
+def explained(stopping: BaseException, *, wrote: bool) -> FlotillaError:
+    """Return what stopped a job, as an error that its reader understands.
+
+    Args:
+        wrote: whether the job had begun to write to GitHub or the registry.
+    """
+    if isinstance(stopping, FlotillaError):
+        return stopping
+    resumes = RESUMES if wrote else NOTHING_WRITTEN
+    if isinstance(stopping, KeyboardInterrupt):
+        return CancelledError("the job was cancelled", advice=resumes)
+    if isinstance(stopping, OSError) and stopping.errno in FULL:
+        return MachineError(
+            f"the disk of this machine is full ({stopping.strerror}: {stopping.filename or 'its temporary folder'})",
+            advice=f"Free space in an earlier step, or take a larger runner. {resumes}",
+        )
+    if isinstance(stopping, OSError) and stopping.errno in FORBIDDEN:
+        return MachineError(
+            f"this machine does not permit it ({stopping.strerror}: {stopping.filename or 'a file or folder'})",
+            advice=f"Let the job's user read and write there. {resumes}",
+        )
+    return DefectError(
+        f"a defect of flotilla: {type(stopping).__name__}",
+        advice=f"The job's log holds the traceback in a group; please report it. {resumes}",
+    )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from flotilla.errors import Fault, FlotillaError
+from flotilla.errors import Fault, FlotillaError, MachineError
 from flotilla.text import defused, hide
 
 LISTED = "- "  # how FlotillaError begins one of several faults
@@ -26,8 +26,11 @@ class Runner:
 
     Args:
         environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files, and without GITHUB_ACTIONS
-            the job runs on a desk and its words stay plain.
+            the job runs locally and its words stay plain.
         out: the log.
+
+    Attributes:
+        wrote: whether the job has begun to write to GitHub or the registry; a job says so before its first write.
     """
 
     def __init__(self, environment: Mapping[str, str], out: TextIO) -> None:
@@ -36,7 +39,7 @@ class Runner:
         self._output_file = _file(environment.get("GITHUB_OUTPUT"))
         self._summary_file = _file(environment.get("GITHUB_STEP_SUMMARY"))
         self._secrets: list[str] = []
-        self.summarized = False
+        self.wrote = False
 
     @property
     def summarizes(self) -> bool:
@@ -82,7 +85,6 @@ class Runner:
         if self._summary_file is None:
             self.line(markdown)
         else:
-            self.summarized = True
             self._append(self._summary_file, self._blanked(markdown) + "\n")
 
     @contextmanager
@@ -130,7 +132,7 @@ def temporary_folders(environment: Mapping[str, str]) -> Iterator[Path]:
     Python itself would fall back to the current folder, the workspace, where a later step would find an npmrc.
 
     Raises:
-        FlotillaError: nothing can be written there.
+        MachineError: nothing can be written there.
     """
     given = environment.get("RUNNER_TEMP", "")
     parent = Path(given if given and Path(given).is_dir() else environment.get("TMPDIR") or "/tmp")  # noqa: S108 - 0700
@@ -140,7 +142,7 @@ def temporary_folders(environment: Mapping[str, str]) -> Iterator[Path]:
         try:
             Path(tempfile.mkdtemp(prefix="flotilla-")).rmdir()
         except OSError as failure:
-            raise FlotillaError(
+            raise MachineError(
                 f"the temporary folder {parent} cannot be written: {failure.strerror}",
                 advice="Make RUNNER_TEMP (outside a runner: TMPDIR, else /tmp) a folder that this user may write.",
             ) from failure

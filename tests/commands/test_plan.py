@@ -49,5 +49,5 @@ def test_a_plan_for_machines_holds_whole_manifests(repository: Path, flotilla: C
 def test_a_plan_of_a_wrong_template_names_its_place(repository: Path, refused: Callable[..., FlotillaError]) -> None:
     (repository / "npm/dev/package.json").write_text('{"name": "@acme/other",\n "version": 1,}')
     error = refused("plan")
-    assert error.title == "Configuration"
+    assert error.title == "Invalid configuration"
     assert str(error).startswith("npm/dev/package.json:2:")

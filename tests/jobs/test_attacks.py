@@ -40,7 +40,7 @@ def test_artifacts_of_an_attempt_that_began_after_the_run_was_checked_are_refuse
 
     with patch.object(GitHub, "artifacts", swapped):
         error = jobs.refused("release")
-    assert error.title == "CI run"
+    assert error.title == "CI run check failed"
     assert "was started again while its artifacts were looked up" in error.text
 
 

@@ -54,7 +54,7 @@ def test_where_no_run_has_everything_each_is_named_with_what_it_lacks(jobs: JobW
     later = another_run(jobs, without="chroma-linux-x64-free")
     expire(jobs, jobs.run_id)
     error = jobs.refused("release", phase="wait-for-ci")
-    assert error.title == "Artifacts"
+    assert error.title == "Artifact check failed"
     assert f"- 4 of 4 required artifacts are missing or unusable in {url(jobs.run_id)}" in error.text
     assert "- chroma-linux-x64-free: expired" in error.text
     assert f"- 1 of 4 required artifacts are missing or unusable in {url(later.id)}" in error.text
@@ -86,7 +86,7 @@ def test_an_hour_is_not_waited_where_only_runs_that_never_count_are_there(
     for field, value in of.items():
         setattr(jobs.github.runs[0], field, value)
     error = jobs.refused("release", phase="wait-for-ci")
-    assert error.title == "CI run"
+    assert error.title == "CI run check failed"
     assert said in error.text
     assert sum(jobs.clock.slept) <= 120
 
@@ -134,7 +134,7 @@ def test_a_pull_requests_run_that_built_other_sources_than_the_commits_is_refuse
     jobs.github.add_commit(jobs.github.commit, parent=OLDER)
     jobs.github.runs[0].event, jobs.github.runs[0].bases = "pull_request", [NEWER]
     error = jobs.refused("release", **({"run_id": str(jobs.run_id)} if given else {}))
-    assert error.title == "CI run"
+    assert error.title == "CI run check failed"
     assert f"Run {jobs.run_id} built a pull request's merge with {NEWER}" in error.text
     assert jobs.clock.slept == []
 

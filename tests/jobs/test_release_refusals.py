@@ -20,7 +20,7 @@ def test_every_fault_of_a_wrong_flotilla_yml_is_said_with_its_place(jobs: JobWor
     error = jobs.refused("release")
     lines = (jobs.workspace / "flotilla.yml").read_text(encoding="utf-8").splitlines()
     at = next(number for number, line in enumerate(lines, start=1) if "nodes:" in line)
-    assert error.title == "Configuration"
+    assert error.title == "Invalid configuration"
     assert (error.file, error.line, error.col) == ("flotilla.yml", str(at), "3")
     assert f'flotilla.yml:{at}:3: the key "nodes" is unknown in release; did you mean "notes"?' in error.text
     assert 'publish.access says "publik"; did you mean "public"?' in error.text
@@ -63,7 +63,7 @@ def test_a_config_that_links_out_of_the_workspace_is_refused(jobs: JobWorld) -> 
 )
 def test_an_input_that_is_wrong_is_named(jobs: JobWorld, inputs: dict[str, str], said: str) -> None:
     error = jobs.refused("release", **inputs)
-    assert error.title == "Input"
+    assert error.title == "Invalid input"
     assert said in error.text
 
 
@@ -71,7 +71,7 @@ def test_a_refused_github_token_is_said_to_be_that(jobs: JobWorld) -> None:
     error = jobs.refused("release", github_token="ghs_wrong")  # noqa: S106 - nobody's
     assert error == Annotation(
         kind="error",
-        title="GitHub",
+        title="GitHub call failed",
         text="Read the repository: GitHub refuses (HTTP 401, Bad credentials).\n"
         "The token is wrong, expired or revoked: check github-token.",
     )
@@ -86,7 +86,7 @@ def test_a_missing_artifact_is_said_with_what_the_run_has_instead(jobs: JobWorld
     of_run = jobs.github.artifacts
     of_run[:] = [artifact for artifact in of_run if artifact.name != "chroma-linux-x64-free"]
     error = jobs.refused("release")
-    assert error.title == "Artifacts"
+    assert error.title == "Artifact check failed"
     assert "1 of 4 required artifacts are missing or unusable in " in error.text
     assert f"/actions/runs/{jobs.run_id}" in error.text
     assert "- chroma-linux-x64-free: missing (the run has chroma-" in error.text
@@ -129,7 +129,7 @@ def test_a_run_that_is_not_this_repositorys_ci_of_this_commit_is_refused(
 ) -> None:
     run = jobs.github.add_run(**{"workflow": "ci.yml", **of})
     error = jobs.refused("release", run_id=str(run.id))
-    assert error.title == "CI run"
+    assert error.title == "CI run check failed"
     assert f"Run {run.id} " in error.text
     assert said in error.text
     assert "Only a successful run of this repository's CI on the released commit is taken." in error.text
@@ -160,7 +160,7 @@ def test_a_tag_on_another_commit_is_never_moved(jobs: JobWorld) -> None:
     jobs.github.add_commit(OTHER)
     jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
     error = jobs.refused("release", commit=jobs.github.commit)
-    assert error.title == "Refused before anything was written"
+    assert error.title == "Release refused"
     assert error.text == (
         f"tag v1.2.3 is on commit {OTHER}, and this release is of commit {jobs.github.commit}. A tag is never moved. "
         "Release a new version, or leave the input `commit` out to release the tag's.\nNothing was written."
@@ -318,7 +318,7 @@ def test_a_repository_that_provenance_would_refuse_is_said_once_for_all_packages
 def test_a_package_over_the_budget_is_refused_with_its_size(jobs: JobWorld) -> None:
     jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  size-limit-mb: 0.004\n"))
     error = jobs.refused("release")
-    assert error.title == "Package"
+    assert error.title == "Package check failed"
     assert "@acme/chroma-linux-x64: is " in error.text
     assert "bytes packed, over the budget of 4000" in error.text
     assert "publish.size-limit-mb in flotilla.yml sets the budget" in error.text
@@ -337,7 +337,7 @@ def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -
     jobs.edit("flotilla.yml", lambda text: text.replace("build: linuxmusl-x64", "build: darwin-arm64"))
     assert "chroma-darwin-arm64-free" in found
     error = jobs.refused("release")
-    assert error.title == "Package"
+    assert error.title == "Package check failed"
     assert "@acme/chroma-linux-x64-musl: " in error.text
     assert "lib/libchroma.dylib" in error.text
     assert "@acme/chroma-linux-x64: " not in error.text
@@ -360,4 +360,4 @@ def test_every_refusal_of_prepare_comes_at_once(jobs: JobWorld) -> None:
         assert said in done.error.text
         assert said in done.summary
     assert "@acme/chroma-dev: repository in its package.json" in done.error.text
-    assert done.summary.startswith("### Stopped: Refused before anything was written\n")
+    assert done.summary.startswith("### Release refused\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def test_a_cancelled_job_says_so_in_one_annotation_and_that_a_re_run_goes_on(job
     done = ended(process.returncode, said + rest, folder)
     assert done.status == 1
     assert "the job was cancelled" in done.error.text
-    assert "What is done stays done; a re-run goes on from there." in done.error.text
+    assert done.error.title == "Job cancelled"
+    assert "Nothing was written." in done.error.text
     assert "Traceback" not in done.log
 
 
@@ -92,6 +94,61 @@ def test_a_job_cancelled_in_its_transfers_ends_them_begins_none_and_leaves_nothi
     assert list(Path(variables["RUNNER_TEMP"]).iterdir()) == []
 
 
+NPM = """\
+#!{python}
+import os, subprocess, sys, time
+if sys.argv[1] != "publish":
+    print("11.17.0")
+    sys.exit()
+child = subprocess.Popen(["sleep", "600"])
+with open("{started}", "w") as file:
+    file.write(f"{{os.getpid()}} {{child.pid}}\\n")
+time.sleep(600)
+"""
+
+
+def test_a_job_cancelled_while_npm_publishes_ends_npm_and_all_that_it_started(
+    released: JobWorld, tmp_path: Path
+) -> None:
+    npm, started = tmp_path / "bin" / "npm", tmp_path / "started"
+    npm.parent.mkdir()
+    npm.write_text(NPM.format(python=sys.executable, started=started), encoding="utf-8")
+    npm.chmod(0o755)
+    os.mkfifo(started)
+    variables, folder = released.environment("publish-platform", platform="linux-x64", run_id=str(released.run_id))
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "flotilla", "publish-platform"],
+        env={**variables, "PATH": f"{npm.parent}:{variables['PATH']}"},
+        cwd=released.workspace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        processes = [int(number) for number in started.read_text(encoding="utf-8").split()]
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    done = ended(process.returncode, said, folder)
+    assert done.status == 1
+    assert done.error.title == "Job cancelled"
+    assert "begun, not confirmed: @acme/chroma-linux-x64\n" in done.error.text
+    assert "not done: @acme/chroma-linux-x64-non-free\n" in done.error.text
+    assert done.log.splitlines()[-1].startswith("::error ")
+    for word in ("Next: ", "publish-meta"):
+        assert word not in done.summary
+    assert done.summary.count("What is done stays done") == 1
+    assert [number for number in processes if _runs(number)] == []
+    assert list(Path(variables["RUNNER_TEMP"]).iterdir()) == []
+
+
+def _runs(number: int) -> bool:
+    """Whether a process is there and not a zombie, which nobody has waited for yet."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{number}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 def test_a_defect_ends_with_70_and_its_traceback_in_a_group_without_secrets(jobs: JobWorld) -> None:
     defect = RuntimeError("npm_rehearsal and ghs_rehearsal are in this message")
     with patch("flotilla.jobs.prepare.render_all", side_effect=defect):
@@ -104,7 +161,7 @@ def test_a_defect_ends_with_70_and_its_traceback_in_a_group_without_secrets(jobs
     assert not [line for line in lines[end:] if "Traceback" in line]
     assert done.error.text == (
         "a defect of flotilla: RuntimeError\n"
-        "The log group above holds the traceback; please report it. A re-run goes on from what is done."
+        "The job's log holds the traceback in a group; please report it. Nothing was written."
     )
     masks = ("::add-mask::npm_rehearsal", "::add-mask::ghs_rehearsal")
     assert not [line for line in lines if "_rehearsal" in line and line not in masks]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import re
 from unittest.mock import patch
 
 import pytest
 from tests.jobs.jobworld import JobWorld
 
+from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
+from flotilla.jobs.release_report import stopped
+
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device", "lib/libchroma.so")
-RESUMES = "What is done stays done; a re-run goes on from there."
 
 
 def test_a_wrong_input_is_in_the_job_summary_too(jobs: JobWorld) -> None:
     done = jobs.run("release", version="1.2")
-    assert done.summary.startswith("### Stopped: Input\n")
+    assert done.summary.startswith("### Invalid input\n")
     assert "has too few numbers; a semantic version has three: 1.2.0." in done.summary
 
 
@@ -22,12 +25,14 @@ def test_a_wrong_flotilla_yml_is_in_the_job_summary_of_each_action_once(released
     released.edit("flotilla.yml", lambda text: text.replace("access: public", "access: publik"))
     for done in (released.run("release"), released.platform(), released.run("publish-meta")):
         assert done.status == 1
-        assert done.summary.count("### Stopped: Configuration\n") == 1
+        assert done.summary.count("### Invalid configuration\n") == 1
 
 
 def test_what_stopped_a_release_is_in_its_job_summary_once(jobs: JobWorld) -> None:
     jobs.github.runs[0].conclusion = "failure"
-    assert jobs.run("release").summary.count("### Stopped: ") == 1
+    done = jobs.run("release")
+    assert done.summary.count("### CI run check failed\n") == 1
+    assert re.search(rf"\[`(https?://[^`]+/actions/runs/{jobs.run_id})`\]\(\1\)", done.summary)
 
 
 @pytest.mark.parametrize("call", ["folders.shutil.copyfile", "extraction.tempfile.TemporaryDirectory"])
@@ -38,7 +43,7 @@ def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(r
     assert done.status == 1
     assert done.error.text == (
         "the disk of this machine is full (No space left on device: lib/libchroma.so)\n"
-        f"Free space in a step before, or take a larger runner. {RESUMES}"
+        f"Free space in an earlier step, or take a larger runner. {NOTHING_WRITTEN}"
     )
     assert "the disk of this machine is full" in done.summary
     assert "Traceback" not in done.log
@@ -60,8 +65,11 @@ def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
     with patch("flotilla.jobs.publishing.gather", side_effect=KeyboardInterrupt):
         done = released.platform()
     assert done.status == 1
-    assert "### Stopped: Release stopped\n\n- `the job was cancelled`" in done.summary
-    assert RESUMES in done.summary
+    assert "### Job cancelled\n\n- `the job was cancelled`" in done.summary
+    assert "2 not done; " in done.summary
+    for word in ("Next: ", RESUMES):
+        assert word not in done.summary
+    assert done.summary.count(NOTHING_WRITTEN) == 1
 
 
 def test_a_defect_is_in_the_job_summary_without_its_traceback(jobs: JobWorld) -> None:
@@ -70,3 +78,19 @@ def test_a_defect_is_in_the_job_summary_without_its_traceback(jobs: JobWorld) ->
     assert "- `a defect of flotilla: RuntimeError`" in done.summary
     assert "Traceback (" not in done.summary
     assert "npm_rehearsal" not in done.summary
+
+
+@pytest.mark.parametrize("step", ["prepare.render_all", "publishing.gather"])
+def test_a_defect_before_the_first_write_promises_no_next_step(released: JobWorld, step: str) -> None:
+    with patch(f"flotilla.jobs.{step}", side_effect=RuntimeError):
+        done = released.run("release") if step.startswith("prepare") else released.platform()
+    assert done.status == 70
+    assert "Next: " not in done.summary
+    assert done.summary.count(NOTHING_WRITTEN) == 1
+
+
+@pytest.mark.parametrize("wrote", [True, False])
+@pytest.mark.parametrize("advice", ["", "Nothing was written.", f"Re-run it. {RESUMES}"])
+def test_a_summary_says_once_what_became_of_the_release(advice: str, wrote: bool) -> None:  # noqa: FBT001 - a case
+    summary = stopped(FlotillaError("no", advice=advice), wrote=wrote)
+    assert summary.count(RESUMES) + summary.count(NOTHING_WRITTEN) == 1

@@ -13,6 +13,7 @@ import pytest
 from tests.trust.stage import Ended, Stage, below, shown, state_of, stop
 
 from flotilla import __main__ as program
+from flotilla.errors import DefectError
 from flotilla.jobs.job import Job
 from flotilla.rehearsal.faults import FaultPlan, Kind, Phase, Request
 
@@ -138,7 +139,7 @@ def test_a_defects_traceback_shows_no_secret(make_stage: MakeStage, monkeypatch:
     stage = make_stage()
     monkeypatch.setattr(program, "JOBS", {"publish-dev": (program.JOBS["publish-dev"][0], defect)})
     ended = stage.run_here("publish-dev", {"run-id": "1"})
-    assert ended.status == program.DEFECT
+    assert ended.status == DefectError.status
     assert "Traceback" in ended.stdout
     assert "::error title=" in ended.stdout
     assert shown(SECRETS, stage.written()) == []

@@ -10,7 +10,7 @@ from flotilla.family import Need
 from flotilla.github import Artifact, ArtifactRow, WorkflowRun, artifact_table, from_earlier_attempts
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.markdown import code, link, size, table
+from flotilla.jobs.markdown import code, link, linked, size, table
 
 
 def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> tuple[Artifact, ...]:
@@ -70,7 +70,7 @@ def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:
     cells = [
         (
             code(row.name),
-            code(row.fault) if row.fault else "found",
+            linked(row.fault) if row.fault else "found",
             size(row.artifact.size) if row.artifact else "",
             code(row.artifact.digest or "") if row.artifact else "",
         )

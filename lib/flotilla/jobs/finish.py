@@ -60,6 +60,7 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
     known = Known(commit=run.commit, ci_run=run, built=built, records=records, assets=assets, release=found)
     ledger = write_ledger(job, known, asset=True)
     if found.draft and not job.inputs.dry_run:
+        job.runner.wrote = True
         _add_ledger(job, found, ledger)
         require_tag(job, run.commit)
         latest = is_latest(job, packuments)

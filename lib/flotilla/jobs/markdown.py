@@ -11,6 +11,7 @@ from tabulate import tabulate
 from flotilla.text import escape
 
 _URL_CHARACTERS = "/:?&=%#@+,;~-._"
+_URL = re.compile(r"(https?://[^\s<>\"'`|()\[\]{}]*[^\s<>\"'`|()\[\]{}.,;:!?])")
 
 
 def code(value: object) -> str:
@@ -26,14 +27,20 @@ def link(label: object, url: str) -> str:
     return f"[{code(label)}]({quote(url, safe=_URL_CHARACTERS)})"
 
 
+def linked(text: object) -> str:
+    """A sentence as code spans, with each http(s) URL in it as a link; also right inside a table's cell."""
+    parts = _URL.split(str(text))
+    return " ".join(filter(None, (link(part, part) if _URL.fullmatch(part) else code(part) for part in parts)))
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table of cells that are Markdown already."""
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
 def listed(lines: Sequence[object]) -> str:
-    """Return a list with a code span for each line; nothing for no lines."""
-    return "".join(f"\n- {code(line)}" for line in lines) + "\n" if lines else ""
+    """Return a list, a line an item; nothing for no lines."""
+    return "".join(f"\n- {linked(line)}" for line in lines) + "\n" if lines else ""
 
 
 def block(text: str, language: str = "") -> str:

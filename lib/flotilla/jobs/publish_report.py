@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from flotilla.errors import FlotillaError
-from flotilla.family import binaries_told
+from flotilla.errors import CancelledError, DefectError, FlotillaError, MachineError
+from flotilla.family import Package, binaries_told
 from flotilla.github import WorkflowRun
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import block, code, link, listed, size, table
+from flotilla.jobs.markdown import block, code, link, linked, listed, size, table
 from flotilla.jobs.record import Record, packages_output
 from flotilla.jobs.workshop import Built
+
+# Failures that leave open whether npm, which they interrupted, had come through.
+CUT_OFF = (CancelledError, MachineError, DefectError)
 
 
 @dataclass(kw_only=True)
@@ -24,28 +27,37 @@ class Report:
     Args:
         title: what they are.
         then: what comes next once all of them are published, as a sentence.
+        packages: all that the job is to publish.
         started: when the job started, seconds since the epoch.
         commit: what is released; None as long as it is not settled.
         ci_run: where the files come from, None for packages that take none.
         checked: what held before the first publish, a sentence each.
-        failure: what stopped the job; empty for nothing.
+        begun: the names of the packages that npm was told to publish.
+        failure: what stopped the job; None for nothing.
     """
 
     title: str
     then: str
+    packages: Sequence[Package]
     started: float
     commit: str | None = None
     ci_run: WorkflowRun | None = None
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
-    failure: str = ""
+    begun: set[str] = field(default_factory=set)
+    failure: FlotillaError | None = None
 
     @property
-    def left(self) -> list[Built]:
-        """Planned and not done."""
+    def left(self) -> list[Package]:
+        """Not done."""
         done = {record.built.package.name for record in self.records}
-        return [built for built in self.planned if built.package.name not in done]
+        return [package for package in self.packages if package.name not in done]
+
+    def state(self, left: Package) -> str:
+        """What is known of a package that is not done; one whose publish was cut off may be on the registry."""
+        cut_off = left.name in self.begun and isinstance(self.failure, CUT_OFF)
+        return "begun, not confirmed" if cut_off else "not done"
 
 
 def hand_over(job: Job[PublishInputs], report: Report) -> None:
@@ -58,18 +70,26 @@ def hand_over(job: Job[PublishInputs], report: Report) -> None:
 
 
 def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
-    """What stopped the job, and, where packages were published before, which are done and which are left."""
-    if not report.records:
+    """What stopped the job, and, where a publish had begun before, which packages are done and which are left."""
+    if not report.records and not report.begun:
         return failure
-    done = ", ".join(record.built.tarball.name for record in report.records)
-    left = ", ".join(built.tarball.name for built in report.left) or "none"
-    return type(failure)([*failure.faults, f"done: {done}", f"left: {left}"], advice=failure.advice)
+    states = [("done", record.built.packed.name) for record in report.records]
+    states += [(report.state(package), package.name) for package in report.left]
+    named = [
+        f"{state}: {', '.join(name for its, name in states if its == state)}"
+        for state in dict.fromkeys(state for state, _ in states)
+    ]
+    return type(failure)([*failure.faults, *named], advice=failure.advice)
 
 
 def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
     """The job summary of a publishing job, in Markdown."""
     rows = [_row(record) for record in report.records]
-    rows += [(code(built.tarball.name), "not done", size(built.tarball.size), "", "", "") for built in report.left]
+    sizes = {built.package.name: size(built.tarball.size) for built in report.planned}
+    rows += [
+        (code(f"{left.name}@{left.version}"), report.state(left), sizes.get(left.name, ""), "", "", "")
+        for left in report.left
+    ]
     headers = ("package", "status", "size", "dist-tag", "integrity", "")
     parts = [
         f"### {report.title}",
@@ -102,7 +122,7 @@ def _row(record: Record) -> tuple[str, ...]:
         size(tarball.size),
         code(record.dist_tag),
         code(record.integrity),
-        code(record.note),
+        linked(record.note),
     )
 
 
@@ -114,16 +134,15 @@ def _source(report: Report) -> str:
 
 
 def _counted(report: Report, seconds: float) -> str:
-    counts = Counter(record.status for record in report.records)
-    said = [f"{count} {status}" for status, count in counts.items()]
-    said += [f"{len(report.left)} not done"] if report.left else []
-    total = sum(built.tarball.size for built in report.planned)
-    return f"{', '.join(said) or 'Nothing was published'}; {size(total)} packed; {seconds:.0f} s."
+    counts = Counter([record.status for record in report.records] + [report.state(left) for left in report.left])
+    said = [", ".join(f"{count} {status}" for status, count in counts.items())]
+    said += [f"{size(sum(built.tarball.size for built in report.planned))} packed"] if report.planned else []
+    return f"{'; '.join([*said, f'{seconds:.0f} s'])}."
 
 
 def _next_steps(report: Report, registry: str) -> str:
     if report.failure:
-        return f"**Stopped.** What is done stays done; a re-run goes on from there.\n\n{block(report.failure)}"
+        return ""
     if any(record.status == "dry-run" for record in report.records):
         return "A dry run: nothing was written."
     if commands := approval_commands(report.records, registry):

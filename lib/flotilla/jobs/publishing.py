@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from flotilla.errors import FlotillaError, RefusedError
+from flotilla.errors import RefusedError, explained
 from flotilla.family import Package
 from flotilla.jobs.assets import refuse_other_assets
 from flotilla.jobs.commit import tagged_commit
@@ -41,14 +42,16 @@ def publish_packages(
     Raises:
         FlotillaError: anything that stops the job; before the first publish nothing was written.
     """
-    report = Report(title=title, then=then, started=job.policy.clock.now())
+    report = Report(title=title, then=then, packages=packages, started=job.policy.clock.now())
     try:
         _publish(job, packages, run_id, before, report)
-    except FlotillaError as failure:
-        report.failure = str(failure)
-        raise with_progress(failure, report) from failure
-    finally:
-        hand_over(job, report)
+    except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - however it ends, its outputs are handed over
+        report.failure = explained(stopping, wrote=job.runner.wrote)
+        with suppress(OSError):  # of two failures, the first is told
+            hand_over(job, report)
+        told = with_progress(report.failure, report)
+        raise told from None if told is stopping else stopping
+    hand_over(job, report)
 
 
 def _publish(
@@ -66,7 +69,7 @@ def _publish(
     if provenance.on and (faults := repository_faults(job.facts, manifests)):
         raise RefusedError([f"{name}: {why}" for name, why in faults.items()], advice="Nothing was published.")
     built = _build(job, packages, manifests, run_id, commit, report)
-    sending = Sending(job=job, credential=credential, provenance=provenance.on)
+    sending = Sending(job=job, credential=credential, provenance=provenance.on, begun=report.begun)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
     decisions = decide_packages(job, built, packuments, sending.staged(built))
     report.planned += built

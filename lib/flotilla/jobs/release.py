@@ -92,6 +92,7 @@ def _write(
 ) -> Release:
     """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
     family, github = job.family, job.github
+    job.runner.wrote = True
     github.create_tag(family.tag, prepared.commit)
     draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
     with job.runner.group(f"assets of {family.tag}"):

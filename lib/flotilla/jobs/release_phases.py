@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
-from flotilla.errors import FlotillaError
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import require_tag, settle_commit
@@ -14,7 +13,7 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job, tell_warnings
 from flotilla.jobs.prepare import Prepared, prepare
 from flotilla.jobs.release import release
-from flotilla.jobs.release_report import checked, ended, finished, prepared_to_release, released, stopped, waited
+from flotilla.jobs.release_report import checked, ended, finished, prepared_to_release, released, waited
 from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
@@ -22,15 +21,11 @@ def release_phases(job: Job[ReleaseInputs]) -> None:
     """Run the phase that the input names; `all` runs each but finish, in order.
 
     Raises:
-        FlotillaError: what stopped it; the job summary says it, too.
+        FlotillaError: what stopped it.
     """
     started = job.policy.clock.now()
-    try:
-        _run(job)
-        ended(job, seconds=job.policy.clock.now() - started)
-    except FlotillaError as failure:
-        job.runner.summary(stopped(failure, seconds=job.policy.clock.now() - started))
-        raise
+    _run(job)
+    ended(job, seconds=job.policy.clock.now() - started)
 
 
 def _run(job: Job[ReleaseInputs]) -> None:

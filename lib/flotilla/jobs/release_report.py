@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flotilla.errors import FlotillaError
+from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Artifact, Release, WorkflowRun
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import code, link, listed, size, table
+from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.release import Released
 
@@ -84,6 +84,8 @@ def finished(job: Job[ReleaseInputs], done: Finished) -> None:
     )
 
 
+# An error that says one of these tells already what became of the release.
+OUTCOME_TOLD = ("nothing was ", "stays done", "stays a draft", "was not published")
 # Phases that write nothing in any case.
 READING = ("prepare", "wait-for-ci", "check-artifacts")
 
@@ -102,17 +104,17 @@ def _publishing(job: Job[ReleaseInputs]) -> str:
     return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
 
 
-def stopped(failure: FlotillaError, *, seconds: float | None = None) -> str:
-    """What stopped the job, each fault an item of a list.
+def stopped(failure: FlotillaError, *, wrote: bool) -> str:
+    """What stopped the job, each fault an item of a list, and whether anything was written before.
 
     Args:
-        seconds: how long it took; None where nobody knows.
+        wrote: whether the job had begun to write.
     """
-    faults = "\n".join(f"- {code(fault)}" for fault in failure.faults)
-    advice = f"\n\n{code(failure.advice)}" if failure.advice else ""
-    took = "" if seconds is None else f" This took {seconds:.0f} s."
-    goes_on = f"What is done stays done; a re-run goes on from there.{took}"
-    return f"### Stopped: {failure.title}\n\n{faults}{advice}\n\n{goes_on}\n"
+    said = str(failure).casefold()
+    outcome = "" if any(words in said for words in OUTCOME_TOLD) else RESUMES if wrote else NOTHING_WRITTEN
+    faults = "\n".join(f"- {linked(fault)}" for fault in failure.faults)
+    parts = [f"### {failure.title}", faults, linked(failure.advice), outcome]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _hand_over_release(job: Job[ReleaseInputs], release: Release | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
 
@@ -26,11 +26,16 @@ from flotilla.npm import (
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """How this job sends packages: as whom, and whether with provenance."""
+    """How this job sends packages: as whom, and whether with provenance.
+
+    Args:
+        begun: the names of the packages that npm was told to publish.
+    """
 
     job: Job[PublishInputs]
     credential: Credential
     provenance: bool
+    begun: set[str] = field(default_factory=set)
 
     def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
         """Return what waits for approval already, by name, as far as the credential may see it."""
@@ -90,6 +95,8 @@ class Sending:
     def _publish(self, publisher: Publisher, built: Built) -> Record:
         request, runner = self.request(built), self.job.runner
         runner.line(f"publishing {request} ({built.tarball.size} bytes) as {request.dist_tag}")
+        runner.wrote = True
+        self.begun.add(built.packed.name)
         published = publisher.publish(request)
         _show_log(self.job, str(request), published.log)
         runner.line(f"{request} {published.status}")
