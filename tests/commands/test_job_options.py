@@ -86,7 +86,7 @@ def test_a_refusal_locally_is_plain_words_and_exit_status_1(tmp_path_factory: py
         check=False,
     )
     assert done.returncode == 1
-    assert done.stdout.startswith("error: Configuration: there is no flotilla.yml\n")
+    assert done.stdout.startswith("error: Invalid configuration: there is no flotilla.yml\n")
     assert done.stderr == ""
 
 
