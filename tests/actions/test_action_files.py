@@ -76,7 +76,7 @@ def test_the_readme_lists_every_output_with_its_meaning(action: str) -> None:
 
 
 @each_action
-def test_the_inputs_and_outputs_are_those_of_the_contract(action: str) -> None:
+def test_the_inputs_and_outputs_are_those_that_are_promised(action: str) -> None:
     document = read_action(action)
     assert set(document["inputs"]) == INPUTS[action]
     assert set(document["outputs"]) == OUTPUTS[action]

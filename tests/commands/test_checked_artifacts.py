@@ -48,9 +48,7 @@ def test_an_artifact_may_be_a_zip_too(repository: Path, copied: Path, flotilla: 
     assert flotilla("check", "--artifacts", str(copied)) == plain
 
 
-def test_the_seeds_four_platforms_are_11_packages(
-    repository: Path, artifacts: Path, flotilla: Callable[..., str]
-) -> None:
+def test_four_platforms_are_11_packages(repository: Path, artifacts: Path, flotilla: Callable[..., str]) -> None:
     config = repository / "flotilla.yml"
     config.write_text(config.read_text().replace("  - {name: linux-x64-musl, build: linuxmusl-x64}\n", ""))
     shown = flotilla("check", "--artifacts", str(artifacts))

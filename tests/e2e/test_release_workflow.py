@@ -11,8 +11,8 @@ from tests.e2e.workflow import make_consumer
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.registry, pytest.mark.npm, pytest.mark.timeout(1200)]
 
 FAMILY = "@acme/chroma"
-SEED_PLATFORMS = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
-PLATFORMS = (*SEED_PLATFORMS, "linux-x64-musl")
+FOUR_PLATFORMS = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
+PLATFORMS = (*FOUR_PLATFORMS, "linux-x64-musl")
 MUSL = "linux-x64-musl"
 
 
@@ -59,7 +59,7 @@ def test_the_workflow_releases_13_packages_with_a_token_and_then_by_trusted_publ
         assert github["tags"] == {"v1.0.0": consumer.commit, "v1.1.0": consumer.commit}
         assert [one["tag"] for one in github["releases"] if not one["draft"]] == ["v1.0.0", "v1.1.0"]
         for one in github["releases"]:
-            assert set(one["assets"]) == assets((*SEED_PLATFORMS, "linuxmusl-x64"))
+            assert set(one["assets"]) == assets((*FOUR_PLATFORMS, "linuxmusl-x64"))
 
         user = tmp_path / "user"
         user.mkdir()
@@ -76,9 +76,9 @@ def test_the_designs_four_platforms_make_11_packages(
         token = next(iter(world.registry.state.tokens))
         result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version="1.0.0", npm_token=token)
         assert result.succeeded, result.log
-        assert result.jobs() == dict.fromkeys(jobs(SEED_PLATFORMS), "succeeded")
-        assert len(packages(SEED_PLATFORMS)) == 11
-        assert set(world.snapshot()["registry"]["packages"]) == packages(SEED_PLATFORMS)
+        assert result.jobs() == dict.fromkeys(jobs(FOUR_PLATFORMS), "succeeded")
+        assert len(packages(FOUR_PLATFORMS)) == 11
+        assert set(world.snapshot()["registry"]["packages"]) == packages(FOUR_PLATFORMS)
         [published] = world.snapshot()["github"]["releases"]
-        assert set(published["assets"]) == assets(SEED_PLATFORMS)
+        assert set(published["assets"]) == assets(FOUR_PLATFORMS)
         assert token not in result.log

@@ -1,4 +1,4 @@
-"""The contract's own example, and shorthands over it."""
+"""The example, and shorthands over it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ci: {workflow: ci.yml, artifact: "tool-{build}"}
 
 
 @pytest.fixture(scope="session")
-def contract() -> str:
+def example() -> str:
     """The flotilla.yml of the documentation, whole."""
-    return (Path(__file__).parent / "contract.yml").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "example.yml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def config(contract: str) -> Config:
-    return parse_config(contract)
+def config(example: str) -> Config:
+    return parse_config(example)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from flotilla.family import (
 )
 
 
-def test_the_contracts_example_is_read_as_the_contract_says(config: Config) -> None:
+def test_the_example_is_read_as_it_says(config: Config) -> None:
     assert config.family == "@acme/ffmpeg"
     assert config.variants == (
         Variant(name="free", suffix="", license="LGPL-2.1-or-later"),
@@ -46,7 +46,7 @@ def test_the_contracts_example_is_read_as_the_contract_says(config: Config) -> N
     assert config.limits == Limits()
 
 
-def test_the_contracts_platforms_have_npms_words_and_cis_names(config: Config) -> None:
+def test_the_examples_platforms_have_npms_words_and_cis_names(config: Config) -> None:
     assert config.platforms == (
         Platform(name="darwin-arm64", os=("darwin",), cpu=("arm64",), build="darwin-arm64"),
         Platform(name="darwin-x64", os=("darwin",), cpu=("x64",), build="darwin-x64"),
@@ -107,5 +107,5 @@ def test_pull_requests_are_allowed_only_where_the_file_says_so(small: str) -> No
     assert parse_config(small.replace("ci: {", "ci: {pull-requests: true, ")).ci.pull_requests
 
 
-def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(contract: str, config: Config) -> None:
-    assert parse_config("\ufeff" + contract.replace("\n", "\r\n")) == config
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(example: str, config: Config) -> None:
+    assert parse_config("\ufeff" + example.replace("\n", "\r\n")) == config

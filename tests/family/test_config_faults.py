@@ -24,7 +24,7 @@ TAG = '"v{version}"'
 NOTES = "notes: generate"
 PAUSE = "pause-seconds: 5"
 
-# What the contract's example says, what a hand wrote instead, and all that is then said.
+# What the example says, what a hand wrote instead, and all that is then said.
 ONE_FAULT = [
     ("schema: 1\n", "schema: 2\n", '1:9: schema is "2"; this flotilla reads format 1 only.'),
     (FAMILY, "family:", "2:8: family is empty; it takes text."),
@@ -294,10 +294,10 @@ ONE_FAULT = [
     ("right", "wrong", "said"), ONE_FAULT, ids=[wrong.strip() or right for right, wrong, _ in ONE_FAULT]
 )
 def test_one_fault_is_said_once_with_line_column_and_the_right_word(
-    contract: str, faults: Faults, right: str, wrong: str, said: str
+    example: str, faults: Faults, right: str, wrong: str, said: str
 ) -> None:
-    assert right in contract
-    assert faults(contract.replace(right, wrong, 1)) == [f"flotilla.yml:{said}"]
+    assert right in example
+    assert faults(example.replace(right, wrong, 1)) == [f"flotilla.yml:{said}"]
 
 
 def test_faults_of_every_section_are_said_at_once_in_the_files_order(faults: Faults) -> None:

@@ -21,7 +21,7 @@ FREE = [
 NON_FREE = [f"{name}-non-free" for name in FREE]
 
 
-def test_the_contracts_example_has_thirteen_packages_platform_by_platform_then_dev_then_metas(family: Family) -> None:
+def test_the_example_has_thirteen_packages_platform_by_platform_then_dev_then_metas(family: Family) -> None:
     pairs = [name for pair in zip(FREE, NON_FREE, strict=True) for name in pair]
     assert [package.name for package in family.packages] == [
         *pairs, "@acme/ffmpeg-dev", "@acme/ffmpeg", "@acme/ffmpeg-non-free",
@@ -30,8 +30,8 @@ def test_the_contracts_example_has_thirteen_packages_platform_by_platform_then_d
     assert {package.version for package in family.packages} == {"1.2.0"}
 
 
-def test_the_seeds_four_platforms_make_eleven_packages(contract: str) -> None:
-    four = "\n".join(line for line in contract.splitlines() if "linux-x64-musl" not in line)
+def test_four_platforms_make_eleven_packages(example: str) -> None:
+    four = "\n".join(line for line in example.splitlines() if "linux-x64-musl" not in line)
     assert len(Family(parse_config(four), "1.0.0").packages) == 11
 
 
@@ -59,8 +59,8 @@ def test_templates_are_folders_beside_flotilla_yml(family: Family) -> None:
     ]
 
 
-def test_the_dev_package_takes_the_artifact_of_the_platform_and_variant_it_names(contract: str) -> None:
-    other = contract.replace("{platform: darwin-arm64, variant: free}", "{platform: linux-x64-musl, variant: non-free}")
+def test_the_dev_package_takes_the_artifact_of_the_platform_and_variant_it_names(example: str) -> None:
+    other = example.replace("{platform: darwin-arm64, variant: free}", "{platform: linux-x64-musl, variant: non-free}")
     dev = Family(parse_config(other), "1.0.0").dev
     assert dev is not None
     assert (dev.artifact, dev.files) == ("ffmpeg-linuxmusl-x64-non-free", ("include/**",))
@@ -140,8 +140,8 @@ def test_a_latest_that_is_no_version_is_the_registrys_fault(family: Family) -> N
         family.below("newest")
 
 
-def test_a_name_that_only_this_version_spoils_is_refused(contract: str) -> None:
-    config = parse_config(contract.replace('"{family}-dev"', '"{family}-dev-{version}"'))
+def test_a_name_that_only_this_version_spoils_is_refused(example: str) -> None:
+    config = parse_config(example.replace('"{family}-dev"', '"{family}-dev-{version}"'))
     assert Family(config, "1.0.0-rc.1").dev
     with pytest.raises(InputError, match="npm takes no capital letters"):
         Family(config, "1.0.0-RC.1")
@@ -152,9 +152,9 @@ def test_a_tag_that_only_this_version_spoils_is_refused(config: Config) -> None:
         Family(config, "1.0.0-a.lock")
 
 
-def test_the_notes_are_a_file_named_for_the_version_or_none(contract: str, family: Family) -> None:
+def test_the_notes_are_a_file_named_for_the_version_or_none(example: str, family: Family) -> None:
     assert family.notes is None
-    config = parse_config(contract.replace("notes: generate", 'notes: "./notes/{version}.md"'))
+    config = parse_config(example.replace("notes: generate", 'notes: "./notes/{version}.md"'))
     assert Family(config, "1.2.0").notes == "notes/1.2.0.md"
 
 

@@ -61,8 +61,8 @@ def test_every_pattern_says_what_it_wants() -> None:
     assert all("patternErrorMessage" in part for part in patterned)
 
 
-def test_an_editor_that_reads_yaml_1_2_agrees_on_the_contracts_example(contract: str) -> None:
-    assert not list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(contract)))
+def test_an_editor_that_reads_yaml_1_2_agrees_on_the_example(example: str) -> None:
+    assert not list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(example)))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from flotilla.rehearsal.world import Rehearsal
 
 VERSION = "3.1.4"
 ROOT = Path(__file__).parents[2]
-SEED_PLATFORMS = 4
+PLATFORMS_OF_ITS_OWN = 4
 FILES: dict[str, set[str]] = {
     "dev": {"LICENSE", "README.md", "include/chroma.h", "index.d.ts", "index.js", "package.json"},
     "meta": {"README.md", "cli.js", "index.d.ts", "index.js", "package.json"},
@@ -250,7 +250,7 @@ def test_four_platforms_in_two_variants_are_11_packages() -> None:
     config = (EXAMPLE / "flotilla.yml").read_text(encoding="utf-8")
     four = config.replace("  - {name: linux-x64-musl, build: linuxmusl-x64}\n", "")
     family = Family(parse_config(four), VERSION)
-    assert (len(family.config.platforms), len(family.packages)) == (SEED_PLATFORMS, 11)
+    assert (len(family.config.platforms), len(family.packages)) == (PLATFORMS_OF_ITS_OWN, 11)
 
 
 def pack(
