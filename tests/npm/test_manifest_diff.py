@@ -15,8 +15,8 @@ import pytest
 from tests.npm.conftest import Make
 from tests.npm.scripted_registry import ScriptedRegistry, ScriptedSigstore
 
-from flotilla.npm import Npm, PublishedVersion, manifest_differences, version_differences
-from flotilla.npm.manifest_diff import NOT_COMPARED, as_published
+from flotilla.npm import Npm, PublishedVersion, version_differences
+from flotilla.npm.manifest_diff import NOT_COMPARED, as_published, manifest_differences
 from flotilla.rehearsal.node import default_cache, node, node_modules
 
 OURS: dict[str, Any] = {"name": "@acme/tool", "version": "1.0.0"}

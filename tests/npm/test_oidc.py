@@ -6,8 +6,7 @@ from tests.npm.conftest import GITHUB
 from tests.npm.scripted_registry import Reply, ScriptedRegistry, jwt
 
 from flotilla.errors import DeadlineError, GitHubError
-from flotilla.npm import Claims, IdTokens, claims_of_job
-from flotilla.npm.oidc import claims_of_token
+from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
 from flotilla.retry import RetryPolicy
 
 JOB = claims_of_job(GITHUB)

@@ -12,8 +12,6 @@ from flotilla.family import PackedPackage
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,
-    Conflict,
-    Decision,
     DistTag,
     Packument,
     Publish,
@@ -23,7 +21,7 @@ from flotilla.npm import (
     decide,
     decide_all,
 )
-from flotilla.npm.plan import Differs
+from flotilla.npm.plan import Conflict, Decision, Differs
 
 REGISTRY = "https://registry.example/"
 TARBALL = f"{REGISTRY}@acme/tool/-/tool-1.0.0.tgz"
