@@ -1,0 +1,298 @@
+"""The files that npm packs of a folder: `files` of its manifest, its ignore files, and what npm always takes or drops.
+
+Source: npm-packlist 10 (lib/index.js), ignore-walk 8 and minimatch 10 of npm 11; the tests ask the real npm.
+Bundled dependencies and workspaces are not followed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import bracex
+from wcmatch import fnmatch
+
+from flotilla.errors import PackageError
+from flotilla.text import printable
+
+MANIFEST = "package.json"
+IGNORE_FILES = (".npmignore", ".gitignore")  # the first that a folder has counts
+MOST_PATTERNS = 1000  # that braces may make of one
+SEGMENT = fnmatch.EXTMATCH | fnmatch.DOTMATCH | fnmatch.IGNORECASE | fnmatch.FORCEUNIX
+
+# In every folder, before anything else. A rule that begins with ! takes, any other drops; the last that matches counts.
+DEFAULTS = (
+    *(".npmignore", ".gitignore", "**/.git", "**/.svn", "**/.hg", "**/CVS"),
+    *("**/.git/**", "**/.svn/**", "**/.hg/**", "**/CVS/**"),
+    *("/.lock-wscript", "/.wafpickle-*", "/build/config.gypi", "npm-debug.log", "**/.npmrc", ".*.swp"),
+    *(".DS_Store", "**/.DS_Store/**", "._*", "**/._*/**", "*.orig", "/archived-packages/**"),
+)
+# In the package's own folder, after everything else.
+ALWAYS = (
+    *("/.git", f"!/{MANIFEST}", "!/readme{,.*[^~$]}", "!/copying{,.*[^~$]}", "!/license{,.*[^~$]}"),
+    *("!/licence{,.*[^~$]}", "/.git", "/node_modules", ".npmrc"),
+    *("/package-lock.json", "/yarn.lock", "/pnpm-lock.yaml", "/bun.lockb"),
+)
+
+
+def packed_files(
+    files: Iterable[str], manifest: Mapping[str, object], *, ignore_files: Mapping[str, str] | None = None
+) -> frozenset[str]:
+    """Return the files that `npm pack` would take of a folder.
+
+    Args:
+        files: the regular files below the folder, as posix paths.
+        manifest: its package.json.
+        ignore_files: the texts of its .npmignore and .gitignore files, by their paths.
+
+    Raises:
+        PackageError: the braces of a pattern stand for too many patterns.
+    """
+    folders = _folders(files)
+    rules = _root_rules(manifest, folders, ignore_files or {})
+    return frozenset(_walk(_Level(rules), "", folders, ignore_files or {}, _required(manifest, folders)))
+
+
+class _Rule:
+    """One line of a list of rules."""
+
+    def __init__(self, line: str) -> None:
+        pattern = line.lstrip("!")
+        self.takes = (len(line) - len(pattern)) % 2 == 1
+        self._patterns = [_parts(one) for one in _expanded(pattern)]
+        # node_modules and node_modules/ are for every depth.
+        self._any_depth = any(len(parts) <= (1 if parts[-1] else 2) for parts in self._patterns)
+
+    def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
+        """Whether the rule speaks of a path.
+
+        Args:
+            path: relative to the folder of the rule.
+            folder: take the path for a folder; a rule that takes then also matches what leads to its files.
+            name: the last part of the path if it lies in a folder below that of the rule.
+        """
+        if self._match(path):
+            return True
+        if not folder:
+            return False
+        if self._match(f"{path}/") or (self.takes and self._match(path, begins=True)):
+            return True
+        if name is None or not self._any_depth:
+            return False
+        return self._match(f"{name}/") or (self.takes and self._match(name, begins=True))
+
+    def _match(self, path: str, *, begins: bool = False) -> bool:
+        names = path.split("/")
+        base = [names[-1] or names[-2]]
+        return any(
+            _fits(parts, base, begins=begins)
+            if len(parts) == 1
+            else _fits(parts, ["", *names], begins=begins) or _fits(parts, names, begins=begins)
+            for parts in self._patterns
+        )
+
+
+class _Level:
+    """A folder on the way down, with the rules that count in it besides those above."""
+
+    def __init__(self, rules: list[_Rule], *, above: _Level | None = None, name: str = "", taken: bool = False) -> None:
+        self._rules = rules
+        self._above = above
+        self._name = name
+        self._taken = taken  # as a whole: rules of its own may take what rules above would drop
+
+    def takes(self, path: str, *, folder: bool = False, name: str | None = None) -> bool:
+        """Whether a path below this folder is packed; of a folder, whether it is worth a look."""
+        included = True
+        if self._above is not None:
+            included = self._above.takes(f"{self._name}/{path}", folder=folder, name=name or path)
+            if not included and not self._taken:
+                return False
+        for rule in self._rules:
+            if rule.takes != included and rule.matches(path, folder=folder, name=name):
+                included = rule.takes
+        return included
+
+
+Folders = Mapping[str, Mapping[str, bool]]
+"""The names in each folder, "" for the top, and whether each is a folder."""
+
+
+def _folders(files: Iterable[str]) -> Folders:
+    found: dict[str, dict[str, bool]] = {"": {}}
+    for file in files:
+        path = ""
+        *folders, name = file.split("/")
+        for folder in folders:
+            found[path][folder] = True
+            path = f"{path}/{folder}" if path else folder
+            found.setdefault(path, {})
+        found[path][name] = False
+    return found
+
+
+def _walk(
+    level: _Level, path: str, folders: Folders, ignore_files: Mapping[str, str], required: list[str]
+) -> Iterator[str]:
+    for name, is_folder in folders[path].items():
+        if "*" in name:  # npm leaves out what Windows cannot hold
+            continue
+        below = f"{path}/{name}" if path else name
+        if not is_folder:
+            if level.takes(name):
+                yield below
+        elif level.takes(name, folder=True):
+            own = [posixpath.basename(file) for file in required if posixpath.dirname(posixpath.normpath(file)) == name]
+            rules = _rules([*DEFAULTS, *_ignored(below, ignore_files), "/.git", *(f"!{file}" for file in own)])
+            taken = level.takes(name) or level.takes(f"{name}/")
+            yield from _walk(_Level(rules, above=level, name=name, taken=taken), below, folders, ignore_files, own)
+
+
+def _ignored(folder: str, ignore_files: Mapping[str, str]) -> list[str]:
+    for name in IGNORE_FILES:
+        text = ignore_files.get(f"{folder}/{name}" if folder else name)
+        if text is not None:
+            return text.split("\n")
+    return []
+
+
+def _root_rules(manifest: Mapping[str, object], folders: Folders, ignore_files: Mapping[str, str]) -> list[_Rule]:
+    selected = manifest.get("files")
+    listed, exact = _selection(selected, folders) if isinstance(selected, list) else ([], [])
+    own = ["*", *listed] if isinstance(selected, list) else _ignored("", ignore_files)
+    named = [value for value in (manifest.get("browser"), manifest.get("main")) if isinstance(value, str) and value]
+    ends = [*ALWAYS, *(f"!/{path}" for path in (*named, *_bins(manifest, folders)))]
+    return _rules([*DEFAULTS, *own, *(f"!{entry}" for entry in reversed(exact)), *ends])
+
+
+def _selection(entries: list[object], folders: Folders) -> tuple[list[str], list[str]]:
+    """The rules that `files` makes, and its entries that are files: those count more than anything else."""
+    rules: list[str] = []
+    exact: list[str] = []
+    for entry in _entries(entries):
+        plain = entry.lstrip("!")
+        path = posixpath.normpath(f"./{plain}").lstrip("/")
+        above, _, name = ("", "", "") if path == "." else path.rpartition("/")
+        is_folder = path == "." or folders.get(above, {}).get(name)
+        if is_folder is False and not plain.endswith("/"):
+            exact.append(entry)
+        elif is_folder:
+            rules += [f"!{entry}", f"!{entry}/**"]
+        else:
+            rules.append(f"!{entry}")
+    return rules, exact
+
+
+def _entries(entries: list[object]) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry, str):
+            bare = entry[1:] if entry.startswith("./") else entry
+            yield f"{bare}*" if bare.endswith("/*") else bare
+
+
+def _required(manifest: Mapping[str, object], folders: Folders) -> list[str]:
+    selected = manifest.get("files")
+    _, exact = _selection(selected, folders) if isinstance(selected, list) else ([], [])
+    return [entry.removeprefix("/") for entry in exact]
+
+
+def _bins(manifest: Mapping[str, object], folders: Folders) -> list[str]:
+    match manifest.get("bin"), manifest.get("directories"):
+        case str() as path, _ if path:
+            return [_inside(path)]
+        case Mapping() as paths, _ if paths:
+            return [_inside(path) for path in paths.values() if isinstance(path, str)]
+        case list() as paths, _:
+            return [_inside(path) for path in paths if isinstance(path, str)]
+        case _, {"bin": str() as folder}:
+            return list(_below(_inside(folder), folders))
+    return []
+
+
+def _below(folder: str, folders: Folders) -> Iterator[str]:
+    for name, is_folder in folders.get(folder, {}).items():
+        if name.startswith("."):
+            continue
+        yield f"{folder}/{name}"
+        if is_folder:
+            yield from _below(f"{folder}/{name}", folders)
+
+
+def _inside(path: str) -> str:
+    """A path as npm makes it one inside the package."""
+    return posixpath.normpath("/" + path.replace("\\", "/").replace(":", "/")).lstrip("/")
+
+
+def _rules(lines: Iterable[str]) -> list[_Rule]:
+    text = "\n".join(lines).replace("\r\n", "\n")
+    stripped = (line.strip().strip("\ufeff").strip() for line in text.split("\n"))
+    return [_rule(line) for line in stripped if line and not line.startswith("#")]
+
+
+@lru_cache(maxsize=4096)
+def _rule(line: str) -> _Rule:
+    return _Rule(line)
+
+
+def _expanded(pattern: str) -> list[str]:
+    if not re.search(r"\{[^{]*\}", pattern):
+        return [pattern]
+    try:
+        return bracex.expand(pattern, keep_escapes=True, limit=MOST_PATTERNS)
+    except bracex.ExpansionLimitException as error:
+        text = f'the pattern "{printable(pattern)}" stands for more than {MOST_PATTERNS} patterns.'
+        raise PackageError(text, advice="Write it with fewer braces.") from error
+
+
+def _parts(pattern: str) -> tuple[str, ...]:
+    """A pattern's parts, without what `..` takes back and without a second ** in a row."""
+    parts: list[str] = []
+    for part in re.split("/+", pattern):
+        last = parts[-1] if parts else ""
+        if part == "**" and last == "**":
+            continue
+        if part == ".." and last not in ("", "..", ".", "**"):
+            parts.pop()
+        else:
+            parts.append(part)
+    return tuple(parts) or ("",)
+
+
+def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
+    """Whether names fit a pattern, or with `begins` whether names below them could."""
+    if begins:
+        head = parts[: parts.index("**")] if "**" in parts else parts
+        if len(names) > len(head):
+            if "**" not in parts:
+                return False
+            names = names[: len(head)]
+        return all(map(_fits_part, head, names))
+    return _fits_whole(parts, names) or (names[-1] == "" and _fits_whole(parts, names[:-1]))
+
+
+def _fits_whole(parts: tuple[str, ...], names: list[str]) -> bool:
+    """Whether names fit a pattern to the end; ** stands for any number of names, at the end for one at least."""
+    reached = {0}  # the counts of names that the parts so far can stand for
+    for at, part in enumerate(parts):
+        if part == "**":
+            least = min(reached) + (at == len(parts) - 1)
+            reached = set(range(least, len(names) + 1))
+        else:
+            reached = {count + 1 for count in reached if count < len(names) and _fits_part(part, names[count])}
+        if not reached:
+            return False
+    return len(names) in reached
+
+
+@lru_cache(maxsize=1 << 16)
+def _fits_part(part: str, name: str) -> bool:
+    if not part or not name:
+        return part == name
+    return _compiled(part).match(name)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(part: str) -> fnmatch.WcMatcher[str]:
+    return fnmatch.compile(part, flags=SEGMENT)
