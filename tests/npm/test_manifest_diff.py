@@ -41,6 +41,7 @@ TARBALL = "https://registry.example/@acme/tool/-/tool-1.0.0.tgz"
         ({}, {"_hasShrinkwrap": False, "hasInstallScript": False, "contributors": [], "readme": "x"}),
         ({"scripts": {"install": "x"}}, {"scripts": {"install": "x"}, "hasInstallScript": True}),
         ({}, {"scripts": {"install": "node-gyp rebuild"}, "gypfile": True}),
+        ({}, {"scripts": {"install": "node-gyp rebuild"}, "gypfile": True, "hasInstallScript": True}),
         ({}, {"scripts": {"start": "node server.js"}}),
     ],
 )  # fmt: skip

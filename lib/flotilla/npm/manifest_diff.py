@@ -92,6 +92,11 @@ def as_published(manifest: Manifest) -> dict[str, object]:
 
 def _drop_additions(here: dict[str, object], there: dict[str, object], files: Collection[str] | None) -> None:
     """Take out of theirs what npm adds to a manifest like ours."""
+    scripts = there.get("scripts")
+    installs = isinstance(scripts, dict) and {"preinstall", "install", "postinstall"} & scripts.keys()
+    if there.get("hasInstallScript") is True and installs:
+        # Some registries say so of a version that has one; the script itself is compared.
+        del there["hasInstallScript"]
     for key, is_addition in _ADDED.items():
         if key not in here and key in there and is_addition(there[key], here, files):
             del there[key]
@@ -100,11 +105,6 @@ def _drop_additions(here: dict[str, object], there: dict[str, object], files: Co
         del there["gypfile"]
     if _may_exist(files, "server.js"):
         _drop_script(here, there, "start", _SERVER)
-    scripts = there.get("scripts")
-    installs = isinstance(scripts, dict) and {"preinstall", "install", "postinstall"} & scripts.keys()
-    if there.get("hasInstallScript") is True and installs:
-        # Some registries say so of a version that has one; the script itself is compared.
-        del there["hasInstallScript"]
 
 
 def _drop_script(here: Manifest, there: dict[str, object], name: str, command: str) -> None:
