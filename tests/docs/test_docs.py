@@ -298,7 +298,8 @@ def test_the_permissions_of_the_pages_are_those_of_the_examples_workflow() -> No
 
 def test_the_changelog_begins_with_the_version_of_the_package() -> None:
     (version,) = re.findall(r'^version = "(.*)"$', text("pyproject.toml"), re.MULTILINE)
-    assert re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)[0] == version
+    headings = re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)
+    assert next(heading for heading in headings if heading != "Unreleased") == version
 
 
 def test_no_secret_is_an_option_in_any_page() -> None:

@@ -71,11 +71,37 @@ def test_without_licence_libc_or_repository_nothing_is_made_up(plain: Package) -
     assert list(made) == ["name", "version", "description", "os", "cpu"]
 
 
-def test_a_package_for_any_os_names_none(small: str) -> None:
-    wasm = Family(parse_config(small.replace("linux-x64", "wasm32-wasi")), "1.0.0").of_platform("wasm32-wasi")[0]
-    made = manifest(wasm)
-    assert made["cpu"] == ["wasm32"]
-    assert "os" not in made
+@pytest.mark.parametrize("platform", ["wasm32-wasi", "{name: wasm32-wasi, pin: true}", "{name: browser, cpu: wasm32}"])
+@pytest.mark.parametrize("template", [None, {"cpu": ["wasm32"]}, {"cpu": "wasm32", "main": "acme.wasm"}])
+def test_webassembly_names_no_os_and_no_cpu_because_no_machine_has_it(
+    small: str, platform: str, template: dict[str, object] | None
+) -> None:
+    family = Family(parse_config(small.replace("linux-x64", platform)), "1.0.0")
+    made = manifest(family.packages[0], template)
+    assert not {"os", "cpu", "libc"} & made.keys()
+
+
+def test_a_template_of_webassembly_with_another_cpu_is_refused(small: str) -> None:
+    (wasm,) = Family(parse_config(small.replace("linux-x64", "wasm32-wasi")), "1.0.0").of_platform("wasm32-wasi")
+    assert len(refusal(wasm, {"cpu": ["x64"]})) == 1
+
+
+def test_wasm32_beside_another_cpu_stays_in_the_manifest(small: str) -> None:
+    both = small.replace("linux-x64", "{name: any, os: linux, cpu: [wasm32, x64]}")
+    assert manifest(Family(parse_config(both), "1.0.0").packages[0])["cpu"] == ["wasm32", "x64"]
+
+
+def test_webassembly_is_not_pinned_unless_flotilla_yml_says_so(small: str) -> None:
+    def pins(platforms: str) -> list[str]:
+        (only,) = Family(parse_config(small.replace("[linux-x64, darwin-arm64]", platforms)), "1.0.0").metas
+        optional = manifest(only).get("optionalDependencies", {})
+        assert isinstance(optional, dict)
+        return list(optional)
+
+    assert pins("[linux-x64, wasm32-wasi]") == ["@acme/tool-linux-x64"]
+    assert pins("[linux-x64, {name: wasm32-wasi, pin: true}]") == ["@acme/tool-linux-x64", "@acme/tool-wasm32-wasi"]
+    assert pins("[{name: linux-x64, pin: false}, darwin-x64]") == ["@acme/tool-darwin-x64"]
+    assert pins("[wasm32]") == []
 
 
 def test_the_templates_key_order_and_other_fields_survive(musl: Package) -> None:

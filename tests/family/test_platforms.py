@@ -39,7 +39,7 @@ def platforms(*items: str) -> tuple[Platform, ...]:
 def test_a_name_in_npms_words_says_os_cpu_and_libc(
     name: str, os: tuple[str, ...], cpu: tuple[str, ...], libc: tuple[str, ...]
 ) -> None:
-    assert platforms(name) == (Platform(name=name, os=os, cpu=cpu, libc=libc, build=name),)
+    assert platforms(name) == (Platform(name=name, os=os, cpu=cpu, libc=libc, build=name, pin=bool(os)),)
 
 
 def test_another_familys_names_are_taken_with_os_cpu_and_libc_beside_them() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.jobs.jobworld import JobWorld, unpacked
 
 from flotilla.rehearsal.faults import Kind, PlannedFault
 
@@ -34,6 +36,16 @@ def test_a_meta_is_refused_until_every_platform_package_is_there(one_platform: J
         "- @acme/chroma-linux-x64-musl-non-free@1.2.3 is not on the registry, and a meta package pins it\n"
         "Publish the platform packages first: run action-publish-platform for each, then re-run this job."
     )
+
+
+def test_a_meta_is_not_held_up_by_a_platform_that_it_does_not_pin(one_platform: JobWorld) -> None:
+    one_platform.edit(
+        "flotilla.yml", lambda text: text.replace("{name: linux-x64-musl,", "{name: linux-x64-musl, pin: false,")
+    )
+    done = one_platform.run("publish-meta")
+    assert done.status == 0, done.log
+    manifest = json.loads(unpacked(one_platform.published("@acme/chroma"))["package.json"])
+    assert list(manifest["optionalDependencies"]) == ["@acme/chroma-linux-x64"]
 
 
 def test_a_meta_waits_until_npm_install_sees_its_platform_packages(platforms: JobWorld) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from flotilla.family import Family, Package, binaries_told
+from flotilla.family import Family, Package, binaries_told, unpinned_told
 from flotilla.jobs.manifests import Manifest, render_all
 
 
@@ -27,7 +27,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         "",
         tabulate([_row(package) for package in family.packages], headers, disable_numparse=True),
     ]
-    if told := binaries_told(family.packages):
+    if told := [*binaries_told(family.packages), *unpinned_told(family.packages)]:
         lines += ["", *told]
     return "\n".join(lines)
 
@@ -60,5 +60,5 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
         "kind": package.kind,
         "artifact": package.artifact,
         "manifest": manifest,
-        **({"binaries": platform.binaries} if platform else {}),
+        **({"binaries": platform.binaries, "pin": platform.pin} if platform else {}),
     }

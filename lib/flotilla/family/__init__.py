@@ -20,7 +20,7 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import PackedPackage, binaries_told
+from flotilla.family.packages import PackedPackage, binaries_told, unpinned_told
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
 from flotilla.family.versions import dist_tag_fault, parse_version
@@ -53,4 +53,5 @@ __all__ = [
     "repository_url",
     "same_repository",
     "schema",
+    "unpinned_told",
 ]

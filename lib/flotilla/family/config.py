@@ -10,6 +10,7 @@ from flotilla.errors import ConfigError, Fault
 from flotilla.family.checks import family_findings, word_findings
 from flotilla.family.model import (
     MEGABYTE,
+    WASM,
     Ci,
     Config,
     DevSpec,
@@ -115,14 +116,16 @@ def build_platform(item: str | Values) -> Platform:
         item = {"name": item}
     name = item["name"]
     words = read_words(name, told="os" in item and "cpu" in item)
+    cpu = as_words(item["cpu"]) if "cpu" in item else words.cpu
     return Platform(
         name=name,
         os=as_words(item["os"]) if "os" in item else words.os,
-        cpu=as_words(item["cpu"]) if "cpu" in item else words.cpu,
+        cpu=cpu,
         libc=as_words(item["libc"]) if "libc" in item else words.libc,
         build=item.get("build", name),
         glibc=item.get("glibc"),
         binaries=item.get("binaries", "check"),
+        pin=item.get("pin", cpu != (WASM,)),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family.model import Package
+from flotilla.family.model import WASM, Package
 from flotilla.family.names import rendered
 from flotilla.text import as_json, quoted
 
@@ -35,6 +35,8 @@ def render_manifest(
         ConfigError: the template says otherwise than flotilla.yml, or could not be published; all faults at once.
     """
     given = {key: _rendered(value, package.placeholders, file) for key, value in (template or {}).items()}
+    if package.kind == "platform" and package.platform and package.platform.wasm and _is_wasm(given.get("cpu")):
+        del given["cpu"]  # npm would install it nowhere
     wanted = _wanted(package, given, repository)
     if faults := [*_contradictions(given, wanted, package), *publish_faults(given)]:
         place = Place(file=file)
@@ -66,9 +68,10 @@ def _wanted(package: Package, given: Manifest, repository: str | None) -> Manife
         wanted["license"] = package.variant.license
     wanted |= _repository(given.get("repository"), repository)
     if package.kind == "platform" and package.platform:
-        words = {"os": package.platform.os, "cpu": package.platform.cpu, "libc": package.platform.libc}
+        cpu = () if package.platform.wasm else package.platform.cpu
+        words = {"os": package.platform.os, "cpu": cpu, "libc": package.platform.libc}
         wanted |= {key: list(values) for key, values in words.items() if values}
-    if package.kind == "meta":
+    if package.kind == "meta" and package.depends_on:
         wanted["optionalDependencies"] = dict.fromkeys(package.depends_on, package.version)
     return wanted
 
@@ -108,6 +111,10 @@ def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]
         if key in given and _as_set(given[key]) != _as_set(wanted.get(key, [])):
             ours = as_json(wanted[key]) if key in wanted else "none"
             yield f"{key} is {as_json(given[key])}, but flotilla.yml gives the platform {ours}."
+
+
+def _is_wasm(words: object) -> bool:
+    return words in (WASM, [WASM])
 
 
 def _as_set(words: object) -> frozenset[str]:

@@ -14,6 +14,7 @@ Kind = Literal["platform", "dev", "meta"]
 Binaries = Literal["check", "none", "unchecked"]
 
 MEGABYTE = 1_000_000
+WASM = "wasm32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Platform:
         build: what CI calls it.
         glibc: the newest glibc version that its binaries may ask for ("2.28"), None for no floor.
         binaries: whether they are checked, or must not be there ("none").
+        pin: whether the meta package pins its package.
     """
 
     name: str
@@ -37,6 +39,12 @@ class Platform:
     build: str
     glibc: str | None = None
     binaries: Binaries = "check"
+    pin: bool = True
+
+    @property
+    def wasm(self) -> bool:
+        """Tell whether it is WebAssembly and nothing else; no machine has that as its cpu."""
+        return self.cpu == (WASM,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +202,7 @@ class Package:
         files: patterns of what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
         placeholders: what each placeholder stands for in this package.
-        depends_on: names that a meta package pins.
+        depends_on: names that a meta package pins: its variant's platform packages, but for the unpinned ones.
     """
 
     kind: Kind

@@ -96,6 +96,15 @@ def binaries_told(packages: Iterable[Package]) -> list[str]:
     ]
 
 
+def unpinned_told(packages: Iterable[Package]) -> list[str]:
+    """Return a line for each platform package that no meta package pins."""
+    return [
+        f"{package.name}: not pinned by the meta package; users install it by name"
+        for package in packages
+        if package.kind == "platform" and package.platform and not package.platform.pin
+    ]
+
+
 def _pairs(config: Config) -> Iterator[tuple[Platform, Variant]]:
     return ((platform, variant) for platform in config.platforms for variant in config.variants)
 
@@ -116,7 +125,9 @@ def _need(config: Config, version: str, platform: Platform, variant: Variant) ->
 
 def _meta(config: Config, version: str, variant: Variant) -> Package:
     name = config.packages.platform.name
-    pins = tuple(rendered(name, _values(config, version, variant, platform)) for platform in config.platforms)
+    pins = tuple(
+        rendered(name, _values(config, version, variant, platform)) for platform in config.platforms if platform.pin
+    )
     return _package("meta", config.packages.meta, _values(config, version, variant), variant=variant, depends_on=pins)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flotilla.family.model import Platform
+from flotilla.family.model import WASM, Platform
 from flotilla.family.yaml import Finding, Path
 from flotilla.text import did_you_mean, nearest, quoted
 
@@ -187,7 +187,7 @@ def platform_findings(item: object, path: Path) -> Iterator[Finding]:
 def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
     _, faults = read_name(name)
     words = read_words(name, told=_told(given))
-    if _told(given) or ("cpu" in given and given["cpu"] == ("wasm32",)):
+    if _told(given) or given.get("cpu") == (WASM,):
         faults = []
     yield from (Finding(path=(*path, "name"), text=f"{fault} Or give os and cpu beside it.") for fault in faults)
     if not faults:

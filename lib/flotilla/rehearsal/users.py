@@ -30,7 +30,7 @@ class Machine:
         """Whether npm installs that platform's packages here."""
         return (
             (not platform.os or self.os in platform.os)
-            and (not platform.cpu or self.cpu in platform.cpu)
+            and (not platform.cpu or platform.wasm or self.cpu in platform.cpu)
             and (not platform.libc or self.libc in platform.libc)
         )
 
@@ -41,7 +41,7 @@ class Installed:
 
     Args:
         folder: the user's project.
-        packages: names of the family's packages that npm installed, the meta package first.
+        packages: names of the family's packages that npm installed.
         binaries: the binaries among their files, by path, and what each is.
     """
 
@@ -56,7 +56,7 @@ class Installed:
 def machines(platform: Platform) -> Iterator[Machine]:
     """Every machine that a platform's packages are for."""
     for system in platform.os or ("linux",):
-        for cpu in platform.cpu or ("x64",):
+        for cpu in ("x64",) if platform.wasm else platform.cpu or ("x64",):
             for libc in (platform.libc or ("glibc",)) if system == "linux" else ("",):
                 yield Machine(os=system, cpu=cpu, libc=libc)
 
@@ -64,7 +64,9 @@ def machines(platform: Platform) -> Iterator[Machine]:
 def install_everywhere(
     family: Family, *, registry: str, folder: Path, path: str, told: Callable[[Installed], None]
 ) -> list[Installed]:
-    """Each meta package, installed for each platform; exactly the packages that belong there.
+    """Install each meta package for each platform, which brings exactly the packages that belong there.
+
+    A platform's package that the meta package does not pin is installed by its name beside it.
 
     Args:
         folder: projects are made below it.
@@ -79,13 +81,21 @@ def install_everywhere(
         platform, machine, meta = wanted[number]
         project = folder / str(number)
         project.mkdir(parents=True)
-        install(project, [f"{meta.name}@{meta.version}"], machine, registry=registry, path=path)
-        installed = _installed(family, platform, machine, meta, project)
+        asked = [meta, *by_name(family, platform, meta)]
+        specs = [f"{package.name}@{package.version}" for package in asked]
+        install(project, specs, machine, registry=registry, path=path)
+        installed = _installed(family, platform, machine, asked, project)
         told(installed)
         return installed
 
     with ThreadPoolExecutor(MOST_PARALLEL) as pool:
         return [*pool.map(one, range(len(wanted)))]
+
+
+def by_name(family: Family, platform: Platform, meta: Package) -> list[Package]:
+    """Return the package that a user of the platform installs beside the meta package, which does not pin it."""
+    packages = [] if platform.pin else family.of_platform(platform.name)
+    return [package for package in packages if package.variant == meta.variant]
 
 
 def install(project: Path, specs: Sequence[str], machine: Machine | None, *, registry: str, path: str) -> None:
@@ -106,11 +116,15 @@ def install(project: Path, specs: Sequence[str], machine: Machine | None, *, reg
         raise RegistryError(f"npm install {' '.join([*target, *specs])} failed: {done.stderr.strip()[-2000:]}")
 
 
-def _installed(family: Family, platform: Platform, machine: Machine, meta: Package, project: Path) -> Installed:
+def _installed(
+    family: Family, platform: Platform, machine: Machine, asked: Sequence[Package], project: Path
+) -> Installed:
+    meta, *named = asked
     modules = project / "node_modules"
     ours = {package.name: package for package in family.packages}
     found = [name for name in ours if (modules / name / "package.json").is_file()]
-    expected = [name for name in meta.depends_on if (its := ours[name].platform) is not None and machine.takes(its)]
+    pinned = [name for name in meta.depends_on if (its := ours[name].platform) is not None and machine.takes(its)]
+    expected = [*pinned, *(package.name for package in named)]
     if sorted(found) != sorted([meta.name, *expected]):
         raise RegistryError(
             f"{meta.name} on {platform.name}: npm installed {', '.join(sorted(found)) or 'nothing'}; "
