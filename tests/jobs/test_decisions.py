@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from tests.jobs.jobworld import JobWorld
 
-from flotilla.jobs.decisions import Refusal, grouped
+from flotilla.jobs.manifests import Refusal, grouped
 from flotilla.npm import Registry
 from flotilla.npm.registry import READ_ONLY
 

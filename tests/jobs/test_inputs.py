@@ -23,17 +23,17 @@ def test_every_fault_is_said_at_once() -> None:
         read_inputs(PlatformInputs, {"INPUT_RUN-ID": "x", "INPUT_STAGED": "yes", "INPUT_PROVENANCE": "ture"})
     assert str(told.value) == (
         "- input version is required and was empty\n"
-        "- input provenance is 'ture': one of auto, true, false is wanted; did you mean true?\n"
-        "- input staged is 'yes': true or false is wanted\n"
+        "- input provenance is 'ture': expected one of auto, true, false; did you mean true?\n"
+        "- input staged is 'yes': expected true or false\n"
         "- input platform is required and was empty\n"
-        "- input run-id is 'x': a run's number is wanted, such as 1234567890\n"
+        "- input run-id is 'x': expected a workflow run id such as 1234567890 (the number in the run's URL)\n"
         "Set it under `with:` of the step that uses the action."
     )
 
 
 @pytest.mark.parametrize("given", ["-1", "nan", "inf", "1e9", "five"])
 def test_a_pause_is_a_bounded_number_of_seconds(given: str) -> None:
-    with pytest.raises(InputError, match="a number of 0 or more is wanted"):
+    with pytest.raises(InputError, match="expected a number of 0 or more"):
         read_inputs(PublishInputs, {"INPUT_VERSION": "1.2.3", "INPUT_PAUSE-SECONDS": given})
 
 

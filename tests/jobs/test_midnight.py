@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from tests.jobs.jobworld import JobWorld, ended, in_process
 from tests.jobs.test_release_refusals import draft, put_asset
 
+from flotilla.errors import PackageError
 from flotilla.rehearsal.faults import Kind, PlannedFault
 from flotilla.rehearsal.github import GitObject
 
@@ -68,3 +71,30 @@ def test_an_npm_that_is_too_old_is_said_to_be_that_before_it_publishes(
     error = ended(status, log, folder).error
     assert error.text == "npm is 10.9.2; flotilla needs 11.17 or newer.\nInstall it: npm install -g npm@latest"
     assert released.world.snapshot() == before
+
+
+def test_a_tag_name_that_github_gives_out_no_more_says_what_it_left_behind(jobs: JobWorld) -> None:
+    jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
+    jobs.github.burnt_tags.add("v1.2.3")
+    error = jobs.run("release").error
+    assert error.title == "Already there, but different"
+    assert "never gives it out again" in error.text
+    (draft,) = jobs.github.releases
+    assert f"left behind: tag v1.2.3 on commit {jobs.github.commit}" in error.text
+    assert "left behind: draft http" in error.text
+    assert draft.draft
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_prepare_promises_provenance_only_if_the_publishing_jobs_can_make_it(jobs: JobWorld, token: str | None) -> None:
+    given: dict[str, Any] = {} if token is None else {"npm_token": token}
+    done = jobs.run("release", phase="prepare", **given)
+    (said,) = [line for line in done.log.splitlines() if "makes a provenance statement" in line]
+    assert ("if the publishing jobs have" in said) is (token is None)
+
+
+def test_a_fault_of_every_package_says_so_once(jobs: JobWorld) -> None:
+    with patch("flotilla.jobs.workshop.write_tarball", side_effect=PackageError("cannot be packed")):
+        error = jobs.refused("release")
+    assert error.title == "Package check failed"
+    assert error.text.splitlines()[0] == "all 7 packages: cannot be packed"

@@ -15,14 +15,14 @@ CONFIG = {
 }
 
 
-def as_zip(tarball: bytes) -> bytes:
-    """The same files in a zip."""
+def as_zip(tarball: bytes, *, strip: int = 0) -> bytes:
+    """The same files in a zip, without the first components of their names."""
     sink = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(tarball)) as tar, zipfile.ZipFile(sink, "w") as archive:
         for member in tar:
             stream = tar.extractfile(member)
             assert stream is not None
-            entry = zipfile.ZipInfo(member.name)
+            entry = zipfile.ZipInfo("/".join(member.name.split("/")[strip:]))
             entry.external_attr = (0o100000 | member.mode) << 16
             archive.writestr(entry, stream.read())
     return sink.getvalue()

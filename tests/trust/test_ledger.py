@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from tests.trust.stage import PACKAGES, PLATFORMS, Stage
 
 from flotilla.errors import InputError
-from flotilla.jobs.ledger import output_file
+from flotilla.jobs.job import output_file
 from flotilla.jobs.ledger_document import inner_faults, ledger_schema, schema_faults
 from flotilla.npm import sha512_of
 
@@ -171,7 +171,7 @@ def test_a_link_in_the_repository_does_not_lead_our_files_elsewhere(tmp_path: Pa
     workspace.mkdir()
     elsewhere.mkdir()
     (workspace / "flotilla-output").symlink_to(elsewhere)
-    with pytest.raises(InputError, match="is no plain file"):
+    with pytest.raises(InputError, match="is no plain folder"):
         output_file(workspace, "SHA256SUMS")
     (workspace / "flotilla-output").unlink()
     (workspace / "flotilla-output").mkdir()

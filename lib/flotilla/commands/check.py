@@ -13,7 +13,8 @@ from tabulate import tabulate
 from flotilla.errors import ArtifactError, Fault, FlotillaError
 from flotilla.family import Family
 from flotilla.github import Artifact
-from flotilla.jobs.assets import CHECKSUMS, release_assets
+from flotilla.jobs.assets import release_assets
+from flotilla.jobs.job import CHECKSUMS
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
 from flotilla.jobs.notes import own_notes

@@ -12,11 +12,9 @@ from flotilla.errors import ArtifactError, ConflictError
 from flotilla.family import Config
 from flotilla.github import MOST_ASSETS, WantedAsset, decide_assets, the_release
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import LEDGER
+from flotilla.jobs.job import CHECKSUMS, LEDGER, Job
 from flotilla.jobs.workshop import Material
 
-CHECKSUMS = "SHA256SUMS"
 OURS = (CHECKSUMS, LEDGER)
 
 

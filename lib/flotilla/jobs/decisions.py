@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import RefusedError
 from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import Manifest
+from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     AlreadyStaged,
@@ -27,19 +26,6 @@ from flotilla.npm import (
 from flotilla.packing import differences, read_contents
 
 DIFFERENCES_SHOWN = 20
-NAMED = 3  # so many packages are named though a reason holds for all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """One reason not to begin: of what, and in plain words why and what to do."""
-
-    of: str
-    why: str
-
-    def __str__(self) -> str:
-        """Both, neither of them twice."""
-        return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
 
 
 def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
@@ -105,21 +91,6 @@ def registry_refusals(
     if new and (why := new_names_fault(new, terms)):
         found += [Refusal(of=name, why=why) for name in new]
     return grouped(found, of=len(manifests))
-
-
-def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
-    """Return refusals with one reason as one, in their order.
-
-    Args:
-        of: how many packages were looked at; a reason that holds for all of them names none.
-    """
-    names: dict[str, list[str]] = {}
-    for refusal in found:
-        names.setdefault(refusal.why, []).append(refusal.of)
-    return [
-        Refusal(of=f"all {of} packages" if len(each) == of > NAMED else ", ".join(each), why=why)
-        for why, each in names.items()
-    ]
 
 
 def terms(job: Job[Inputs]) -> Terms:

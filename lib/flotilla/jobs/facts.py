@@ -17,9 +17,9 @@ class Facts:
 
     Args:
         repository: "OWNER/REPO" that the job runs in.
-        commit: the commit that triggered the run, 40 hex digits; empty on a desk.
+        commit: the commit that triggered the run, 40 hex digits; empty locally.
         workflow: file name of the calling workflow, the one that npm compares; empty where unknown.
-        run_id: number of this run; empty on a desk.
+        run_id: id of this workflow run; empty locally.
         workspace: the checked-out repository.
     """
 
@@ -51,8 +51,8 @@ def read_facts(environment: Mapping[str, str]) -> Facts:
     repository = environment.get("GITHUB_REPOSITORY", "")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise InputError(
-            f"GITHUB_REPOSITORY is {repository!r}, and OWNER/REPO is wanted",
-            advice="On a runner it is always set; on a desk, set it to the repository that holds flotilla.yml.",
+            f"GITHUB_REPOSITORY is {repository!r}: expected OWNER/REPO",
+            advice="A runner always sets it; locally, set it to the repository that holds flotilla.yml.",
         )
     server_url = environment.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]

@@ -11,12 +11,12 @@ from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_rel
 from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import LEDGER, Known, write_ledger
+from flotilla.jobs.job import LEDGER, Job
+from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.record import Record
-from flotilla.jobs.release import CHECKSUMS_FILE, wanted_assets
+from flotilla.jobs.release import checksums_file, wanted_assets
 from flotilla.jobs.watching import ESTRANGED, published_provenance
 from flotilla.jobs.workshop import Built
 from flotilla.npm import AlreadyPublished, Origin, Settled
@@ -65,7 +65,7 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
         require_tag(job, run.commit)
         latest = is_latest(job, packuments)
         release = job.github.publish_release(found, latest=latest, prerelease=family.prerelease)
-    return Finished(release=release, records=records, checksums=CHECKSUMS_FILE, ledger=ledger)
+    return Finished(release=release, records=records, checksums=checksums_file(assets), ledger=ledger)
 
 
 def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:

@@ -17,6 +17,7 @@ Phase = Literal["all", "prepare", "wait-for-ci", "check-artifacts", "release", "
 Provenance = Literal["auto", "true", "false"]
 
 _RUN_ID = re.compile(r"[1-9][0-9]{0,18}")
+RUN_ID_EXPECTED = "expected a workflow run id such as 1234567890 (the number in the run's URL)"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -124,7 +125,7 @@ def _parsed(name: str, kind: Any, given: str) -> object:
     if get_origin(kind) is Literal or any(get_origin(option) is Literal for option in options):
         return _choice(given, _words(kind))
     if int in (kind, *options):
-        return _matching(given, _RUN_ID, "a run's number is wanted, such as 1234567890") and int(given)
+        return int(_matching(given, _RUN_ID, RUN_ID_EXPECTED))
     if float in (kind, *options):
         return _number(given)
     return _BY_NAME[name](given) if name in _BY_NAME else given
@@ -156,7 +157,7 @@ def _reported(value: object) -> Iterator[ReportedPackage]:
 
 
 _BY_NAME: Mapping[str, Callable[[str], object]] = {
-    "commit": lambda given: _matching(given, _COMMIT, "the full commit hash is wanted, 40 lower-case hex digits"),
+    "commit": lambda given: _matching(given, _COMMIT, "expected the full commit hash, 40 lower-case hex digits"),
     "packages": _packages,
 }
 
@@ -172,7 +173,7 @@ def _boolean(given: str) -> bool:
         return True
     if given in ("false", "False", "FALSE"):
         return False
-    raise ValueError("true or false is wanted")
+    raise ValueError("expected true or false")
 
 
 def _choice(given: str, words: tuple[str, ...]) -> str:
@@ -180,12 +181,12 @@ def _choice(given: str, words: tuple[str, ...]) -> str:
         return given
     near = get_close_matches(given, words, n=1)
     guess = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"one of {', '.join(words)} is wanted{guess}")
+    raise ValueError(f"expected one of {', '.join(words)}{guess}")
 
 
-def _matching(given: str, pattern: re.Pattern[str], wanted: str) -> str:
+def _matching(given: str, pattern: re.Pattern[str], expected: str) -> str:
     if not pattern.fullmatch(given):
-        raise ValueError(wanted)
+        raise ValueError(expected)
     return given
 
 
@@ -195,5 +196,5 @@ def _number(given: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < 10**6:
-        raise ValueError("a number of 0 or more is wanted")
+        raise ValueError("expected a number of 0 or more")
     return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import Runner
 
 LARGEST_CONFIG = 1_000_000
+OUTPUT_FOLDER = "flotilla-output"
+CHECKSUMS = "SHA256SUMS"
+LEDGER = "flotilla-ledger.json"
 
 T_co = TypeVar("T_co", bound=Inputs, covariant=True)
 
@@ -53,11 +57,13 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
     """The job that the runner's variables describe; its scratch folder goes when it ends.
 
     Raises:
-        InputError: an input is missing or malformed.
+        InputError: an input is missing or malformed, or something lies where the output files go.
         ConfigError: flotilla.yml is.
     """
     inputs = read_inputs(kind, environment)
     facts = read_facts(environment)
+    for name in (CHECKSUMS, LEDGER):
+        output_file(facts.workspace, name)
     family = Family(read_config(facts.workspace, inputs.config), inputs.version)
     stop = StopFlag()
     clock = SystemClock(stop)
@@ -129,6 +135,48 @@ def read_config(workspace: Path, name: str) -> Config:
         return parse_config(data[:LARGEST_CONFIG].decode(), file=name)
     except UnicodeDecodeError as failure:
         raise ConfigError(Fault(text="is not UTF-8 text", place=Place(file=name))) from failure
+
+
+def output_file(workspace: Path, name: str) -> Path:
+    """Return where a file for later steps goes: in a folder of ours in the workspace.
+
+    Raises:
+        InputError: the repository put a link or something else in its place, so that we would write elsewhere.
+    """
+    folder = workspace / OUTPUT_FOLDER
+    file = folder / name
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(
+            f"{OUTPUT_FOLDER} is there already, and is no plain folder",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository: flotilla writes its files there.",
+        )
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise InputError(
+            f"{OUTPUT_FOLDER}/{name} is there already, and is no plain file",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository: flotilla writes its files there.",
+        )
+    return file
+
+
+def write_output(workspace: Path, name: str, text: str) -> str:
+    """Write a file for later steps, and return its path relative to the workspace.
+
+    The container's user is root. A self-hosted runner is not, and must be able to remove what it finds in its
+    workspace, so folder and file go to the owner of the workspace.
+
+    Raises:
+        InputError: something else is in its place.
+    """
+    file = output_file(workspace, name)
+    file.parent.mkdir(exist_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    if os.geteuid() == 0:
+        owner = workspace.stat()
+        for path in (file.parent, file):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return f"{OUTPUT_FOLDER}/{name}"
 
 
 def _minutes(inputs: Inputs) -> float:

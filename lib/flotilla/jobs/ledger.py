@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from flotilla.errors import InputError
 from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import Job
+from flotilla.jobs.job import LEDGER, Job, write_output
 from flotilla.jobs.record import Record
 from flotilla.jobs.workshop import Built, Material
 from flotilla.npm import ON_REGISTRY, Statement
 
 SCHEMA = 1
-OUTPUT_FOLDER = "flotilla-output"
-LEDGER = "flotilla-ledger.json"
 
 Entry = Mapping[str, object]
 
@@ -69,26 +65,7 @@ def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
         "assets": [_asset(one, materials.values()) for one in known.assets],
         "packages": [_package(one, done.get(one.package.name), _this_run(job)) for one in known.built],
     }
-    file = output_file(job.facts.workspace, LEDGER)
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return f"{OUTPUT_FOLDER}/{LEDGER}"
-
-
-def output_file(workspace: Path, name: str) -> Path:
-    """Where a file for later steps goes: in a folder of ours in the workspace, which is made.
-
-    Raises:
-        InputError: the repository put a link or something else in its place, so that we would write elsewhere.
-    """
-    folder = workspace / OUTPUT_FOLDER
-    file = folder / name
-    if folder.is_symlink() or file.is_symlink() or (file.exists() and not file.is_file()):
-        raise InputError(
-            f"{OUTPUT_FOLDER}/{name} is there already, and is no plain file",
-            advice=f"Take {OUTPUT_FOLDER} out of the repository: flotilla writes its files there.",
-        )
-    folder.mkdir(exist_ok=True)
-    return file
+    return write_output(job.facts.workspace, LEDGER, json.dumps(document, indent=2) + "\n")
 
 
 def _this_run(job: Job[Inputs]) -> str | None:

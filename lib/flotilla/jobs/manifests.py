@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
@@ -11,6 +12,34 @@ from flotilla.family import Package, render_manifest, same_repository
 from flotilla.jobs.facts import Facts
 
 Manifest = Mapping[str, object]
+NAMED = 3  # so many packages are named though a reason holds for all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One reason not to begin: of what, and in plain words why and what to do."""
+
+    of: str
+    why: str
+
+    def __str__(self) -> str:
+        """Both, neither of them twice."""
+        return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
+
+
+def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
+    """Return refusals with one reason as one, in their order.
+
+    Args:
+        of: how many packages were looked at; a reason that holds for all of them names none.
+    """
+    names: dict[str, list[str]] = {}
+    for refusal in found:
+        names.setdefault(refusal.why, []).append(refusal.of)
+    return [
+        Refusal(of=f"all {of} packages" if len(each) == of > NAMED else ", ".join(each), why=why)
+        for why, each in names.items()
+    ]
 
 
 def render_all(
@@ -91,7 +120,7 @@ def read_template(package: Package, root: Path, name: str) -> Manifest | None:
     except (UnicodeDecodeError, RecursionError) as failure:
         raise ConfigError(Fault(text="is not JSON text", place=Place(file=name))) from failure
     if not isinstance(document, dict):
-        raise ConfigError(Fault(text="a JSON object is wanted", place=Place(file=name, line=1, column=1)))
+        raise ConfigError(Fault(text="expected a JSON object", place=Place(file=name, line=1, column=1)))
     return document
 
 

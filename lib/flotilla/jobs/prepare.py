@@ -10,16 +10,17 @@ from typing import TypeVar
 from flotilla.errors import ConflictError, InputError, RefusedError
 from flotilla.github import Release, the_release
 from flotilla.jobs.commit import settle_commit
-from flotilla.jobs.decisions import Refusal, grouped, registry_refusals, terms
+from flotilla.jobs.decisions import registry_refusals, terms
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import Manifest, render_all, repository_faults
+from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
 from flotilla.jobs.notes import own_notes
 from flotilla.npm import Packument, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 T = TypeVar("T")
 
+IF_GRANTED = ", if the publishing jobs have `permissions: id-token: write`"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -94,7 +95,9 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
     if provenance.refused:
         advice = "Set publish.provenance in flotilla.yml to auto, which leaves it out here, or take the obstacle away."
         return [Refusal(of="provenance", why=f"{provenance.why} {advice}")]
-    job.runner.line(provenance.why)
+    # A token publishes without an id-token, too, and then without provenance. Nothing else publishes without one.
+    unsure = provenance.on and job.inputs.npm_token
+    job.runner.line(f"{provenance.why.rstrip('.')}{IF_GRANTED}." if unsure else provenance.why)
     if private:
         return []
     if publish.provenance == "false":

@@ -8,8 +8,7 @@ from functools import partial
 from flotilla.errors import RefusedError
 from flotilla.github import the_release
 from flotilla.jobs.inputs import MetaInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import LEDGER
+from flotilla.jobs.job import LEDGER, Job
 from flotilla.jobs.ledger_document import read_ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code

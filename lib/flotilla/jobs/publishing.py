@@ -12,7 +12,7 @@ from flotilla.jobs.commit import tagged_commit
 from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import Manifest, render_all, repository_faults
+from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.publish_report import Report, hand_over, with_progress
 from flotilla.jobs.sending import Sending, rehearsed
@@ -67,7 +67,8 @@ def _publish(
     before(report, provenance)
     manifests = render_all(packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
     if provenance.on and (faults := repository_faults(job.facts, manifests)):
-        raise RefusedError([f"{name}: {why}" for name, why in faults.items()], advice="Nothing was published.")
+        refusals = grouped((Refusal(of=name, why=why) for name, why in faults.items()), of=len(manifests))
+        raise RefusedError([str(refusal) for refusal in refusals], advice="Nothing was published.")
     built = _build(job, packages, manifests, run_id, commit, report)
     sending = Sending(job=job, credential=credential, provenance=provenance.on, begun=report.begun)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from flotilla.errors import ConflictError
 from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
-from flotilla.jobs.assets import CHECKSUMS, file_asset, release_assets
+from flotilla.jobs.assets import file_asset, release_assets
 from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import OUTPUT_FOLDER, output_file
+from flotilla.jobs.job import CHECKSUMS, OUTPUT_FOLDER, Job, write_output
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.notes import LONGEST_NOTES
 from flotilla.jobs.prepare import Prepared
 from flotilla.jobs.workshop import Built, Material, unused_executables
-
-CHECKSUMS_FILE = f"{OUTPUT_FOLDER}/{CHECKSUMS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class Released:
         release: None in a dry run.
         commit: what is released.
         ci_run: where the artifacts come from.
-        checksums: path of the SHA256SUMS file, relative to the workspace.
+        checksums: path of the SHA256SUMS file, relative to the workspace; empty if there are no assets.
     """
 
     release: Release | None
@@ -69,7 +68,7 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
         commit=prepared.commit,
         ci_run=run,
         assets=assets,
-        checksums=CHECKSUMS_FILE,
+        checksums=checksums_file(assets),
         built=built,
     )
 
@@ -81,10 +80,16 @@ def wanted_assets(job: Job[ReleaseInputs], materials: Mapping[str, Material]) ->
         ArtifactError: as `release_assets`.
     """
     assets = release_assets(job.family.config, materials)
-    sums = output_file(job.facts.workspace, CHECKSUMS)
+    if not assets:
+        return ()
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
-    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in unique), encoding="utf-8")
-    return (*assets, file_asset(sums)) if assets else ()
+    lines = "".join(f"{digest}  {name}\n" for name, digest in unique)
+    return (*assets, file_asset(job.facts.workspace / write_output(job.facts.workspace, CHECKSUMS, lines)))
+
+
+def checksums_file(assets: Sequence[WantedAsset]) -> str:
+    """Return the path of the SHA256SUMS file relative to the workspace; empty if there are no assets."""
+    return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
 
 
 def _write(
@@ -94,7 +99,8 @@ def _write(
     family, github = job.family, job.github
     job.runner.wrote = True
     github.create_tag(family.tag, prepared.commit)
-    draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
+    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}"):
+        draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
     with job.runner.group(f"assets of {family.tag}"):
         plan = plan_for(draft, assets)
         _tell(job, draft, plan)
@@ -104,7 +110,23 @@ def _write(
         return draft
     require_tag(job, prepared.commit)
     latest = is_latest(job, prepared.packuments)
-    return github.publish_release(draft, latest=latest, prerelease=family.prerelease)
+    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}", f"draft {draft.url}"):
+        return github.publish_release(draft, latest=latest, prerelease=family.prerelease)
+
+
+@contextmanager
+def _told_what_is_left(*things: str) -> Iterator[None]:
+    """Say in a refusal that no re-run gets past, such as a tag name that GitHub gives out no more, what is there now.
+
+    Raises:
+        ConflictError: with a line for each thing that this release leaves on GitHub.
+    """
+    try:
+        yield
+    except ConflictError as failure:
+        left = [f"left behind: {thing}" for thing in things]
+        advice = f"{failure.advice} What is left behind can be deleted, unless something else needs it."
+        raise ConflictError([*failure.faults, *left], advice=advice) from failure
 
 
 def _tell(job: Job[ReleaseInputs], release: Release, plan: AssetPlan) -> None:

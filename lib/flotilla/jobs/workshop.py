@@ -9,10 +9,10 @@ from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ArtifactError, Fault, PackageError
+from flotilla.errors import ArtifactError, Fault, PackageError, Place
 from flotilla.family import Config, Family, Package, PackedPackage
 from flotilla.github import Artifact
-from flotilla.jobs.manifests import Manifest
+from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import Tarball, build_folder, extract, matching, sidecar_faults, write_tarball
 
 FLAGS = glob.GLOBSTAR | glob.NODIR
@@ -118,14 +118,15 @@ class Workshop:
             PackageError: with what is wrong with each of them.
         """
         built: list[Built] = []
-        faults: list[Fault] = []
+        faults: list[tuple[str, str, Place | None]] = []
+        packages = tuple(packages)
         for package in packages:
             material = materials[package.artifact] if package.artifact else None
             try:
                 tarball, warnings = self._tarball(package, manifests[package.name], material)
             except PackageError as failure:
                 of = f"{package.name}: "
-                faults += [Fault(text=of + each.text.removeprefix(of), place=each.place) for each in failure.faults]
+                faults += [(package.name, each.text.removeprefix(of), each.place) for each in failure.faults]
             else:
                 made = Built(
                     package=package,
@@ -136,8 +137,11 @@ class Workshop:
                 )
                 built.append(made)
         if faults:
+            places = {why: place for _, why, place in reversed(faults)}
+            refusals = grouped((Refusal(of=name, why=why) for name, why, _ in faults), of=len(packages))
             raise PackageError(
-                faults, advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then run again."
+                [Fault(text=str(each), place=places[each.why]) for each in refusals],
+                advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then run again.",
             )
         return tuple(built)
 
