@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.jobs.jobworld import packed
-from tests.packing.conftest import upx_program
+from tests.packing.conftest import upx_program, xcoff
 
 from flotilla.commands.check import check
-from flotilla.errors import ArtifactError, ConfigError
+from flotilla.errors import ArtifactError, ConfigError, InputError
 from flotilla.family import Family, parse_config
 
 WASM = b"\0asm\x01\0\0\0"
@@ -22,8 +22,9 @@ def family(artifact: str, more: str = "") -> Family:
     return Family(parse_config(f'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\n{ci}\n'), "1.2.3")
 
 
-def checked(of: Family, root: Path, artifacts: Path) -> str:
-    return check(of, root=root, repository_url="git+https://github.com/acme/tool.git", artifacts=artifacts)
+def checked(of: Family, root: Path, artifacts: Path | None, *, listing: bool = False) -> str:
+    url = "git+https://github.com/acme/tool.git"
+    return check(of, root=root, repository_url=url, artifacts=artifacts, listing=listing)
 
 
 def zipped(name: str, content: bytes) -> bytes:
@@ -103,3 +104,37 @@ def test_a_packed_program_is_warned_of_by_file_unless_its_binaries_are_unchecked
         text = f'schema: 1\nfamily: "@acme/tool"\nplatforms: [{item}]\nci: {{workflow: ci.yml, artifact: tool}}\n'
         said = checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist")
         assert ("Look again: @acme/tool-linux-x64-musl: acme is packed" in said) == warned
+
+
+def test_list_shows_every_file_of_each_package_with_its_size_and_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "dist" / "tool"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "tool.wasm").write_bytes(WASM)
+    (folder / "bin" / "run").write_bytes(b"#!/bin/sh")
+    made = family("tool", '}\npackages: {platform: {executables: ["bin/*"]}')
+    lines = [line.split() for line in checked(made, tmp_path, tmp_path / "dist", listing=True).splitlines()]
+    listed = lines[lines.index(["@acme/tool-wasm32:"]) : lines.index(["@acme/tool:"])]
+    assert ["tool.wasm", "8", "0644"] in listed
+    assert ["bin/run", "9", "0755"] in listed
+    assert "package.json" in {line[0] for line in lines[lines.index(["@acme/tool:"]) :] if line}
+
+
+def test_list_without_artifacts_says_what_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--artifacts"):
+        checked(family("tool"), tmp_path, None, listing=True)
+
+
+def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Path) -> None:
+    folder = tmp_path / "dist" / "tool"
+    folder.mkdir(parents=True)
+    for name in ("libacme.so", "libacme.so.1", "libacme.so.1.2"):
+        (folder / name).write_bytes(xcoff("ppc64"))
+    (folder / "libother.so").write_bytes(xcoff("ppc64", flags=0x2002))
+    text = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [aix-ppc64]\nci: {workflow: ci.yml, artifact: tool}\n'
+    (told,) = [
+        line
+        for line in checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist").splitlines()
+        if line.startswith("Look again: ")
+    ]
+    assert "libacme.so, libacme.so.1, libacme.so.1.2 are full copies" in told
+    assert f" {2 * len(xcoff('ppc64'))} bytes" in told

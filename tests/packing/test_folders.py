@@ -20,6 +20,8 @@ from flotilla.packing import PackageFolder, build_folder
 LINUX = Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64")
 MANIFEST = {"name": "@acme/tool-linux-x64", "version": "1.0.0", "description": "caf\u00e9", "license": "MIT"}
 
+ARTIFACT = {"lib/libacme.so", "versions.json"}
+
 Build = Callable[..., PackageFolder]
 
 
@@ -144,6 +146,89 @@ def test_what_npm_pack_leaves_out_is_left_out(build: Build, template: Path, cont
     put(template, {".gitignore": "lib", ".npmignore": "", "package-lock.json": "{}", ".DS_Store": ""})
     put(content, {"lib/._libacme.so": "", "lib/.DS_Store": ""})
     assert set(build().modes) == {"package.json", "README.md", "LICENSE", "lib/libacme.so", "versions.json"}
+
+
+def test_a_file_of_the_artifact_that_the_manifest_drops_is_left_out_as_npm_does(build: Build, content: Path) -> None:
+    put(content, {"debug/secret.txt": "secret"})
+    folder = build({**MANIFEST, "files": ["lib"]})
+    assert set(folder.modes) == {"package.json", "README.md", "LICENSE", "lib/libacme.so"}
+    (notice,) = folder.notices
+    assert "debug/secret.txt, versions.json" in notice
+
+
+def test_a_file_that_flotilla_yml_chooses_and_the_manifest_drops_is_refused_by_name(
+    build: Build, tmp_path: Path, content: Path
+) -> None:
+    put(content, {"debug/secret.txt": "secret"})
+    (fault,) = refusals(build, tmp_path, manifest={**MANIFEST, "files": ["lib"]}, files=("lib/**", "debug/*"))
+    assert "debug/secret.txt" in fault
+    assert "lib/libacme.so" not in fault
+
+
+def test_the_template_gives_what_npm_would_pack_of_its_folder(build: Build, template: Path) -> None:
+    put(template, {"index.js": "", "test/a.js": "", "src/a.ts": "", ".npmignore": "test\n", "LICENSE": "MIT"})
+    assert set(build().modes) == {"package.json", "README.md", "LICENSE", "index.js", "src/a.ts", *ARTIFACT}
+
+
+def test_the_templates_ignore_files_say_nothing_of_the_artifact(build: Build, template: Path) -> None:
+    put(template, {".gitignore": "lib\n*.json\n"})
+    assert set(build().modes) == {"package.json", "README.md", "LICENSE", *ARTIFACT}
+
+
+def test_files_of_the_manifest_chooses_among_the_templates_files(build: Build, template: Path) -> None:
+    put(template, {"index.js": "", "scripts/pack.js": "", "cli.js": ""})
+    folder = build({**MANIFEST, "files": ["lib", "*.json", "index.js"], "bin": "cli.js"})
+    assert set(folder.modes) == {"package.json", "README.md", "LICENSE", "index.js", "cli.js", *ARTIFACT}
+    assert folder.notices == ()
+
+
+PEM = "-----BEGIN {}PRIVATE KEY{}-----"
+BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ"
+KEYS = {
+    "a key": f"{PEM.format('', '')}\n{BASE64}\n",
+    "OpenSSH's": f"{PEM.format('OPENSSH ', '')}\r\n{BASE64}\r\n",
+    "one with a password": f"{PEM.format('RSA ', '')}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AA\n\n{BASE64}",
+    "OpenPGP's": f"{PEM.format('PGP ', ' BLOCK')}\nVersion: GnuPG v2\n\n{BASE64}",
+    "one in JSON": json.dumps({"private_key": f"{PEM.format('', '')}\n{BASE64}"}),
+    "one behind a megabyte": f"{'x' * ((1 << 20) - 7)}{PEM.format('EC ', '')}\n{BASE64}",
+}
+
+
+@pytest.mark.parametrize("kind", ["platform", "dev", "meta"])
+@pytest.mark.parametrize(
+    "path", [".env", ".env.local", "conf/.ENV", "id_rsa", "keys/id_ed25519", "a.p12", "a.PFX", ".npmrc"]
+)
+def test_a_file_that_is_named_like_a_secret_is_refused_in_any_package(
+    tmp_path: Path, template: Path, content: Path, path: str, kind: str
+) -> None:
+    put(template, {path: "x"})
+    made = package(kind=kind, platform=LINUX if kind == "platform" else None)
+    with pytest.raises(PackageError) as caught:
+        build_folder(made, MANIFEST, template=template, content=content, into=tmp_path / "built")
+    assert [str(fault).split(" ")[1] for fault in caught.value.faults] == [path]
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_file_that_holds_a_private_key_is_refused(build: Build, tmp_path: Path, content: Path, key: str) -> None:
+    put(content, {"share/notes.txt": key})
+    (fault,) = refusals(build, tmp_path)
+    assert fault.startswith("share/notes.txt holds a private key")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{PEM.format('', '')}\0{BASE64}", f"{PEM.format('', '')}\n...\n", "-----BEGIN CERTIFICATE-----\n" + BASE64],
+)
+def test_what_only_speaks_of_a_private_key_is_taken(build: Build, content: Path, text: str) -> None:
+    put(content, {"share/notes.txt": text, "id_rsa.pub": "ssh-rsa", "environment": ""})
+    assert "share/notes.txt" in build().modes
+
+
+def test_a_binary_that_holds_a_private_key_is_warned_of(build: Build, content: Path, zig: Zig) -> None:
+    data = zig.shared("linux-x64").read_bytes() + KEYS["a key"].encode()
+    (content / "lib/libacme.so").write_bytes(data)
+    (warning,) = build().warnings
+    assert warning.startswith("lib/libacme.so ")
 
 
 def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Path, content: Path, zig: Zig) -> None:

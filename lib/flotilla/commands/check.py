@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from flotilla.errors import ArtifactError, Fault, FlotillaError
+from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
 from flotilla.family import Family
 from flotilla.github import Artifact
 from flotilla.jobs.assets import release_assets
@@ -20,15 +20,17 @@ from flotilla.jobs.markdown import size
 from flotilla.jobs.notes import own_notes
 from flotilla.jobs.workshop import Built, Material, Workshop, unused_executables
 from flotilla.packing import extract
+from flotilla.text import printable
 
 FOLDER = "Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
 
 
-def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None) -> str:
+def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None, listing: bool = False) -> str:
     """What was checked, in words.
 
     Args:
         artifacts: a folder with CI's artifacts, each a sub-folder or a zip of its name; None checks the templates only.
+        listing: show every file of each package, too.
 
     Raises:
         FlotillaError: whatever the release would refuse.
@@ -38,16 +40,20 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         own_notes(family, root, top=Path.cwd())
     said = f"flotilla.yml and the templates are right: {len(manifests)} packages."
     if artifacts is None:
+        if listing:
+            raise InputError("--list needs the packages, which are built from CI's artifacts", advice=FOLDER)
         return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
         workshop = Workshop(family=family, root=root, scratch=Path(scratch))
         materials = _materials(workshop, artifacts)
         built = workshop.build(family.packages, manifests, materials)
         assets = release_assets(family.config, materials)
-        doubts = [*unused_executables(family.config, built), *(warning for one in built for warning in one.warnings)]
+        seen = (words for one in built for words in (*one.warnings, *one.notices))
+        doubts = [*unused_executables(family.config, built), *seen]
         unused = "".join(f"\nLook again: {words}." for words in doubts)
         counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
-        return f"{said}\n\n{_table(built)}\n\nThe release would have {counted}.{unused}"
+        files = f"\n\n{_files(built)}" if listing else ""
+        return f"{said}\n\n{_table(built)}{files}\n\nThe release would have {counted}.{unused}"
 
 
 def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
@@ -98,3 +104,20 @@ def _table(built: tuple[Built, ...]) -> str:
         for one in built
     ]
     return tabulate(rows, ("package", "files", "packed", "integrity"), disable_numparse=True)
+
+
+def _files(built: tuple[Built, ...]) -> str:
+    """Every file of each package, with its size and mode."""
+    return "\n\n".join(
+        f"{one.package.name}:\n"
+        + tabulate(
+            [
+                (printable(path), entry.size, f"{entry.mode:04o}")
+                for path, entry in sorted(one.tarball.contents.items())
+            ],
+            ("file", "bytes", "mode"),
+            disable_numparse=True,
+            colalign=("left", "right", "left"),
+        )
+        for one in built
+    )

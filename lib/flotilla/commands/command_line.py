@@ -46,7 +46,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
         case "plan":
             runner.line((plan_json if options.json else plan)(family, root=root, repository_url=url))
         case "check":
-            runner.line(check(family, root=root, repository_url=url, artifacts=options.artifacts))
+            runner.line(check(family, root=root, repository_url=url, artifacts=options.artifacts, listing=options.list))
         case "rehearse":
             return _rehearse(options, family, root, repository)
     return 0
@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     planned.add_argument("--json", action="store_true", help="for a machine, with whole manifests")
     checked = _command(commands, "check", "check flotilla.yml, the templates and, with artifacts, the packages")
     checked.add_argument("--artifacts", type=Path, help="folder with CI's artifacts, each a folder or zip of its name")
+    checked.add_argument("--list", action="store_true", help="show every file of each package with its size and mode")
     rehearsed = _command(commands, "rehearse", "release on this machine: simulated GitHub, real npm, real registry")
     rehearsed.add_argument("--artifacts", type=Path, required=True, help="as for check")
     rehearsed.add_argument("--program", type=Path, help="Python program to run where the packages are installed")

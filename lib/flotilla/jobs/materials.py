@@ -47,6 +47,8 @@ def build(
     built = _workshop(job).build(packages, manifests, materials)
     for warning in (warning for one in built for warning in one.warnings):
         job.runner.warning(warning, title="Binaries")
+    for notice in (notice for one in built for notice in one.notices):
+        job.runner.notice(notice, title="Package contents")
     return built
 
 

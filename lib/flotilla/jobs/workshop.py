@@ -13,7 +13,16 @@ from flotilla.errors import ArtifactError, Fault, PackageError, Place
 from flotilla.family import Config, Family, Package, PackedPackage
 from flotilla.github import Artifact
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
-from flotilla.packing import Tarball, build_folder, extract, matching, sidecar_faults, write_tarball
+from flotilla.packing import (
+    PackageFolder,
+    Tarball,
+    build_folder,
+    extract,
+    library_copies,
+    matching,
+    sidecar_faults,
+    write_tarball,
+)
 
 FLAGS = glob.GLOBSTAR | glob.NODIR
 
@@ -36,13 +45,14 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A package, ready to publish; and what could not be checked in it."""
+    """A package, ready to publish; what could not be checked in it, and what else is worth to know of it."""
 
     package: Package
     manifest: Manifest
     tarball: Tarball
     material: Material | None
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def packed(self) -> PackedPackage:
@@ -122,10 +132,10 @@ class Workshop:
         packages = tuple(packages)
         for package in packages:
             material = materials[package.artifact] if package.artifact else None
+            of = f"{package.name}: "
             try:
-                tarball, warnings = self._tarball(package, manifests[package.name], material)
+                tarball, folder = self._tarball(package, manifests[package.name], material)
             except PackageError as failure:
-                of = f"{package.name}: "
                 faults += [(package.name, each.text.removeprefix(of), each.place) for each in failure.faults]
             else:
                 made = Built(
@@ -133,7 +143,8 @@ class Workshop:
                     manifest=manifests[package.name],
                     tarball=tarball,
                     material=material,
-                    warnings=tuple(f"{package.name}: {warning}" for warning in warnings),
+                    warnings=tuple(of + warning for warning in folder.warnings),
+                    notices=tuple(of + notice for notice in (*folder.notices, *library_copies(tarball.contents))),
                 )
                 built.append(made)
         if faults:
@@ -147,7 +158,7 @@ class Workshop:
 
     def _tarball(
         self, package: Package, manifest: Manifest, material: Material | None
-    ) -> tuple[Tarball, tuple[str, ...]]:
+    ) -> tuple[Tarball, PackageFolder]:
         place = self.scratch / "packages" / package.name.replace("/", "+")
         folder = build_folder(
             package,
@@ -165,7 +176,7 @@ class Workshop:
                 f"is {tarball.size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
                 "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
             )
-        return tarball, folder.warnings
+        return tarball, folder
 
 
 def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:

@@ -1,7 +1,7 @@
 """Files in, files out: safe extraction, what a binary is for, the package folder, the deterministic tarball."""
 
 from flotilla.packing.binaries import Binary, UnreadableError
-from flotilla.packing.contents import Contents, FileEntry, differences, read_contents
+from flotilla.packing.contents import Contents, FileEntry, differences, library_copies, read_contents
 from flotilla.packing.extraction import extract
 from flotilla.packing.folder import PackageFolder
 from flotilla.packing.folders import build_folder
@@ -22,6 +22,7 @@ __all__ = [
     "differences",
     "extract",
     "identify",
+    "library_copies",
     "matching",
     "read_contents",
     "sidecar_faults",

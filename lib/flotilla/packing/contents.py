@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from flotilla.family import Limits
 from flotilla.packing.budget import Budget
 from flotilla.packing.extraction import EXECUTABLE, PLAIN, open_members
 from flotilla.text import printable
+
+LIBRARY = re.compile(r"\.so(\.\d+)*$|\.dylib$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,23 @@ def _difference(here: FileEntry, there: FileEntry) -> str | None:
     if here.mode != there.mode:
         return f"mode {here.mode:o} here, {there.mode:o} there"
     return None
+
+
+def library_copies(contents: Contents) -> tuple[str, ...]:
+    """Return a line for each shared library that a package holds several times, with what that costs.
+
+    A build makes links of libacme.so to libacme.so.1; npm packs no links, so each of them becomes a whole file.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(contents):
+        if LIBRARY.search(path) and contents[path].size:
+            alike[contents[path].sha256].append(path)
+    return tuple(
+        f"{', '.join(map(printable, paths))} are full copies of one library, which costs "
+        f"{contents[paths[0]].size * (len(paths) - 1)} bytes unpacked: npm packs no links; pack the one that is loaded"
+        for paths in alike.values()
+        if len(paths) > 1
+    )
 
 
 def read_contents(tarball: Path, *, limits: Limits) -> Contents:

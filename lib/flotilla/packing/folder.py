@@ -18,7 +18,8 @@ class PackageFolder:
         name: of the package.
         version: of the package.
         modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; nothing else in the folder counts.
-        warnings: what could not be checked in it, a line each.
+        warnings: what could not be checked in it, or should be looked at, a line each.
+        notices: what was left out of it, a line each.
     """
 
     path: Path
@@ -26,3 +27,4 @@ class PackageFolder:
     version: str
     modes: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

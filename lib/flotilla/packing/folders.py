@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from flotilla.packing.extraction import EXECUTABLE, PLAIN
 from flotilla.packing.folder import MANIFEST, PackageFolder
 from flotilla.packing.listing import files_below
 from flotilla.packing.names import collision_key, name_fault
-from flotilla.packing.npm_files import builds_on_install, left_out, refusal
+from flotilla.packing.npm_files import builds_on_install, holds_private_key, left_out, refusal
+from flotilla.packing.packlist import IGNORE_FILES, packed_files
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
 from flotilla.packing.selection import bins, matching
 from flotilla.text import printable
 
-ADVICE = "Mend the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
+MOST_NAMES = 10  # of files in one message
+ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
 
 
 def build_folder(
@@ -38,7 +40,7 @@ def build_folder(
         PackageError: the package is not fit to publish; all faults at once, each with the package's name.
     """
     written = _as_json(manifest)
-    plan = _Plan.of(package, template, content)
+    plan = _Plan.of(package, manifest, template, content)
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
         faults.append(f"{MANIFEST} holds text that is no Unicode, or NaN, which is no JSON")
@@ -52,6 +54,7 @@ def build_folder(
         version=package.version,
         modes=dict(sorted(modes.items())),
         warnings=_warnings(package, plan),
+        notices=plan.notices,
     )
 
 
@@ -62,13 +65,17 @@ class _Plan:
     files: Mapping[str, Path]
     inspected: Mapping[str, Inspected]
     faults: tuple[str, ...]
+    notices: tuple[str, ...]
 
     @classmethod
-    def of(cls, package: Package, template: Path | None, content: Path | None) -> _Plan:
-        ours, our_faults = _listed(template, "the template's ")
-        ours.pop(MANIFEST, None)
+    def of(cls, package: Package, manifest: Mapping[str, object], template: Path | None, content: Path | None) -> _Plan:
+        ours, our_faults = _of_template(template, manifest)
         built, built_faults = _listed(content, "the artifact's ")
         chosen, unmatched = _chosen(built, package.files) if content else ({}, [])
+        unlisted = sorted(_unlisted({*ours, *chosen}, manifest, {}) & chosen.keys())
+        contradictions, notices = _told(unlisted, chosen_by_pattern=bool(package.files))
+        if notices:
+            chosen = {path: file for path, file in chosen.items() if path not in unlisted}
         doubled = [f"both the template and the artifact have {printable(path)}" for path in sorted({*ours} & {*chosen})]
         if MANIFEST in chosen:
             doubled.append(f"the artifact has a {MANIFEST}: leave it out of `files`, or of the artifact")
@@ -76,8 +83,49 @@ class _Plan:
         return cls(
             files=files,
             inspected={path: inspect(file) for path, file in files.items()},
-            faults=(*our_faults, *built_faults, *unmatched, *doubled),
+            faults=(*our_faults, *built_faults, *unmatched, *doubled, *contradictions),
+            notices=tuple(notices),
         )
+
+
+def _of_template(template: Path | None, manifest: Mapping[str, object]) -> tuple[dict[str, Path], list[str]]:
+    """The files that npm would pack of the template's folder, but for its manifest."""
+    listed, faults = _listed(template, "the template's ")
+    texts = {
+        path: file.read_text(encoding="utf-8", errors="replace")
+        for path, file in (files_below(template)[0] if template else {}).items()
+        if file.name in IGNORE_FILES
+    }
+    unlisted = {MANIFEST, *_unlisted(listed, manifest, texts)}
+    return {path: file for path, file in listed.items() if path not in unlisted}, faults
+
+
+def _unlisted(paths: Iterable[str], manifest: Mapping[str, object], ignore_files: Mapping[str, str]) -> frozenset[str]:
+    """The paths that npm would drop for the manifest's `files` or for an ignore file, and take without them."""
+    if "files" not in manifest and not ignore_files:
+        return frozenset()
+    files = {*paths, MANIFEST}
+    unfiltered = {key: value for key, value in manifest.items() if key != "files"}
+    return packed_files(files, unfiltered) - packed_files(files, manifest, ignore_files=ignore_files)
+
+
+def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
+    """The faults and notices of files that the artifact has and `files` of the manifest does not name.
+
+    flotilla.yml and the manifest contradict each other if the one chose a file that the other drops. If flotilla.yml
+    chose none, the manifest alone decides, as it does for npm.
+    """
+    if not unlisted:
+        return [], []
+    names = ", ".join(map(printable, unlisted[:MOST_NAMES]))
+    more = f" and {len(unlisted) - MOST_NAMES} more" if len(unlisted) > MOST_NAMES else ""
+    if not chosen_by_pattern:
+        return [], [f"left out, as npm pack does, since `files` of {MANIFEST} does not name them: {names}{more}"]
+    fault = (
+        f"flotilla.yml's `files` chooses {names}{more}, which npm would drop, since `files` of {MANIFEST} has no such "
+        "file: add to the one, or narrow the other"
+    )
+    return [fault], []
 
 
 def _listed(root: Path | None, whose: str) -> tuple[dict[str, Path], list[str]]:
@@ -108,6 +156,8 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
             yield f"{printable(path)} {why}"
         if why := refusal(path):
             yield f"{printable(path)} {why}"
+        elif not plan.inspected[path].binaries and holds_private_key(plan.files[path]):
+            yield f"{printable(path)} holds a private key: keep it out of packages; if it was published, replace it"
         if builds_on_install(path, manifest):
             yield (
                 f"{printable(path)} makes npm run node-gyp wherever it installs the package; leave it out, or set "
@@ -122,9 +172,15 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
 
 
 def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
+    """What should be looked at. A library that tests itself holds a key for that, and only its authors can tell."""
+    keys = (
+        f"{printable(path)} is a binary that holds a private key: look whether it is one for tests only"
+        for path, found in plan.inspected.items()
+        if found.binaries and holds_private_key(plan.files[path])
+    )
     if package.kind != "platform" or package.platform is None:
-        return ()
-    return tuple(binary_warnings(plan.inspected, package.platform))
+        return tuple(keys)
+    return (*binary_warnings(plan.inspected, package.platform), *keys)
 
 
 def _collisions(paths: list[str]) -> Iterator[str]:
