@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.workflow import Consumer, WorkflowResult, run_release
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
 
 from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import node, npm
-from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import TrustedPublisher
 
 REPOSITORY = "acme/chroma"
 # What act sets itself, and what only means something on this side of the container's wall.

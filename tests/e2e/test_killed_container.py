@@ -11,8 +11,7 @@ import pytest
 from docker import DockerClient
 from tests.e2e.release import release, world_of
 from tests.e2e.workflow import WorkflowResult, make_consumer
-
-from flotilla.rehearsal.world import Rehearsal
+from tests.simulator.world import Rehearsal
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.registry, pytest.mark.npm, pytest.mark.timeout(1200)]
 

@@ -24,8 +24,7 @@ from tests.faults.large_family import large_family
 from tests.faults.paced import Paced, paced_release
 from tests.faults.report import Report, say
 from tests.faults.workers import Task, outcomes
-
-from flotilla.rehearsal.faults import Kind
+from tests.simulator.faults import Kind
 
 TO_THE_END = 40
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.clean import Checkpoint
-
-from flotilla.rehearsal.faults import Kind, PlannedFault, applicable
+from tests.simulator.faults import Kind, PlannedFault, applicable
 
 RETRY_AFTER = 30
 

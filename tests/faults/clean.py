@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.scene import Ended, Scene, Step
-
-from flotilla.rehearsal.faults import Request
-from flotilla.rehearsal.world import Saved
+from tests.simulator.faults import Request
+from tests.simulator.world import Saved
 
 
 class BrokenError(Exception):

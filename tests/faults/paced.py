@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.faults.scene import Scene
 from tests.faults.trial import run_until_done
+from tests.simulator.memory import RegistryState
 
-from flotilla.rehearsal.registry import Bucket, RegistryState
+from flotilla.rehearsal.registry import Bucket
 
 BURST = 4
 SECONDS = 120.0

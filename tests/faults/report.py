@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.faults.trial import Outcome
-
-from flotilla.rehearsal.faults import KILLS
+from tests.simulator.faults import KILLS
 
 EVERY = 50
 

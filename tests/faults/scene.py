@@ -18,14 +18,14 @@ import requests
 from tests.faults.clock import LeapingClock
 from tests.faults.jobhost import ROOT, JobHost
 from tests.rehearsal.publishing import TARBALL, document
+from tests.simulator.faults import FaultPlan
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
 
 from flotilla.family import Family, parse_config
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.node import node, node_modules, npm_script
-from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
-from flotilla.rehearsal.serve import add_artifact
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import TrustedPublisher
 
 VERSION = "1.2.3"
 EARLIER = "0.9.0"

@@ -11,8 +11,8 @@ from tests.faults.clean import Checkpoint
 from tests.faults.jobhost import JobHost
 from tests.faults.scene import Ended, Scene
 from tests.faults.trial import run_until_done
+from tests.simulator.faults import Kind, PlannedFault, Request
 
-from flotilla.rehearsal.faults import Kind, PlannedFault, Request
 from flotilla.rehearsal.github import StoredAsset
 
 pytestmark = [pytest.mark.faults, pytest.mark.npm]

@@ -8,8 +8,7 @@ from tests.faults.clean import Checkpoint
 from tests.faults.report import described
 from tests.faults.scene import Scene
 from tests.faults.trial import tried
-
-from flotilla.rehearsal.faults import Kind
+from tests.simulator.faults import Kind
 
 pytestmark = [pytest.mark.faults, pytest.mark.npm]
 SIZE = 24

@@ -17,8 +17,7 @@ from tests.faults.cases import Case
 from tests.faults.clean import Checkpoint
 from tests.faults.jobhost import HangingError
 from tests.faults.scene import Ended, Scene, Step
-
-from flotilla.rehearsal.faults import Kind
+from tests.simulator.faults import Kind
 
 MOST_RUNS = 4
 DEFECT = 70

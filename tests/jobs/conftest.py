@@ -11,10 +11,9 @@ import pytest
 from tests.conftest import RecordedClock
 from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.jobs.jobworld import Ended, JobWorld
+from tests.simulator.world import Rehearsal, Saved
 
-from flotilla.rehearsal.github import GitHubState
-from flotilla.rehearsal.serve import add_artifact
-from flotilla.rehearsal.world import Rehearsal, Saved
+from flotilla.rehearsal.github import GitHubState, add_artifact
 
 REPOSITORY = "acme/chroma"
 Begin = Callable[[Path], JobWorld]

@@ -20,11 +20,12 @@ from unittest.mock import patch
 
 import requests
 from tests.conftest import RecordedClock
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
 
 from flotilla import __main__ as flotilla
 from flotilla.rehearsal.github import GitHubState
-from flotilla.rehearsal.registry import Cached, RegistryState, integrity_of
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import Cached, integrity_of
 
 VERSION = "1.2.3"
 TOKEN = "npm_rehearsal"  # noqa: S105 - the rehearsal's own, worth nothing

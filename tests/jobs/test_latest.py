@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.jobs.jobworld import JobWorld
-
-from flotilla.rehearsal.world import Saved
+from tests.simulator.world import Saved
 
 NEWER = "2.0.0"
 NAMES = [

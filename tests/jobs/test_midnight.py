@@ -9,9 +9,9 @@ from unittest.mock import patch
 import pytest
 from tests.jobs.jobworld import JobWorld, ended, in_process
 from tests.jobs.test_release_refusals import draft, put_asset
+from tests.simulator.faults import Kind, PlannedFault
 
 from flotilla.errors import PackageError
-from flotilla.rehearsal.faults import Kind, PlannedFault
 from flotilla.rehearsal.github import GitObject
 
 OTHER = "f" * 40

@@ -6,8 +6,7 @@ import json
 
 import pytest
 from tests.jobs.jobworld import JobWorld, unpacked
-
-from flotilla.rehearsal.faults import Kind, PlannedFault
+from tests.simulator.faults import Kind, PlannedFault
 
 pytestmark = pytest.mark.npm
 

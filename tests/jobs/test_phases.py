@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.jobs.jobworld import Ended, JobWorld
+from tests.simulator.world import Saved
 
 from flotilla.family import Family, parse_config
 from flotilla.jobs.ledger_document import schema_faults
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant
-from flotilla.rehearsal.world import Saved
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"version", "tag", "commit", "dist-tag", "prerelease", "platforms"}

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 from tests.jobs.jobworld import JobWorld, packed, repacked, unpacked
+from tests.simulator.world import Saved
 
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant, TrustedPublisher, integrity_of
-from flotilla.rehearsal.world import Saved
 
 
 def test_an_unknown_platform_is_answered_with_the_nearest(released: JobWorld) -> None:

@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import pytest
 from tests.jobs.jobworld import JobWorld, ended
+from tests.simulator.faults import Kind, Phase, PlannedFault, Request
 
 from flotilla.github.transfers import WORKERS
-from flotilla.rehearsal.faults import Kind, Phase, PlannedFault, Request
 
 
 def test_a_job_as_a_process_ends_with_its_exit_status_and_its_outputs(jobs: JobWorld) -> None:

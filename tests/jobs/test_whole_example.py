@@ -19,15 +19,14 @@ from typing import Any
 import pytest
 import requests
 from tests.faults.artifacts import EXAMPLE, example_artifacts
+from tests.simulator.world import Rehearsal
 
 from flotilla.errors import RegistryError
 from flotilla.family import Family, Package, parse_config
-from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun
 from flotilla.rehearsal.node import node_bin, node_modules
-from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.users import install_everywhere
-from flotilla.rehearsal.world import Rehearsal
 
 VERSION = "3.1.4"
 ROOT = Path(__file__).parents[2]

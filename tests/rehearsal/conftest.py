@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.openapi import Description
+from tests.simulator.faults import FaultPlan
+from tests.simulator.memory import RegistryState
+from tests.simulator.servers import GitHubServer, RegistryServer, wipe
 
 from flotilla.errors import RegistryError
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import HERE, node_modules
-from flotilla.rehearsal.registry import RegistryServer, RegistryState, VerdaccioBackend
-from flotilla.rehearsal.registry.backends import Backend
+from flotilla.rehearsal.registry import VerdaccioBackend
 
 ROOT = Path(__file__).parents[2]
 STALL_SECONDS = 0.05
@@ -78,12 +79,12 @@ def verdaccio(modules: Path, serving: Serving, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(params=["memory", pytest.param("verdaccio", marks=pytest.mark.registry)])
-def backend(request: pytest.FixtureRequest, serving: Serving) -> Backend | None:
+def backend(request: pytest.FixtureRequest) -> VerdaccioBackend | None:
     """Each backend in turn; None is the one in memory."""
     if request.param == "memory":
         return None
     chosen: VerdaccioBackend = request.getfixturevalue("verdaccio")
-    serving.wait(chosen.wipe())
+    wipe(chosen)
     return chosen
 
 
@@ -91,7 +92,7 @@ RegistryMaker = Callable[..., RegistryServer]
 
 
 @pytest.fixture
-def registry_of(serving: Serving, plan: FaultPlan, backend: Backend | None) -> RegistryMaker:
+def registry_of(serving: Serving, plan: FaultPlan, backend: VerdaccioBackend | None) -> RegistryMaker:
     """Makes a registry with this state, on each backend in turn."""
 
     def make(**state: object) -> RegistryServer:

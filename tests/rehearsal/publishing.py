@@ -12,11 +12,12 @@ from typing import Any
 
 import requests
 from tests.rehearsal.client import Client
+from tests.simulator.faults import FaultPlan
+from tests.simulator.memory import RegistryState
+from tests.simulator.servers import RegistryServer
 
-from flotilla.rehearsal.faults import FaultPlan
 from flotilla.rehearsal.loopback import Serving
-from flotilla.rehearsal.registry import RegistryServer, RegistryState, integrity_of
-from flotilla.rehearsal.registry.backends import Backend
+from flotilla.rehearsal.registry import VerdaccioBackend, integrity_of
 
 TARBALL = b"a tarball, as far as a registry can tell: "
 
@@ -61,7 +62,7 @@ def put(  # noqa: PLR0913 - keyword-only, each a part of the document
     return client.send("POST" if path else "PUT", path or f"/{name.replace('/', '%2f')}", body=body)
 
 
-def published(serving: Serving, backend: Backend | None, plan: FaultPlan, name: str) -> RegistryServer:
+def published(serving: Serving, backend: VerdaccioBackend | None, plan: FaultPlan, name: str) -> RegistryServer:
     """A registry with three versions of a package."""
     registry = RegistryServer(RegistryState(), serving, backend=backend, plan=plan)
     with Client(registry.url, token=next(iter(registry.state.tokens))) as client:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.rehearsal.client import Client
+from tests.simulator.faults import FaultPlan
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github import GitHubServer, GitHubState, StoredArtifact, sha256
+from flotilla.rehearsal.github import GitHubState, StoredArtifact, sha256
 from flotilla.rehearsal.loopback import Serving
 
 

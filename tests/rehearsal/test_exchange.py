@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import put
+from tests.simulator.faults import FaultPlan
+from tests.simulator.memory import RegistryState
+from tests.simulator.servers import GitHubServer, RegistryServer
 
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.loopback import Serving
-from flotilla.rehearsal.registry import RegistryServer, RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry import TrustedPublisher
 
 NAME = "@acme/tool"
 NOT_FOUND = {"message": "OIDC token exchange error - package not found"}

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from tests.rehearsal.client import Client
+from tests.simulator.faults import FaultPlan, Kind, PlannedFault, Request, Server, applicable
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault, Request, Server, applicable
-from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.github import GitHubState
 
 REF = {"ref": "refs/tags/v1", "sha": GitHubState.commit}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from github import Auth, Github
 from tests.rehearsal.client import Client
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.github import GitHubServer, GitHubState, sanitised
+from flotilla.rehearsal.github import GitHubState, sanitised
 
 COMMIT = GitHubState.commit
 OTHER = "f" * 40

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from tests.rehearsal.client import Client
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.github import GitHubServer, jwt_claims
+from flotilla.rehearsal.github import jwt_claims
 
 ANOTHER = "another-bearer"
 

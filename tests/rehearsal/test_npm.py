@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import npm_tarball
+from tests.simulator.faults import FaultPlan, Kind, PlannedFault
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal, Saved
 
-from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault
 from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.node import npm
-from flotilla.rehearsal.registry import RegistryState, SigstoreState, TrustedPublisher
-from flotilla.rehearsal.world import Rehearsal, Saved
+from flotilla.rehearsal.registry import SigstoreState, TrustedPublisher
 
 pytestmark = [pytest.mark.npm, pytest.mark.registry]
 

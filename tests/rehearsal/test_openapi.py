@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.openapi import Description
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.github import API_ROUTES, GitHubServer, GitHubState
+from flotilla.rehearsal.github import API_ROUTES, GitHubState
 
 COMMIT = GitHubState.commit
 REPOSITORY = "/repos/acme/tool"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import TARBALL, published, put
+from tests.simulator.faults import FaultPlan, Kind, PlannedFault
+from tests.simulator.servers import RegistryServer, wipe
 
-from flotilla.rehearsal.faults import FaultPlan, Kind, PlannedFault
-from flotilla.rehearsal.registry import Bucket, Grant, RegistryServer
+from flotilla.rehearsal.registry import Bucket, Grant
 
 NAME = "@acme/tool-linux-x64"
 PATH = "/@acme%2ftool-linux-x64"
@@ -175,7 +176,7 @@ def without_what_differs(document: dict[str, Any]) -> str:
 
 @pytest.mark.registry
 def test_both_backends_give_the_same_documents(serving: Any, verdaccio: Any, plan: FaultPlan) -> None:
-    serving.wait(verdaccio.wipe())
+    wipe(verdaccio)
     answers = []
     for backend in (verdaccio, None):
         registry = published(serving, backend, plan, NAME)

@@ -9,10 +9,9 @@ import pytest
 from rich.console import Console
 
 from flotilla.family import Family, parse_config
-from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import JobRun, errors
 from flotilla.rehearsal.rehearse import Plan, copied
-from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.show import WIDTH, Show
 from flotilla.rehearsal.users import Installed, Machine
 

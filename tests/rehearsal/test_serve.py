@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.rehearsal.client import Client
+from tests.simulator.serve import github_state, parser, registry_state
 
-from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.node import default_cache
-from flotilla.rehearsal.serve import add_artifact, github_state, parser, registry_state
 
 COMMIT = "a" * 40
 
@@ -27,7 +27,7 @@ def artifacts(tmp_path: Path) -> Path:
 
 
 def test_it_says_where_it_is_answers_questions_and_ends_with_its_input(artifacts: Path) -> None:
-    command = [sys.executable, "-m", "flotilla.rehearsal.serve", "--memory", "--commit", COMMIT]
+    command = [sys.executable, "-m", "tests.simulator.serve", "--memory", "--commit", COMMIT]
     process = subprocess.Popen(
         [*command, "--repository", "acme/ffmpeg", "--artifacts", str(artifacts)],
         stdin=subprocess.PIPE,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.rehearsal.client import Client
 from tests.rehearsal.publishing import put
+from tests.simulator.world import Rehearsal
 
 from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.job_environment import read_outputs
-from flotilla.rehearsal.world import Rehearsal
 
 
 @pytest.fixture

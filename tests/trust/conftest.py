@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from tests.simulator.faults import FaultPlan
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
 from tests.trust.stage import Ended, Stage, github_state, make_workspace, seed
 
 from flotilla.errors import RegistryError
-from flotilla.rehearsal.faults import FaultPlan
 from flotilla.rehearsal.github import GitHubState, id_tokens
 from flotilla.rehearsal.github.call import Hub
 from flotilla.rehearsal.node import node_modules
-from flotilla.rehearsal.registry import Grant, RegistryState, TrustedPublisher
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import Grant, TrustedPublisher
 
 ROOT = Path(__file__).parents[2]
 CANARIES = {

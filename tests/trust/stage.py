@@ -23,14 +23,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
 
 import flotilla
 from flotilla import __main__ as program
 from flotilla.rehearsal.github import GitHubState, Run
 from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.rehearsal.node import node, npm_script
-from flotilla.rehearsal.registry import Accepted, RegistryState
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import Accepted
 
 PLATFORMS = {"linux-x64": "tool.so", "darwin-arm64": "tool.dylib"}
 PACKAGES = ("@acme/tool", "@acme/tool-dev", *(f"@acme/tool-{platform}" for platform in PLATFORMS))

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.simulator.faults import FaultPlan, Kind, Phase, Request
 from tests.trust.stage import Ended, Stage, below, shown, state_of, stop
 
 from flotilla import __main__ as program
 from flotilla.errors import DefectError
 from flotilla.jobs.job import Job
-from flotilla.rehearsal.faults import FaultPlan, Kind, Phase, Request
 
 if TYPE_CHECKING:
     from tests.trust.conftest import MakeStage, SignIn

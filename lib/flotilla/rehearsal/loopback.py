@@ -11,8 +11,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 T = TypeVar("T")
+
+# Given a server's name, makes the middleware before all of its handlers: where requests can be watched, or broken.
+MiddlewareFor = Callable[[str], Middleware]
 
 HOST = "127.0.0.1"
 LARGEST_BODY = 2 * 1024**3

@@ -13,10 +13,9 @@ from pathlib import Path
 from flotilla.commands.check import FOLDER
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
 from flotilla.family import Family
-from flotilla.rehearsal.github import GitHubState
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun, errors
 from flotilla.rehearsal.node import default_cache, node_bin, node_modules
-from flotilla.rehearsal.serve import add_artifact
 from flotilla.rehearsal.show import Show
 from flotilla.rehearsal.users import Machine, install, install_everywhere
 from flotilla.rehearsal.world import Rehearsal
@@ -66,7 +65,7 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
     state = _github(plan)
     workspace = copied(plan, folder / "workspace")
     modules = node_modules(default_cache(os.environ), environment=os.environ, told=show.line)
-    with Rehearsal(folder / "world", github=state, modules=modules, verdaccio=True, sigstore=True) as world:
+    with Rehearsal(folder / "world", github=state, modules=modules) as world:
         show.begin(plan.family, plan.repository)
         _release(plan, world, workspace, show)
         packages = _accepted(world, plan.family)

@@ -16,7 +16,7 @@ from flotilla.rehearsal.github.records import (
 from flotilla.rehearsal.github.releases import sanitised
 from flotilla.rehearsal.github.repository import Origins, number
 from flotilla.rehearsal.github.server import API_ROUTES, GitHubServer
-from flotilla.rehearsal.github.state import GitHubState
+from flotilla.rehearsal.github.state import GitHubState, add_artifact
 
 __all__ = [
     "API_ROUTES",
@@ -30,6 +30,7 @@ __all__ = [
     "StoredAsset",
     "StoredRelease",
     "TagObject",
+    "add_artifact",
     "jwt_claims",
     "number",
     "sanitised",

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from flotilla.rehearsal.faults import FaultPlan
 from flotilla.rehearsal.github.replies import Replies
 from flotilla.rehearsal.github.repository import Json, Origins
 from flotilla.rehearsal.github.state import GitHubState
-from flotilla.rehearsal.injection import STALE
 
 DOCS = "https://docs.github.com/rest"
 PER_PAGE = 30
@@ -71,16 +70,15 @@ class Hub:
     """The simulated GitHub behind its origins.
 
     Args:
-        previous: the state as it was before the last write: what a lagging replica still answers.
         clock: epoch seconds.
+        answers: numbers the answers.
     """
 
     state: GitHubState
-    plan: FaultPlan
     origins: Origins
-    previous: GitHubState
     clock: Callable[[], float] = time.time
     signed: dict[str, Signed] = field(default_factory=dict)
+    answers: Iterator[int] = field(default_factory=itertools.count)
 
     def sign(self, kind: str, id_: int, *, suffix: str = "") -> str:
         """A URL at the blob origin that serves one thing for a while."""
@@ -102,8 +100,8 @@ class Call:
 
     @property
     def state(self) -> GitHubState:
-        """The present state, or the previous one where this request is to be answered stale."""
-        return self.hub.previous if self.request.get(STALE) else self.hub.state
+        """What GitHub knows."""
+        return self.hub.state
 
     @property
     def replies(self) -> Replies:

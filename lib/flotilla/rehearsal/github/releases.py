@@ -13,7 +13,6 @@ from flotilla.rehearsal.github.git import required, resolve
 from flotilla.rehearsal.github.records import GitObject, StoredAsset, StoredRelease
 from flotilla.rehearsal.github.repository import Json
 from flotilla.rehearsal.github.state import now
-from flotilla.rehearsal.injection import STARTER
 
 
 async def create_release(call: Call) -> web.Response:
@@ -182,9 +181,8 @@ async def upload_asset(call: Call) -> web.Response:
         created_at=now(),
     )
     release.assets.append(asset)
-    content = await call.request.read()
-    if not call.request.get(STARTER):
-        asset.content, asset.state = content, "uploaded"
+    asset.content = await call.request.read()
+    asset.state = "uploaded"
     return reply(call.replies.asset(release, asset), 201)
 
 

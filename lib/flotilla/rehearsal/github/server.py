@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from flotilla.rehearsal.faults import FaultPlan, Server
 from flotilla.rehearsal.github import actions, git, releases
 from flotilla.rehearsal.github.call import HUB, ApiHandler, Call, Hub, Refusal, Route, Signed, not_found
 from flotilla.rehearsal.github.id_tokens import get_id_token
 from flotilla.rehearsal.github.records import sha256
 from flotilla.rehearsal.github.repository import Origins
 from flotilla.rehearsal.github.state import GitHubState
-from flotilla.rehearsal.injection import Handler, fault_middleware
-from flotilla.rehearsal.loopback import LARGEST_BODY, Serving
+from flotilla.rehearsal.loopback import LARGEST_BODY, MiddlewareFor, Serving
 
 # The type that upload-artifact gives a raw artifact by its name; any other is octets (@actions/artifact lib/internal).
 RAW_TYPES = {".gz": "application/gzip", ".zip": "application/zip", ".json": "application/json", ".txt": "text/plain"}
@@ -37,7 +36,7 @@ class GitHubServer:
     Args:
         state: what it knows; may be read and changed by the caller between requests.
         serving: where it is served.
-        plan: numbers its requests and breaks some.
+        middleware: stands before each server's handlers; see MiddlewareFor.
         clock: epoch seconds.
     """
 
@@ -46,14 +45,14 @@ class GitHubServer:
         state: GitHubState,
         serving: Serving,
         *,
-        plan: FaultPlan | None = None,
+        middleware: MiddlewareFor | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
-        self.plan = plan or FaultPlan()
+        self._middleware = middleware
         # The origins are known only once each application listens.
         unknown = Origins(api="", uploads="", blobs="", id_tokens="")
-        self._hub = Hub(state=state, plan=self.plan, origins=unknown, previous=state.saved(), clock=clock)
+        self._hub = Hub(state=state, origins=unknown, clock=clock)
         self.origins = Origins(
             api=serving.serve(self._api("github", API_ROUTES)),
             uploads=serving.serve(self._api("uploads", releases.UPLOADS)),
@@ -63,9 +62,8 @@ class GitHubServer:
         self._hub.origins = self.origins
 
     def restore(self, saved: GitHubState) -> None:
-        """Be as the saved state was; nothing lags behind it, and no signed URL outlives it."""
+        """Be as the saved state was; no signed URL outlives it."""
         self.state.restore(saved)
-        self._hub.previous = saved.saved()
         self._hub.signed.clear()
 
     @property
@@ -73,29 +71,24 @@ class GitHubServer:
         """ACTIONS_ID_TOKEN_REQUEST_URL; clients append `&audience=`."""
         return f"{self.origins.id_tokens}/token?api-version=2.0"
 
-    def _api(self, server: Server, routes: Sequence[Route]) -> web.Application:
+    def _api(self, server: str, routes: Sequence[Route]) -> web.Application:
         application = web.Application(
             client_max_size=LARGEST_BODY,
-            middlewares=[fault_middleware(server, self.plan, label), _guard, _remember],
+            middlewares=[*self._before(server), _guard],
         )
         application[HUB] = self._hub
         for method, path, handler in routes:
             application.router.add_route(method, path, _handler(handler))
         return application
 
-    def _plain(self, server: Server, path: str, handler: Handler) -> web.Application:
-        application = web.Application(middlewares=[fault_middleware(server, self.plan, label)])
+    def _before(self, server: str) -> list[Middleware]:
+        return [self._middleware(server)] if self._middleware else []
+
+    def _plain(self, server: str, path: str, handler: Handler) -> web.Application:
+        application = web.Application(middlewares=self._before(server))
         application[HUB] = self._hub
         application.router.add_get(path, handler)
         return application
-
-
-def label(request: web.Request) -> str:
-    """A request's path without what differs from run to run: ids, signatures, the repository's name."""
-    path = re.sub(r"^/repos/[^/]+/[^/]+", "", request.path) or "/"
-    path = re.sub(r"/\d+(?=/|\.|$)", "/{id}", path)
-    name = request.query.get("name") or request.query.get("audience")
-    return f"{path}?{name}" if name else path
 
 
 def _handler(handler: ApiHandler) -> Handler:
@@ -121,19 +114,6 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPNotFound:
         answer = not_found().response()
     answer.headers.update(_rate_headers(hub))
-    return answer
-
-
-@web.middleware
-async def _remember(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keeps the state before each write that changed it: what a stale answer is made of."""
-    if request.method in ("GET", "HEAD"):
-        return await handler(request)
-    hub = request.app[HUB]
-    before = hub.state.saved()
-    answer = await handler(request)
-    if hub.state != before:  # generated notes are POSTed too, and change nothing
-        hub.previous = before
     return answer
 
 
@@ -164,7 +144,7 @@ def _rate_headers(hub: Hub) -> dict[str, str]:
         "x-ratelimit-reset": str(hub.state.rate_reset or int(hub.clock()) + 3600),
         "x-ratelimit-resource": "core",
         "x-github-api-version-selected": "2022-11-28",
-        "x-github-request-id": f"REHEARSAL:{len(hub.plan.requests)}",
+        "x-github-request-id": f"REHEARSAL:{next(hub.answers)}",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,6 +220,16 @@ class GitHubState:
                 for asset in sorted(release.assets, key=lambda asset: asset.name)
             },
         }
+
+
+def add_artifact(state: GitHubState, run: Run, path: Path, raw: Collection[str] = ()) -> None:
+    """Add a folder or a zip as an artifact of its name, any other file as a raw one.
+
+    Args:
+        raw: names of artifacts that are a file of that name, though it be a zip.
+    """
+    zips = path.is_dir() or (path.suffix == ".zip" and path.name not in raw)
+    state.add_artifact(run, path.name.removesuffix(".zip") if zips else path.name, path, raw=not zips)
 
 
 def now() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from flotilla.rehearsal.registry.backends import Answer, Backend
 from flotilla.rehearsal.registry.provenance import check_provenance, subject_digest
 from flotilla.rehearsal.registry.publication import Publication, read_publication
 from flotilla.rehearsal.registry.rules import (
@@ -22,8 +22,37 @@ from flotilla.rehearsal.registry.rules import (
 )
 from flotilla.rehearsal.registry.state import Accepted, Action, RegistryState
 
-OK = 200
 FIRST_ERROR = 400
+JSON_TYPE = "application/json; charset=utf-8"
+INSTALL_TYPE = "application/vnd.npm.install-v1+json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a backend answers."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+
+
+class Backend(Protocol):
+    """Stores what the front accepted, and serves it."""
+
+    async def read(self, path: str, *, accept: str, host: str) -> Answer:
+        """Answer a GET.
+
+        Args:
+            path: as the client sent it, query included.
+            accept: the client's Accept header.
+            host: the client's Host header, for the tarballs' addresses.
+        """
+
+    async def store(self, publication: Publication) -> Answer:
+        """Store a version that is not there yet."""
+
+    async def tag(self, name: str, tag: str, version: str | None) -> Answer:
+        """Set a dist-tag, or remove it."""
 
 
 @dataclass(kw_only=True)
@@ -51,12 +80,10 @@ class Front:
             check_provenance(publication)
         return publication
 
-    async def commit(self, publication: Publication, host: str) -> web.Response:
+    async def commit(self, publication: Publication) -> web.Response:
         """Store a publication and record it."""
-        before = await self.backend.read(f"/{publication.name}", accept="", host=host)
         stored = await self.backend.store(publication)
         if stored.status < FIRST_ERROR:
-            self.state.previous[publication.name] = json.loads(before.body) if before.status == OK else None
             self._record(publication)
         return sent(stored)
 
@@ -95,3 +122,16 @@ def name_of(request: web.Request) -> str:
 def sent(done: Answer) -> web.Response:
     """A backend's answer on the wire."""
     return web.Response(status=done.status, body=done.body, headers={"Content-Type": done.content_type})
+
+
+def answer(document: Mapping[str, Any], status: int = 200, content_type: str = JSON_TYPE) -> Answer:
+    """A document as verdaccio prints it."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return Answer(status=status, body=text.encode(), content_type=content_type)
+
+
+def split_name(path: str) -> tuple[str, str]:
+    """A package's name, and what follows it ("" for nothing)."""
+    parts = path.split("/")
+    length = 2 if path.startswith("@") else 1
+    return "/".join(parts[:length]), "/".join(parts[length:])

@@ -1,4 +1,4 @@
-"""The registry's reads, and the token exchange: attestations, entity tags, caches and stale answers."""
+"""The registry's reads, and the token exchange: attestations, entity tags and caches."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
-from flotilla.rehearsal.injection import STALE
-from flotilla.rehearsal.registry.backends import INSTALL_TYPE, Answer, Backend, abbreviated, answer, split_name
-from flotilla.rehearsal.registry.front import Front, FrontRoute, credential, name_of
+from flotilla.rehearsal.registry.front import (
+    INSTALL_TYPE,
+    Answer,
+    Backend,
+    Front,
+    FrontRoute,
+    answer,
+    credential,
+    name_of,
+    split_name,
+)
 from flotilla.rehearsal.registry.provenance import SLSA, attestations
 from flotilla.rehearsal.registry.publication import Refused
 from flotilla.rehearsal.registry.rules import bearer, exchange
@@ -28,7 +36,7 @@ def is_plain_packument(path: str) -> bool:
     return not rest and not name.startswith("-") and "write=true" not in parts.query
 
 
-async def _read(state: RegistryState, backend: Backend, request: web.Request, *, now: float, stale: bool) -> Answer:
+async def _read(state: RegistryState, backend: Backend, request: web.Request, *, now: float) -> Answer:
     """The answer to a GET, from the cache where the state says that there is one."""
     accept, plain = request.headers.get("accept", ""), is_plain_packument(request.raw_path)
     key = f"{urlsplit(request.raw_path).path} {INSTALL_TYPE in accept}"
@@ -37,24 +45,10 @@ async def _read(state: RegistryState, backend: Backend, request: web.Request, *,
         cached.reads += 1
         return Answer(status=cached.status, body=cached.body, content_type=cached.content_type)
     found = await backend.read(request.raw_path, accept=accept, host=request.host)
-    if stale and plain:
-        found = _previous(state, request.raw_path, accept, found)
     found = as_public(found, state.bundles, f"http://{request.host}")
     if plain and (state.cache_reads or state.cache_seconds):
         state.cache[key] = Cached(status=found.status, body=found.body, content_type=found.content_type, stored=now)
     return found
-
-
-def _previous(state: RegistryState, path: str, accept: str, found: Answer) -> Answer:
-    name = split_name(unquote(urlsplit(path).path).strip("/"))[0]
-    if name not in state.previous:
-        return found
-    document = state.previous[name]
-    if document is None:
-        return answer({"error": "no such package available"}, 404)
-    if INSTALL_TYPE in accept:
-        return answer(abbreviated(document), content_type=f"{INSTALL_TYPE}; charset=utf-8")
-    return answer(document)
 
 
 def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
@@ -130,7 +124,7 @@ async def whoami(front: Front, request: web.Request) -> web.Response:
 
 async def get(front: Front, request: web.Request) -> web.Response:
     """A packument, a version, a tarball, dist-tags."""
-    found = await _read(front.state, front.backend, request, now=front.clock(), stale=bool(request.get(STALE)))
+    found = await _read(front.state, front.backend, request, now=front.clock())
     return _response(found, request)
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from urllib.parse import unquote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.injection import Handler, fault_middleware
-from flotilla.rehearsal.loopback import LARGEST_BODY, Serving
+from flotilla.rehearsal.loopback import LARGEST_BODY, MiddlewareFor, Serving
 from flotilla.rehearsal.registry import reads, writes
-from flotilla.rehearsal.registry.backends import Backend, MemoryBackend
-from flotilla.rehearsal.registry.front import Front, FrontHandler
+from flotilla.rehearsal.registry.front import Backend, Front, FrontHandler
 from flotilla.rehearsal.registry.publication import Refused
 from flotilla.rehearsal.registry.state import RegistryState
-from flotilla.rehearsal.registry.writes import UUID
 
 # The writes come first: the last of the reads matches every path.
 ROUTES = (*writes.ROUTES, *reads.ROUTES)
@@ -29,8 +24,8 @@ class RegistryServer:
     Args:
         state: its tokens, rules and records; may be read and changed by the caller between requests.
         serving: where it is served.
-        backend: what stores the packages; in memory by default, and then in the state.
-        plan: numbers its requests and breaks some.
+        backend: what stores the packages.
+        middleware: stands before the handlers; see MiddlewareFor.
         clock: epoch seconds.
     """
 
@@ -39,42 +34,22 @@ class RegistryServer:
         state: RegistryState,
         serving: Serving,
         *,
-        backend: Backend | None = None,
-        plan: FaultPlan | None = None,
+        backend: Backend,
+        middleware: MiddlewareFor | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
-        self.plan = plan or FaultPlan()
-        self._serving = serving
-        self._initial = state.saved()
-        self._front = Front(state=state, backend=backend or MemoryBackend(state), clock=clock)
-        self.url = f"{serving.serve(self._application())}/"
+        self._front = Front(state=state, backend=backend, clock=clock)
+        self.url = f"{serving.serve(self._application(middleware))}/"
 
-    def reset(self) -> None:
-        """Be empty again, with the rules and tokens of the beginning."""
-        self._serving.wait(self._front.backend.wipe())
-        self.state.restore(self._initial)
-
-    def restore(self, saved: RegistryState) -> None:
-        """Be as the saved state was; what verdaccio stores cannot be."""
-        if not isinstance(self._front.backend, MemoryBackend):
-            raise TypeError("Only the memory backend can be restored; reset() empties verdaccio.")
-        self.state.restore(saved)
-
-    def _application(self) -> web.Application:
+    def _application(self, middleware: MiddlewareFor | None) -> web.Application:
         application = web.Application(
             client_max_size=LARGEST_BODY,
-            middlewares=[fault_middleware("registry", self.plan, label), _in_words],
+            middlewares=[*([middleware("registry")] if middleware else []), _in_words],
         )
         for method, path, handler in ROUTES:
             application.router.add_route(method, path, _handler(self._front, handler))
         return application
-
-
-def label(request: web.Request) -> str:
-    """A request's path without what differs from run to run."""
-    path = re.sub(UUID, "{id}", unquote(request.path))
-    return f"{path}?write=true" if request.query.get("write") == "true" else path
 
 
 def _handler(front: Front, handler: FrontHandler) -> Handler:

@@ -14,9 +14,7 @@ import aiohttp
 import trustme
 from aiohttp import web
 
-from flotilla.rehearsal.faults import FaultPlan
-from flotilla.rehearsal.injection import fault_middleware
-from flotilla.rehearsal.loopback import HOST, Serving
+from flotilla.rehearsal.loopback import HOST, MiddlewareFor, Serving
 from flotilla.rehearsal.node import NodeProcess
 
 HOSTS = ("fulcio.sigstore.dev", "rekor.sigstore.dev")
@@ -48,16 +46,18 @@ class Sigstore:
         modules: the node_modules folder that holds @sigstore/mock.
         folder: where the CA's certificate is written.
         serving: where it is served.
-        plan: numbers its requests and breaks some; they stay out of the count where None.
+        middleware: stands before the handler; see MiddlewareFor.
     """
 
-    def __init__(self, modules: Path, folder: Path, serving: Serving, *, plan: FaultPlan | None = None) -> None:
+    def __init__(
+        self, modules: Path, folder: Path, serving: Serving, *, middleware: MiddlewareFor | None = None
+    ) -> None:
         self.state = SigstoreState()
         self.ca_file = folder / "sigstore-ca.pem"
         self._process = NodeProcess("registry/sigstore.mjs", str(modules))
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
-        application = web.Application(middlewares=[fault_middleware("sigstore", plan or FaultPlan(), _path)])
+        application = web.Application(middlewares=[middleware("sigstore")] if middleware else [])
         application.router.add_post("/{tail:.*}", self._post)
         self._tls_port = int(serving.serve(application, tls=self._certified()).rsplit(":", 1)[1])
         self._proxy = serving.wait(asyncio.start_server(self._connect, HOST, 0))
@@ -133,10 +133,6 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
             sink.write(data)
             await sink.drain()
     sink.close()
-
-
-def _path(request: web.Request) -> str:
-    return request.path
 
 
 def _conflict() -> web.Response:

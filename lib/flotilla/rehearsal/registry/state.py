@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Json = dict[str, Any]
 Action = Literal["publish", "stage"]
@@ -133,8 +133,6 @@ class RegistryState:
         cache_reads: for how many further reads it is.
         largest_tarball: bytes packed.
         published: each package's versions.
-        documents: the memory backend's packuments.
-        tarballs: the memory backend's tarballs, by path.
     """
 
     tokens: dict[str, Grant] = field(default_factory=lambda: {"npm_rehearsal": Grant()})
@@ -154,11 +152,8 @@ class RegistryState:
     bundles: dict[str, Json] = field(default_factory=dict)
     staged: dict[str, Staged] = field(default_factory=dict)
     cache: dict[str, Cached] = field(default_factory=dict)
-    documents: dict[str, Json] = field(default_factory=dict)
-    previous: dict[str, Json | None] = field(default_factory=dict)
-    tarballs: dict[str, bytes] = field(default_factory=dict)
 
-    def saved(self) -> RegistryState:
+    def saved(self) -> Self:
         """A copy to restore later."""
         return copy.deepcopy(self)
 

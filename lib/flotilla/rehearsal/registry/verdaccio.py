@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,7 @@ from yarl import URL
 
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import NodeProcess
-from flotilla.rehearsal.registry.backends import Answer
+from flotilla.rehearsal.registry.front import Answer
 from flotilla.rehearsal.registry.publication import Publication
 
 
@@ -27,7 +26,7 @@ class VerdaccioBackend:
     """
 
     def __init__(self, modules: Path, storage: Path, serving: Serving) -> None:
-        self._storage = storage
+        self.storage = storage
         self._process = NodeProcess("registry/verdaccio.mjs", str(modules), str(storage))
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
@@ -46,10 +45,6 @@ class VerdaccioBackend:
         if version is None:
             return await self._ask("DELETE", path)
         return await self._ask("PUT", path, body=f'"{version}"'.encode())
-
-    async def wipe(self) -> None:
-        """Remove every package's folder; verdaccio reads them anew for each request."""
-        shutil.rmtree(self._storage / "packages", ignore_errors=True)
 
     async def _ask(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None

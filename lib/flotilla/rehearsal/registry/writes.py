@@ -10,8 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from flotilla.rehearsal.registry.backends import answer
-from flotilla.rehearsal.registry.front import Front, FrontRoute, credential, name_of, sent
+from flotilla.rehearsal.registry.front import Front, FrontRoute, answer, credential, name_of, sent
 from flotilla.rehearsal.registry.publication import Publication, Refused, read_publication
 from flotilla.rehearsal.registry.rules import authorise, bearer
 from flotilla.rehearsal.registry.state import RegistryState, Staged
@@ -27,7 +26,7 @@ async def publish(front: Front, request: web.Request) -> web.Response:
     body = await request.read()
     async with front.writing:
         publication = front.admitted(request, body, action="publish")
-        return await front.commit(publication, request.host)
+        return await front.commit(publication)
 
 
 async def set_tag(front: Front, request: web.Request) -> web.Response:
@@ -80,7 +79,7 @@ async def approve_stage(front: Front, request: web.Request) -> web.Response:
     front.for_a_person(request)
     async with front.writing:
         staged = _find(front.state, request.match_info["id"])
-        done = await front.commit(_publication_of(staged), request.host)
+        done = await front.commit(_publication_of(staged))
         del front.state.staged[staged.id]
         return done
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from flotilla.rehearsal.github import GitHubState
+
 Phase = Literal["before", "after"]
 Server = Literal["github", "uploads", "blobs", "id-tokens", "registry", "sigstore"]
 
@@ -134,6 +136,8 @@ class FaultPlan:
         stall_seconds: how long a stalled answer is kept from the client before the connection is cut.
         on_request: told of each request before it is handled and after.
         kill: ends the job, for the two kinds that kill it. Both run in the servers' thread and must not wait for it.
+        requests: all that arrived.
+        before_last_write: GitHub's state as a lagging replica still has it.
     """
 
     faults: tuple[PlannedFault, ...] = ()
@@ -141,6 +145,7 @@ class FaultPlan:
     on_request: Callable[[Request, Phase], None] = lambda _request, _phase: None
     kill: Callable[[], None] = lambda: None
     requests: list[Request] = field(default_factory=list)
+    before_last_write: GitHubState | None = None
     _seen: Counter[str] = field(default_factory=Counter)
     _running: dict[PlannedFault, tuple[str, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -12,15 +12,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from flotilla.rehearsal.github import GitHubState, Run
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Rehearsal
+
+from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.node import default_cache, node_modules
-from flotilla.rehearsal.registry import RegistryState, TrustedPublisher
-from flotilla.rehearsal.world import Rehearsal
+from flotilla.rehearsal.registry import TrustedPublisher
 
 
 def main() -> int:
@@ -44,7 +46,7 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m flotilla.rehearsal.serve", description=__doc__.split("\n")[0])
+    made = argparse.ArgumentParser(prog="python -m tests.simulator.serve", description=__doc__.split("\n")[0])
     made.add_argument("--repository", default="acme/tool", help="owner/name")
     made.add_argument("--commit", default=GitHubState.commit, help="the commit to release")
     made.add_argument(
@@ -69,16 +71,6 @@ def github_state(options: argparse.Namespace) -> GitHubState:
     for path in sorted(options.artifacts.iterdir()) if options.artifacts else ():
         add_artifact(state, run, path)
     return state
-
-
-def add_artifact(state: GitHubState, run: Run, path: Path, raw: Collection[str] = ()) -> None:
-    """Add a folder or a zip as an artifact of its name, any other file as a raw one.
-
-    Args:
-        raw: names of artifacts that are a file of that name, though it be a zip.
-    """
-    zips = path.is_dir() or (path.suffix == ".zip" and path.name not in raw)
-    state.add_artifact(run, path.name.removesuffix(".zip") if zips else path.name, path, raw=not zips)
 
 
 def registry_state(options: argparse.Namespace) -> RegistryState:

@@ -1,4 +1,4 @@
-"""What stores packages behind the registry's front: in memory here, and elsewhere a real verdaccio."""
+"""Packages in memory instead of in verdaccio: answers as it does, and can be saved, restored and read late."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import hashlib
 import json
 import posixpath
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from flotilla.rehearsal.registry import state
+from flotilla.rehearsal.registry.front import INSTALL_TYPE, Answer, Backend, answer, split_name
 from flotilla.rehearsal.registry.publication import Publication
-from flotilla.rehearsal.registry.state import RegistryState
+from flotilla.rehearsal.registry.reads import is_plain_packument
 
 Json = dict[str, Any]
-JSON_TYPE = "application/json; charset=utf-8"
-INSTALL_TYPE = "application/vnd.npm.install-v1+json"
+OK, CREATED = 200, 201
 OCTETS = "application/octet-stream; charset=utf-8"
 # What verdaccio keeps of a manifest in the abbreviated form (convertAbbreviatedManifest in its storage-utils.js).
 ABBREVIATED = (
@@ -25,35 +26,51 @@ ABBREVIATED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a backend answers."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON_TYPE
+# Set while a request is answered with what was true before the last write.
+LAGGING: ContextVar[bool] = ContextVar("lagging", default=False)
 
 
-class Backend(Protocol):
-    """Stores what the front accepted, and serves it."""
+@dataclass(kw_only=True)
+class RegistryState(state.RegistryState):
+    """A registry's state, its packages included.
+
+    Args:
+        documents: the packuments.
+        tarballs: by path.
+        previous: each package's packument before its last version, None where there was none.
+    """
+
+    documents: dict[str, Json] = field(default_factory=dict)
+    tarballs: dict[str, bytes] = field(default_factory=dict)
+    previous: dict[str, Json | None] = field(default_factory=dict)
+
+
+class LaggingBackend:
+    """A backend whose replicas may not have seen the last write yet."""
+
+    def __init__(self, behind: Backend, state: RegistryState) -> None:
+        self._behind = behind
+        self._state = state
 
     async def read(self, path: str, *, accept: str, host: str) -> Answer:
-        """Answer a GET.
-
-        Args:
-            path: as the client sent it, query included.
-            accept: the client's Accept header.
-            host: the client's Host header, for the tarballs' addresses.
-        """
+        """Answer a GET, a plain packument late where LAGGING says so."""
+        name, _ = split_name(unquote(urlsplit(path).path).strip("/"))
+        if not LAGGING.get() or not is_plain_packument(path) or name not in self._state.previous:
+            return await self._behind.read(path, accept=accept, host=host)
+        document = self._state.previous[name]
+        return answer({"error": "no such package available"}, 404) if document is None else _packument(document, accept)
 
     async def store(self, publication: Publication) -> Answer:
-        """Store a version that is not there yet."""
+        """Store a version, and remember the package as it was."""
+        before = await self._behind.read(f"/{publication.name}", accept="", host="127.0.0.1")
+        stored = await self._behind.store(publication)
+        if stored.status == CREATED:
+            self._state.previous[publication.name] = json.loads(before.body) if before.status == OK else None
+        return stored
 
     async def tag(self, name: str, tag: str, version: str | None) -> Answer:
         """Set a dist-tag, or remove it."""
-
-    async def wipe(self) -> None:
-        """Forget all packages."""
+        return await self._behind.tag(name, tag, version)
 
 
 class MemoryBackend:
@@ -74,11 +91,7 @@ class MemoryBackend:
         served = with_tarballs(document, host)
         if version:
             return _version(served, version)
-        return (
-            answer(abbreviated(served), content_type=f"{INSTALL_TYPE}; charset=utf-8")
-            if INSTALL_TYPE in accept
-            else answer(served)
-        )
+        return _packument(served, accept)
 
     async def store(self, publication: Publication) -> Answer:
         """Add a version to its package's document."""
@@ -103,11 +116,6 @@ class MemoryBackend:
         tags[tag] = version
         return answer({"ok": "package tagged"}, 201)
 
-    async def wipe(self) -> None:
-        """Forget all packages."""
-        self._state.documents.clear()
-        self._state.tarballs.clear()
-
     def _service(self, plain: str) -> Answer:
         if plain == "-/ping":
             return answer({})
@@ -118,19 +126,6 @@ class MemoryBackend:
         if tarball is not None:
             return Answer(status=200, body=tarball, content_type=OCTETS)
         return answer({"error": "no such file available" if plain.endswith(".tgz") else "File not found"}, 404)
-
-
-def answer(document: Mapping[str, Any], status: int = 200, content_type: str = JSON_TYPE) -> Answer:
-    """A document as verdaccio prints it."""
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return Answer(status=status, body=text.encode(), content_type=content_type)
-
-
-def split_name(path: str) -> tuple[str, str]:
-    """A package's name, and what follows it ("" for nothing)."""
-    parts = path.split("/")
-    length = 2 if path.startswith("@") else 1
-    return "/".join(parts[:length]), "/".join(parts[length:])
 
 
 def tarball_path(name: str, version: str) -> str:
@@ -162,6 +157,12 @@ def abbreviated(document: Json) -> Json:
         "modified": document["time"]["modified"],
         "time": document["time"],
     }
+
+
+def _packument(document: Json, accept: str) -> Answer:
+    if INSTALL_TYPE in accept:
+        return answer(abbreviated(document), content_type=f"{INSTALL_TYPE}; charset=utf-8")
+    return answer(document)
 
 
 def _version(document: Json, wanted: str) -> Answer:

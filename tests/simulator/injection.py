@@ -3,54 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
+import re
+from typing import cast
+from urllib.parse import unquote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from tests.simulator.faults import ANSWERED_AFTER, ANSWERED_INSTEAD, FaultPlan, Kind, Request, Server
+from tests.simulator.memory import LAGGING
 
-from flotilla.rehearsal.faults import ANSWERED_AFTER, ANSWERED_INSTEAD, FaultPlan, Kind, Request, Server
+from flotilla.rehearsal.github.call import HUB
+from flotilla.rehearsal.loopback import MiddlewareFor
+from flotilla.rehearsal.registry.writes import UUID
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Labeller = Callable[[web.Request], str]
-
-STALE = web.RequestKey("stale", bool)
-STARTER = web.RequestKey("starter", bool)
 TOLD_TO_WAIT = (Kind.TOO_MANY, Kind.SECONDARY_LIMIT, Kind.ERROR_503)
 POLL_SECONDS = 0.02
+CREATED = 201
 
 
-def fault_middleware(server: Server, plan: FaultPlan, label: Labeller) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """The aiohttp middleware that numbers a server's requests and breaks those that the plan names."""
+def fault_middleware(plan: FaultPlan) -> MiddlewareFor:
+    """Make the middlewares that number the servers' requests and break those that the plan names."""
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        record = plan.arrive(
-            server=server,
-            method=request.method,
-            path=request.path_qs,
-            label=f"{server} {request.method} {label(request)}",
-        )
-        plan.on_request(record, "before")
-        try:
-            answer = await _meet(request, handler, plan, record)
-        except ConnectionError:
-            # The client went away in the middle of its request: nobody reads this answer.
-            answer = web.Response(status=500)
-        record.status = answer.status if not _is_cut(request) else None
-        plan.on_request(record, "after")
-        return answer
+    def of(name: str) -> Middleware:
+        server = cast("Server", name)
 
-    return middleware
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            record = plan.arrive(
+                server=server,
+                method=request.method,
+                path=request.path_qs,
+                label=f"{server} {request.method} {label(server, request)}",
+            )
+            plan.on_request(record, "before")
+            try:
+                answer = await _meet(request, handler, plan, record)
+            except ConnectionError:
+                # The client went away in the middle of its request: nobody reads this answer.
+                answer = web.Response(status=500)
+            record.status = answer.status if not _is_cut(request) else None
+            plan.on_request(record, "after")
+            return answer
+
+        return middleware
+
+    return of
+
+
+def label(server: Server, request: web.Request) -> str:
+    """A request's path without what differs from run to run: ids, signatures, the repository's name."""
+    if server == "sigstore":
+        return request.path
+    if server == "registry":
+        path = re.sub(UUID, "{id}", unquote(request.path))
+        return f"{path}?write=true" if request.query.get("write") == "true" else path
+    path = re.sub(r"^/repos/[^/]+/[^/]+", "", request.path) or "/"
+    path = re.sub(r"/\d+(?=/|\.|$)", "/{id}", path)
+    name = request.query.get("name") or request.query.get("audience")
+    return f"{path}?{name}" if name else path
 
 
 async def _meet(request: web.Request, handler: Handler, plan: FaultPlan, record: Request) -> web.StreamResponse:
     kind = record.fault
     if kind in ANSWERED_INSTEAD:
-        return await _instead(request, handler, record, plan.retry_after(record))
+        return await _instead(request, handler, plan, record)
     if kind in (Kind.RESET_BEFORE, Kind.KILL_BEFORE):
         return _cut(request, plan, kill=kind is Kind.KILL_BEFORE)
-    request[STALE] = kind is Kind.STALE
-    answer = await _handled(request, handler)
+    answer = await (_late if kind is Kind.STALE else _handled)(request, handler, plan)
     if kind in ANSWERED_AFTER:
         return refusal(record.server, kind, plan.retry_after(record))
     if kind in (Kind.RESET_AFTER, Kind.KILL_AFTER):
@@ -60,23 +79,50 @@ async def _meet(request: web.Request, handler: Handler, plan: FaultPlan, record:
     return answer
 
 
-async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _handled(request: web.Request, handler: Handler, plan: FaultPlan) -> web.StreamResponse:
+    """What the server answers; and GitHub's state before each write that changed it is kept."""
+    hub = request.app.get(HUB) if request.method not in ("GET", "HEAD") else None
+    before = hub.state.saved() if hub else None
     try:
         return await handler(request)
     except web.HTTPException as answer:
         return web.json_response({"message": answer.reason, "error": answer.reason}, status=answer.status)
+    finally:
+        if hub and before and hub.state != before:  # generated notes are POSTed too, and change nothing
+            plan.before_last_write = before
 
 
-async def _instead(
-    request: web.Request, handler: Handler, record: Request, retry_after: int | None
-) -> web.StreamResponse:
+async def _late(request: web.Request, handler: Handler, plan: FaultPlan) -> web.StreamResponse:
+    """What a server answers that has not seen the last write."""
+    hub, token = request.app.get(HUB), LAGGING.set(True)
+    now = hub.state if hub else None
+    try:
+        if hub and plan.before_last_write:
+            hub.state = plan.before_last_write  # no read of the simulator lets another in between
+        return await _handled(request, handler, plan)
+    finally:
+        LAGGING.reset(token)
+        if hub and now:
+            hub.state = now
+
+
+async def _instead(request: web.Request, handler: Handler, plan: FaultPlan, record: Request) -> web.StreamResponse:
     # The body is read first: an answer in the middle of it would reach some clients as a reset.
     await request.read()
     if record.fault is Kind.STARTER:
-        request[STARTER] = True
-        await _handled(request, handler)
-    assert record.fault is not None  # noqa: S101 - only a request with a fault is answered instead
-    return refusal(record.server, record.fault, retry_after)
+        answer = await _handled(request, handler, plan)
+        if answer.status == CREATED:
+            _leave_a_starter(request)
+    assert record.fault is not None
+    return refusal(record.server, record.fault, plan.retry_after(record))
+
+
+def _leave_a_starter(request: web.Request) -> None:
+    """Take the upload's bytes away: GitHub keeps its name."""
+    for release in request.app[HUB].state.releases:
+        for asset in release.assets:
+            if asset.name == request.query.get("name") and str(release.id) in request.path.split("/"):
+                asset.content, asset.state = b"", "starter"
 
 
 def refusal(server: Server, kind: Kind, retry_after: int | None) -> web.Response:
@@ -146,8 +192,3 @@ async def _wait_for_the_client(request: web.Request, seconds: float) -> None:
     end = loop.time() + seconds
     while loop.time() < end and not _is_cut(request):  # noqa: ASYNC110 - a closing transport sets no event
         await asyncio.sleep(POLL_SECONDS)
-
-
-def without_secrets(request: Request) -> str:
-    """A request as a line of a log."""
-    return json.dumps({"n": request.n, "label": request.label, "status": request.status, "fault": request.fault})
