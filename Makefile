@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test quick shape lint e2e faults fuzz mutants corpus bench lock format clean
+.PHONY: help demo test quick coverage shape picture messages lint e2e faults fuzz mutants corpus bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,8 +21,18 @@ quick: $(READY) ## the tests without npm, Docker and whole releases: under a min
 	@start=$$(date +%s); $(BIN)/pytest -n 2 -q -m "not npm and not registry and not docker and not e2e and not faults and not fuzz and not slow" \
 		&& echo "quick: passed in $$(( $$(date +%s) - start )) s"
 
+coverage: $(READY) ## how much of the library the tests run
+	$(BIN)/pytest -n 2 -q -m "not docker and not e2e and not faults and not fuzz" --cov --cov-report=term:skip-covered
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches"
+
 shape: $(READY) ## how large and how deep the library is
 	@$(BIN)/python -m tests.shape
+
+picture: $(READY) ## draw the flow of data again, in docs/architecture.md
+	@$(BIN)/python -m tests.picture
+
+messages: $(READY) ## write what users read to tests/messages again
+	@FLOTILLA_RENEW_MESSAGES=1 $(BIN)/pytest -q tests/messages && git diff --stat -- tests/messages
 
 lint: $(READY) ## the static checks
 	$(BIN)/ruff check

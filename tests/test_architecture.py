@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.picture import PAGE, page
 
 import flotilla
 
@@ -81,6 +82,11 @@ def test_the_rehearsal_is_known_to_the_command_line_alone_and_only_when_it_is_as
         if name == "rehearsal" and part_of(module) != "rehearsal"
     }
     assert knows == {("commands", True)}
+
+
+def test_the_picture_in_the_documentation_is_that_of_the_code() -> None:
+    drawn = PAGE.read_text(encoding="utf-8")
+    assert page(drawn) == drawn, "draw it again: .venv/bin/python -m tests.picture"
 
 
 def tracked() -> list[Path]:

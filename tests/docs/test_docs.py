@@ -296,10 +296,17 @@ def test_the_permissions_of_the_pages_are_those_of_the_examples_workflow() -> No
     assert re.findall("`.*?`", phases["finish"]) == re.findall("`.*?`", phases["release"])
 
 
-def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+def test_the_changelog_is_in_the_form_that_keep_a_changelog_asks_for() -> None:
     (version,) = re.findall(r'^version = "(.*)"$', text("pyproject.toml"), re.MULTILINE)
-    headings = re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)
-    assert next(heading for heading in headings if heading != "Unreleased") == version
+    unreleased, *released = re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)
+    assert unreleased == "[Unreleased]"
+    assert all(re.fullmatch(r"\[[0-9.]+\] - [0-9]{4}-[0-9]{2}-[0-9]{2}", one) for one in released)
+    assert released[0].startswith(f"[{version}]")
+    kinds = set(re.findall(r"^### (.*)$", text("CHANGELOG.md"), re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    links = dict(re.findall(r"^\[(.*)\]: (https://\S+)$", text("CHANGELOG.md"), re.MULTILINE))
+    assert list(links) == ["Unreleased", *(one.split("]")[0].strip("[") for one in released)]
+    assert links["Unreleased"].endswith(f"/v{version}...HEAD")
 
 
 def test_no_secret_is_an_option_in_any_page() -> None:
