@@ -16,7 +16,7 @@ JOBS = {
     "action-publish-dev": "publish-dev",
     "action-publish-meta": "publish-meta",
 }
-COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run"}
+COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run", "artifacts-digest"}
 PUBLISH = {"dist-tag", "provenance", "staged", "pause-seconds", "timeout-minutes"}
 INPUTS = {
     "action-release": COMMON | {"phase", "commit", "run-id", "timeout-minutes", "draft"},
@@ -32,7 +32,7 @@ REQUIRED = {
 }
 RELEASE_OUTPUTS = {"version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "release-id"}
 OUTPUTS = {
-    "action-release": RELEASE_OUTPUTS | {"release-url", "checksums", "ledger"},
+    "action-release": RELEASE_OUTPUTS | {"release-url", "checksums", "artifacts-digest", "ledger"},
     "action-publish-platform": {"packages", "ledger"},
     "action-publish-dev": {"packages", "ledger"},
     "action-publish-meta": {"packages", "ledger"},

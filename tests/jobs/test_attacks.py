@@ -28,18 +28,24 @@ def test_release_notes_that_link_out_of_the_repository_are_refused(jobs: JobWorl
     assert "s3cret" not in error.text
 
 
-def test_artifacts_of_an_attempt_that_began_after_the_run_was_checked_are_refused(jobs: JobWorld) -> None:
-    """Somebody re-runs CI between the look at the run and the list of its artifacts."""
+@pytest.mark.parametrize(
+    ("status", "conclusion"),
+    [("queued", None), ("in_progress", None), ("completed", "failure"), ("completed", "success")],
+)
+def test_artifacts_of_an_attempt_that_began_after_the_run_was_checked_are_refused(
+    jobs: JobWorld, status: str, conclusion: str | None
+) -> None:
+    """Somebody re-runs CI between the look at the run and the list of its artifacts, and it fails, or not."""
     listed = GitHub.artifacts
 
     def swapped(github: GitHub, run_id: int) -> tuple[Artifact, ...]:
         run = jobs.github.runs[0]
-        run.attempt, run.status, run.conclusion = 2, "in_progress", None
+        run.attempt, run.status, run.conclusion = 2, status, conclusion
         jobs.github.add_artifact(run, "chroma-linux-x64-free", {"evil.tar.gz": b"of a run that may fail"})
         return listed(github, run_id)
 
     with patch.object(GitHub, "artifacts", swapped):
-        error = jobs.refused("release")
+        error = jobs.refused("release", run_id=str(jobs.run_id))
     assert error.title == "CI run check failed"
     assert "was started again while its artifacts were looked up" in error.text
 

@@ -42,7 +42,7 @@ def test_a_draft_that_somebody_made_is_completed_and_what_lies_in_it_is_told(job
     assert notice.text == "the draft of v1.2.3 was there before, with assets that stay: notes.pdf"
     assert "chroma-linux-x64-free.tar.gz is there, broken or with other content, and is replaced" in done.log
     (made,) = jobs.github.releases
-    assert (made.draft, made.body, len(made.assets)) == (False, "By hand", 10)
+    assert (made.draft, made.body, len(made.assets)) == (False, "By hand", 11)
     assert {asset.name: asset.content for asset in made.assets}["notes.pdf"] == b"older"
 
 

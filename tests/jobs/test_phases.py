@@ -24,9 +24,9 @@ NAMES = {"version", "tag", "commit", "dist-tag", "prerelease", "platforms"}
 OF_PHASE = {
     "prepare": NAMES,
     "wait-for-ci": NAMES | {"run-id"},
-    "check-artifacts": NAMES | {"run-id"},
-    "release": NAMES | {"run-id", "release-id", "release-url", "checksums", "ledger"},
-    "all": NAMES | {"run-id", "release-id", "release-url", "checksums", "ledger"},
+    "check-artifacts": NAMES | {"run-id", "artifacts-digest"},
+    "release": NAMES | {"run-id", "release-id", "release-url", "checksums", "artifacts-digest", "ledger"},
+    "all": NAMES | {"run-id", "release-id", "release-url", "checksums", "artifacts-digest", "ledger"},
 }
 PUBLISHING = ("publish-platform", "publish-dev", "publish-meta")
 
@@ -96,8 +96,10 @@ def test_a_prerelease_goes_to_the_dist_tag_of_its_identifier(jobs: JobWorld) -> 
 def test_the_release_holds_every_asset_and_its_checksums(released: JobWorld) -> None:
     (release,) = released.world.snapshot()["github"]["releases"]
     assert released.github.tags() == {"v1.2.3": released.github.commit}
-    assert (release["draft"], release["latest"], len(release["assets"])) == (False, True, 9)
+    assert (release["draft"], release["latest"], len(release["assets"])) == (False, True, 10)
     assets = {asset.name: asset.content for asset in released.github.releases[0].assets}
+    assert "flotilla-ledger.json" in assets
+    del assets["flotilla-ledger.json"]
     listed = assets.pop("SHA256SUMS").decode().splitlines()
     assert listed == [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in sorted(assets.items())]
 

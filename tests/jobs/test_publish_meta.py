@@ -28,6 +28,12 @@ def outputs(platforms: JobWorld) -> list[str]:
     return [json.dumps(platforms.platform(name).packages) for name in ("linux-x64", "linux-x64-musl")]
 
 
+def without_ledger(jobs: JobWorld) -> None:
+    """The release was made before it got a ledger."""
+    (release,) = jobs.github.releases
+    release.assets[:] = [asset for asset in release.assets if asset.name != "flotilla-ledger.json"]
+
+
 @contextmanager
 def changed(**fields: Any) -> Iterator[None]:
     """A registry that shows the first platform package with other fields."""
@@ -66,6 +72,16 @@ def test_another_integrity_than_the_one_reported_is_refused_by_name_before_anyth
 
 
 @pytest.mark.npm
+def test_a_platform_package_that_the_release_was_not_made_with_is_not_pinned(platforms: JobWorld) -> None:
+    """Without provenance and without the input packages, the release's own ledger says what was built."""
+    done = platforms.run("publish-meta", dry_run="true")
+    assert "4 of 4 have the integrity that the release's flotilla-ledger.json names." in done.summary
+    with changed(integrity=OTHER):
+        error = platforms.refused("publish-meta")
+    assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry" in error.text
+
+
+@pytest.mark.npm
 def test_a_package_reported_with_two_integrities_is_refused(platforms: JobWorld, outputs: list[str]) -> None:
     (first, *_) = json.loads(outputs[0])
     error = platforms.refused("publish-meta", packages=outputs[0] + outputs[0].replace(first["integrity"], OTHER))
@@ -74,6 +90,7 @@ def test_a_package_reported_with_two_integrities_is_refused(platforms: JobWorld,
 
 @pytest.mark.npm
 def test_without_provenance_or_a_list_the_summary_says_that_nothing_was_compared(platforms: JobWorld) -> None:
+    without_ledger(platforms)
     done = platforms.run("publish-meta")
     assert done.status == 0, done.log
     assert "Neither provenance nor a list of integrities" in done.summary
@@ -106,6 +123,7 @@ def test_with_provenance_a_platform_package_without_a_statement_is_refused(platf
 
 @pytest.mark.npm
 def test_with_provenance_each_platform_package_names_this_repository_and_commit(platforms: JobWorld) -> None:
+    without_ledger(platforms)
     statement = Statement(
         predicate="",
         subject="",

@@ -9,6 +9,8 @@ import zipfile
 import pytest
 from tests.jobs.jobworld import JobWorld
 
+from flotilla.jobs.assets import OURS
+
 CONFIG = {
     "tar.gz": ('"chroma-{build}-{variant}"', '"chroma-{build}-{variant}.tar.gz"'),
     "zip": ('"chroma-{build}-{variant}"', '"chroma-{build}-{variant}.zip"'),
@@ -50,7 +52,7 @@ def test_an_archive_that_was_uploaded_as_it_is_makes_the_same_packages_and_is_an
     assert done.status == 0, done.log
     (release,) = jobs.github.releases
     stored = {artifact.name: artifact.content for artifact in jobs.github.artifacts}
-    assets = {asset.name: asset.content for asset in release.assets if asset.name != "SHA256SUMS"}
+    assets = {asset.name: asset.content for asset in release.assets if asset.name not in OURS}
     assert len(assets) == 4
     assert assets == {name: stored[name] for name in assets}
 

@@ -90,6 +90,14 @@ def run_is_of_a_fork(stage: Stage) -> None:
     stage.world.github.state.runs[0].head_repository = "evil/tool"
 
 
+def run_is_a_pull_requests(stage: Stage) -> None:
+    stage.world.github.state.runs[0].event = "pull_request"
+
+
+def run_is_a_schedules(stage: Stage) -> None:
+    stage.world.github.state.runs[0].event = "schedule"
+
+
 def run_failed_in_a_later_attempt(stage: Stage) -> None:
     stage.world.github.state.runs[0].conclusion = "failure"
 
@@ -160,6 +168,8 @@ def restate(stage: Stage, change: Callable[[Any], None]) -> None:
         (tag_was_moved, f"tag v1.2.3 is on {'f' * 40}; it was on 0123456789abcdef"),
         (tag_was_deleted, "tag v1.2.3 is gone; it was on 0123456789abcdef"),
         (run_is_of_a_fork, "built a commit of evil/tool, a fork"),
+        (run_is_a_pull_requests, "was started by the event pull_request, which is not trusted"),
+        (run_is_a_schedules, "was started by schedule; it was by push"),
         (run_failed_in_a_later_attempt, "did not succeed (failure)"),
         (artifact_was_altered, "artifact tool-linux-x64 "),
         (package_has_another_integrity, f"{PACKAGE}@1.2.3 is sha512-AAAA"),
@@ -178,6 +188,19 @@ def test_what_was_tampered_with_is_named(untouched: Release, tmp_path: Path, tam
     assert status == 1
     assert any(line.startswith("differs") and said in line for line in lines), lines
     assert not lines[-1].endswith(" 0 do not")
+
+
+def test_a_pull_requests_run_is_one_to_the_ledger_that_says_so_and_never_a_forks(
+    untouched: Release, tmp_path: Path
+) -> None:
+    ledger = copy.deepcopy(untouched.ledgers["finish"])
+    ledger["ci-run"]["event"] = "pull_request"
+    run_is_a_pull_requests(untouched.stage)
+    assert verified(untouched, ledger, tmp_path)[0] == 0
+    run_is_of_a_fork(untouched.stage)
+    status, lines = verified(untouched, ledger, tmp_path)
+    assert status == 1
+    assert any(line.startswith("differs") and "evil/tool, a fork" in line for line in lines)
 
 
 def artifacts_expired(stage: Stage) -> None:

@@ -1,8 +1,16 @@
 """GitHub: workflow runs, artifacts, tags and releases, as frozen values and in plain words."""
 
-from flotilla.github.artifacts import ArtifactRow, artifact_faults, artifact_table, from_earlier_attempts, newest
+from flotilla.github.artifacts import (
+    ArtifactRow,
+    artifact_faults,
+    artifact_table,
+    artifacts_digest,
+    from_earlier_attempts,
+    newest,
+)
 from flotilla.github.assets import (
     MOST_ASSETS,
+    UPLOADED,
     AssetPlan,
     Replacement,
     WantedAsset,
@@ -29,6 +37,7 @@ from flotilla.github.values import Artifact, Asset, Download, Release, Repositor
 
 __all__ = [
     "MOST_ASSETS",
+    "UPLOADED",
     "Artifact",
     "ArtifactRow",
     "Asset",
@@ -48,6 +57,7 @@ __all__ = [
     "WorkflowRun",
     "artifact_faults",
     "artifact_table",
+    "artifacts_digest",
     "asset_name_faults",
     "choose_run",
     "decide_assets",

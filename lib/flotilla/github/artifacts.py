@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flotilla.github.values import Artifact, WorkflowRun
 from flotilla.text import one_line
+
+# Of another form, the digest of the same artifacts would be another: its first line says which this is.
+DIGEST_FORM = "flotilla artifacts 1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,20 @@ def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
     for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
         last[artifact.name] = artifact
     return tuple(last[name] for name in sorted(last))
+
+
+def artifacts_digest(digests: Mapping[str, str]) -> str:
+    """Return one "sha256:…" that stands for several artifacts: of their names, each with its bytes' digest.
+
+    It is the SHA-256 of a text in UTF-8: the form's line, then for each artifact, sorted by name, its digest in hex,
+    two blanks and its name, each line with a line feed at its end.
+
+    Args:
+        digests: "sha256:…" by name.
+    """
+    lines = [f"{digest.removeprefix('sha256:')}  {name}\n" for name, digest in sorted(digests.items())]
+    text = f"{DIGEST_FORM}\n{''.join(lines)}"
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def from_earlier_attempts(artifacts: Sequence[Artifact], run: WorkflowRun) -> tuple[Artifact, ...]:

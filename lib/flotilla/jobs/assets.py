@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ArtifactError, ConflictError
+from flotilla.errors import ArtifactError, ConflictError, InputError
 from flotilla.family import Config
-from flotilla.github import MOST_ASSETS, WantedAsset, decide_assets, the_release
+from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets, the_release
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import CHECKSUMS, LEDGER, Job
+from flotilla.jobs.ledger_document import Ledger, read_ledger
 from flotilla.jobs.workshop import Material
 
 OURS = (CHECKSUMS, LEDGER)
@@ -70,27 +71,103 @@ def _matching_files(materials: Iterable[Material], pattern: str) -> Iterator[tup
             yield material.files / name, material.artifact.name
 
 
-def refuse_other_assets(job: Job[Inputs], materials: Mapping[str, Material]) -> None:
-    """Hold the artifacts against the tag's release: npm gets what GitHub shows, also where CI ran again in between.
+def refuse_another_build(job: Job[Inputs], materials: Mapping[str, Material]) -> None:
+    """Hold artifacts against the tag's release: npm gets what GitHub shows, also if CI ran again in between.
 
-    A draft is shown only to who may write, so a job without that right compares with a published release only.
+    The input artifacts-digest has settled that already. A draft is listed only to who may write, so a job without that
+    right can compare with a published release only.
 
     Raises:
-        ConflictError: the release has a file of the same name with other bytes.
+        ConflictError: the release was made of other artifacts.
     """
-    wanted = artifact_assets(job.family.config, materials)
-    found = the_release(job.github.releases(job.family.tag), job.family.tag) if wanted else None
-    if found is None:
+    if job.inputs.artifacts_digest:
         return
+    found = the_release(job.github.releases(job.family.tag), job.family.tag)
+    if found is not None:
+        hold_to_release(job, materials, found)
+    elif not job.inputs.dry_run:
+        job.runner.warning(
+            f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`), "
+            "so nothing says that these artifacts are those that were released. Give the output artifacts-digest of "
+            "action-release as the input artifacts-digest.",
+            title="The build was not compared",
+        )
+
+
+def hold_to_release(job: Job[Inputs], materials: Mapping[str, Material], found: Release) -> None:
+    """Refuse artifacts that a release was not made of: by its assets, and by its ledger if it has one.
+
+    Raises:
+        ConflictError: with each of them.
+    """
+    ledger = release_ledger(job, found)
+    assets = {name: artifact_assets(job.family.config, {name: one}) for name, one in materials.items()}
     there = {asset.name: asset.digest for asset in found.assets}
     faults = [
         f"{one.name} is {one.digest} in the CI run, and {there[one.name]} in the release {found.url}"
-        for one in wanted
+        for several in assets.values()
+        for one in several
         if there.get(one.name) not in {None, one.digest}
     ]
-    if faults:
-        raise ConflictError(
-            faults,
-            advice="CI was run again after the release was made. Publish from the run that the release was made of "
-            "(its output run-id), or release a new version; nothing was published.",
+    if ledger is not None:
+        faults += [
+            f"{name} is {one.digest} in the CI run; the release {found.url} was made of another"
+            for name, one in materials.items()
+            if not _same_build(job.family.config, ledger, one, assets[name])
+        ]
+    else:
+        job.runner.warning(
+            f"{found.url} has no {LEDGER}, so the artifacts are compared by the names of its assets only. Give the "
+            "output artifacts-digest of action-release as the input artifacts-digest.",
+            title="The build was not compared in full",
         )
+    if faults:
+        raise ConflictError(faults, advice=_another_build(ledger))
+
+
+def release_ledger(job: Job[Inputs], found: Release) -> Ledger | None:
+    """Return the ledger that a release holds; None if it has none.
+
+    Raises:
+        ConflictError: what is there under its name is none.
+    """
+    asset = next((asset for asset in found.assets if asset.name == LEDGER), None)
+    if asset is None:
+        return None
+    try:
+        return read_ledger(job.github.download_asset(asset, job.scratch / f"released-{LEDGER}"))
+    except InputError as failure:
+        raise ConflictError(
+            [f"{LEDGER} of the release {found.url}: {fault.text}" for fault in failure.faults],
+            advice="Somebody put another file there, or another version of flotilla made it. Find out which; the input "
+            "artifacts-digest is compared instead of the ledger.",
+        ) from failure
+
+
+def _same_build(config: Config, ledger: Ledger, material: Material, assets: Sequence[WantedAsset]) -> bool:
+    """Return whether a release was made of this artifact.
+
+    CI's zip around the same archive is another each time: the archive counts, if it is an asset of this very artifact.
+    """
+    ids = {one["id"]: one["digest"] for one in ledger["artifacts"] if one["name"] == material.artifact.name}
+    if material.digest in ids.values():
+        return True
+    pattern = config.ci.archive
+    archives = glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR) if pattern else []
+    packed = {material.files / name for name in archives}
+    return any(
+        (one["name"], one["digest"]) == (asset.name, asset.digest) and one["artifact"] in ids
+        for asset in assets
+        if asset.path in packed
+        for one in ledger["assets"]
+    )
+
+
+def _another_build(ledger: Ledger | None) -> str:
+    run = ledger["ci-run"] if ledger else None
+    of = f" ({run['id']})" if run else ""
+    return (
+        "CI was run again after the release was made. Take the run that the release was made of, by the outputs run-id"
+        f"{of} and artifacts-digest of the job that made it; if its artifacts are gone, release a new version. "
+        "This job wrote nothing."
+    )

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
-from flotilla.errors import ArtifactError, RunError
+from flotilla.errors import ArtifactError, ConflictError, RunError
 from flotilla.family import Need
-from flotilla.github import Artifact, ArtifactRow, WorkflowRun, artifact_table, from_earlier_attempts
+from flotilla.github import (
+    Artifact,
+    ArtifactRow,
+    WorkflowRun,
+    artifact_table,
+    artifacts_digest,
+    from_earlier_attempts,
+)
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.markdown import code, link, linked, size, table
 
 
-def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> tuple[Artifact, ...]:
-    """Return the artifacts needed, in the order of the needs.
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a run holds for the family.
+
+    Args:
+        artifacts: those that were asked for, in the order of the needs.
+        digest: the artifacts digest of the whole family's; None if this job has no use for it and GitHub does not tell.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    digest: str | None
+
+
+def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> Checked:
+    """Return the artifacts needed, held against the input artifacts-digest.
 
     Raises:
+        ConflictError: the family's artifacts are not those that the input stands for.
         ArtifactError: with every artifact that is missing, expired or empty.
         RunError: the run was started again, so that the artifacts may be of an attempt that nobody has checked.
     """
@@ -28,7 +50,38 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
     artifacts = tuple(row.artifact for row in rows if row.artifact)
     for artifact in from_earlier_attempts(artifacts, run):
         job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
-    return artifacts
+    return Checked(artifacts=artifacts, digest=_family_digest(job, run, needs, found))
+
+
+def _family_digest(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need], found: Sequence[Artifact]) -> str | None:
+    """Return the digest over the whole family's artifacts, also if this job takes some of them only.
+
+    An artifact that has expired keeps its digest. One without a recorded digest is downloaded for it.
+    """
+    given = job.inputs.artifacts_digest
+    rows = artifact_table([need.artifact for need in job.family.artifacts], found)
+    there = [row.artifact for row in rows if row.artifact]
+    unrecorded = [artifact for artifact in there if artifact.digest is None]
+    complete = len(there) == len(rows)
+    if not given and (unrecorded or not complete) and len(needs) < len(rows):
+        return None
+    digests = {artifact.name: artifact.digest or "" for artifact in there}
+    for download in job.github.download_all(unrecorded, job.scratch / "unrecorded") if complete else ():
+        digests[download.artifact.name] = download.digest
+        download.path.unlink()
+    digest = artifacts_digest(digests)
+    if given and digest != given:
+        job.runner.summary(artifacts_summary(run, rows))
+        raise ConflictError(
+            [
+                f"the artifacts of the CI run {run.url} have the digest {digest}, and artifacts-digest is {given}",
+                *(f"{row.name}: {row.fault}" for row in rows if row.artifact is None),
+            ],
+            advice="CI was run again after they were checked, so this release would be of two builds. Give the run-id "
+            "and the artifacts-digest of one and the same check; if the release is out already, release a new version. "
+            "This job wrote nothing.",
+        )
+    return digest
 
 
 def artifact_rows(job: Job[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:

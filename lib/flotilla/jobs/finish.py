@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
-from flotilla.github import Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.jobs.assets import hold_to_release
+from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
@@ -30,6 +32,7 @@ class Finished:
     records: tuple[Record, ...]
     checksums: str
     ledger: str
+    artifacts_digest: str | None
 
 
 def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
@@ -47,17 +50,23 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
             advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
         )
     manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
-    materials = gather(job, run, family.artifacts)
+    checked = check_artifacts(job, run, family.artifacts)
+    materials = gather(job, run, checked.artifacts)
+    hold_to_release(job, materials, found)
     built = build(job, family.packages, manifests, materials)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     records = _all_published(job, built, decide_packages(job, built, packuments))
     release = job.github.with_digests(found, assets := wanted_assets(job, materials))
-    if not plan_for(release, assets).complete:
-        raise ConflictError(
-            f"{release.url} lacks assets, or has broken ones",
-            advice="Re-run action-release with the phase release and draft: true; it completes them.",
-        )
-    known = Known(commit=run.commit, ci_run=run, built=built, records=records, assets=assets, release=found)
+    _refuse_incomplete(release, plan_for(release, assets))
+    known = Known(
+        commit=run.commit,
+        ci_run=run,
+        built=built,
+        records=records,
+        assets=assets,
+        release=found,
+        artifacts_digest=checked.digest,
+    )
     ledger = write_ledger(job, known, asset=True)
     if found.draft and not job.inputs.dry_run:
         job.runner.wrote = True
@@ -65,7 +74,39 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
         require_tag(job, run.commit)
         latest = is_latest(job, packuments)
         release = job.github.publish_release(found, latest=latest, prerelease=family.prerelease)
-    return Finished(release=release, records=records, checksums=checksums_file(assets), ledger=ledger)
+    return Finished(
+        release=release,
+        records=records,
+        checksums=checksums_file(assets),
+        ledger=ledger,
+        artifacts_digest=checked.digest,
+    )
+
+
+def _refuse_incomplete(release: Release, plan: AssetPlan) -> None:
+    """Raise unless the release has every asset, whole.
+
+    One with other content is never called incomplete: to complete it would replace what was verified.
+    """
+    broken = [change.asset.name for change in plan.replace if change.asset.state != UPLOADED]
+    others = [change for change in plan.replace if change.asset.state == UPLOADED]
+    if others:
+        raise ConflictError(
+            [
+                f"{one.asset.name} is {one.asset.digest} in {release.url}, and {one.wanted.digest} in the CI run"
+                for one in others
+            ],
+            advice="The release was made of another build, or somebody replaced the asset. Run this phase with the "
+            "run-id and the artifacts-digest of the job that made the release; if its artifacts are gone, release a "
+            "new version. The release stays a draft.",
+        )
+    lacking = [*(f"{file.name} is missing" for file in plan.upload), *(f"{name} is a broken upload" for name in broken)]
+    if lacking:
+        raise ConflictError(
+            [f"{release.url}: {fault}" for fault in lacking],
+            advice="Run action-release with the phase release, draft: true and the same run-id: it completes them. "
+            "The release stays a draft.",
+        )
 
 
 def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:

@@ -19,6 +19,7 @@ Provenance = Literal["auto", "true", "false"]
 _RUN_ID = re.compile(r"[1-9][0-9]{0,18}")
 RUN_ID_EXPECTED = "expected a workflow run id such as 1234567890 (the number in the run's URL)"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Inputs:
     npm_token: str = field(default="", repr=False)
     registry: str = ""
     dry_run: bool = False
+    artifacts_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,9 @@ def _reported(value: object) -> Iterator[ReportedPackage]:
 
 _BY_NAME: Mapping[str, Callable[[str], object]] = {
     "commit": lambda given: _matching(given, _COMMIT, "expected the full commit hash, 40 lower-case hex digits"),
+    "artifacts_digest": lambda given: _matching(
+        given, _DIGEST, "expected the output artifacts-digest of action-release"
+    ),
     "packages": _packages,
 }
 

@@ -29,6 +29,7 @@ class Known:
         built: every package of the job.
         records: what became of them, as far as they were published.
         assets: of the GitHub release.
+        artifacts_digest: of the whole family's artifacts; None if this job does not know it.
     """
 
     commit: str | None = None
@@ -37,6 +38,7 @@ class Known:
     records: Sequence[Record] = ()
     assets: Sequence[WantedAsset] = ()
     release: Release | None = None
+    artifacts_digest: str | None = None
 
 
 def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
@@ -61,6 +63,7 @@ def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
         "written-by": None if asset else _this_run(job),
         "ci-run": _ci_run(known.ci_run) if known.ci_run else None,
         "release": known.release.id if known.release else None,
+        "artifacts-digest": known.artifacts_digest,
         "artifacts": [_artifact(material) for _, material in sorted(materials.items())],
         "assets": [_asset(one, materials.values()) for one in known.assets],
         "packages": [_package(one, done.get(one.package.name), _this_run(job)) for one in known.built],

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flotilla.errors import ArtifactError, Fault, FlotillaError
-from flotilla.family import Need, Package
-from flotilla.github import Download, WorkflowRun
-from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.family import Package
+from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest
@@ -17,13 +16,13 @@ from flotilla.jobs.workshop import Built, Material, Workshop
 from flotilla.packing import extract
 
 
-def gather(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> dict[str, Material]:
+def gather(job: Job[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact]) -> dict[str, Material]:
     """The run's artifacts on disk, checked and unpacked, by their names.
 
     Raises:
         ArtifactError: one is missing, altered, hostile or broken; all of them at once.
     """
-    downloads = job.github.download_all(check_artifacts(job, run, needs), job.scratch / "downloads")
+    downloads = job.github.download_all(artifacts, job.scratch / "downloads")
     materials: dict[str, Material] = {}
     faults: list[Fault] = []
     for download in downloads:

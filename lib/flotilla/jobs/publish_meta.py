@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from flotilla.errors import RefusedError
+from flotilla.errors import ConflictError, RefusedError
 from flotilla.github import the_release
+from flotilla.jobs.assets import release_ledger
 from flotilla.jobs.inputs import MetaInputs
 from flotilla.jobs.job import LEDGER, Job
-from flotilla.jobs.ledger_document import read_ledger
+from flotilla.jobs.ledger_document import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
 from flotilla.jobs.publish_report import Report
@@ -25,6 +26,10 @@ from flotilla.npm import (
     version_differences,
 )
 
+REPACKED = (
+    "If another version of flotilla packed them, give the outputs `packages` of the platform jobs as the input "
+    "packages: those jobs compare the files."
+)
 NOT_OURS = "Nothing was published. Do not pin these packages: find out who published them, and from where."
 
 
@@ -45,6 +50,7 @@ def publish_meta(job: Job[MetaInputs]) -> None:
 
 def _platforms_first(job: Job[MetaInputs], report: Report, provenance: Provenance) -> None:
     """Check and await the platform packages; what is staged, or only rehearsed, is told and not waited for."""
+    _refuse_another_build(job, report)
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
     read = {name: _published(job, name) for name in names}
     found = {name: published for name, published in read.items() if published}
@@ -81,7 +87,7 @@ def _check_pinned(
         for name, one in found.items():
             faults += _provenance_faults(job, one, commits, known=name in reported)
     if faults:
-        raise RefusedError(faults, advice=NOT_OURS)
+        raise RefusedError(faults, advice=NOT_OURS if job.inputs.packages else f"{NOT_OURS} {REPACKED}")
     if provenance.on:
         report.checked.append(f"All {len(found)} platform packages have provenance of this repository and commit.")
     if compared:
@@ -118,12 +124,28 @@ def _reported(job: Job[MetaInputs]) -> tuple[str, dict[str, str]]:
     return source, {name: several.pop() for name, several in integrities.items()}
 
 
-def _in_ledger(job: Job[MetaInputs]) -> list[tuple[str, str]]:
+def _refuse_another_build(job: Job[MetaInputs], report: Report) -> None:
+    """Hold the input artifacts-digest against the release; this job takes no artifact to compute it from."""
+    report.artifacts_digest = given = job.inputs.artifacts_digest or None
+    ledger = _ledger(job) if given else None
+    told = ledger.get("artifacts-digest") if ledger else None
+    if told and told != given:
+        raise ConflictError(
+            f"the release of {job.family.tag} was made of artifacts with the digest {told}; the input artifacts-digest "
+            f"is {given}",
+            advice="Nothing was published. Pass the output artifacts-digest of the job that made the release.",
+        )
+
+
+def _ledger(job: Job[MetaInputs]) -> Ledger | None:
     release = the_release(job.github.releases(job.family.tag), job.family.tag)
-    asset = next((asset for asset in release.assets if asset.name == LEDGER), None) if release else None
-    if asset is None:
+    return release_ledger(job, release) if release else None
+
+
+def _in_ledger(job: Job[MetaInputs]) -> list[tuple[str, str]]:
+    ledger = _ledger(job)
+    if ledger is None:
         return []
-    ledger = read_ledger(job.github.download_asset(asset, job.scratch / LEDGER))
     return [
         (one["name"], one["registry-integrity"] or one["integrity"])
         for one in ledger["packages"]

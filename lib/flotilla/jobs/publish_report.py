@@ -32,6 +32,7 @@ class Report:
         commit: what is released; None as long as it is not settled.
         ci_run: where the files come from, None for packages that take none.
         checked: what held before the first publish, a sentence each.
+        artifacts_digest: of the whole family's artifacts; None where this job does not know it.
         begun: the names of the packages that npm was told to publish.
         failure: what stopped the job; None for nothing.
     """
@@ -42,6 +43,7 @@ class Report:
     started: float
     commit: str | None = None
     ci_run: WorkflowRun | None = None
+    artifacts_digest: str | None = None
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
@@ -63,7 +65,13 @@ class Report:
 def hand_over(job: Job[PublishInputs], report: Report) -> None:
     """Set the outputs, write the ledger, and tell the story in the job summary."""
     job.runner.output("packages", packages_output(report.records))
-    known = Known(commit=report.commit, ci_run=report.ci_run, built=report.planned, records=report.records)
+    known = Known(
+        commit=report.commit,
+        ci_run=report.ci_run,
+        built=report.planned,
+        records=report.records,
+        artifacts_digest=report.artifacts_digest,
+    )
     job.runner.output("ledger", write_ledger(job, known))
     seconds = job.policy.clock.now() - report.started
     job.runner.summary(publish_summary(report, registry=job.registry.url, seconds=seconds))

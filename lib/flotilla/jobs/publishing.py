@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from flotilla.errors import RefusedError, explained
 from flotilla.family import Package
-from flotilla.jobs.assets import refuse_other_assets
+from flotilla.jobs.assets import refuse_another_build
+from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import tagged_commit
 from flotilla.jobs.decisions import decide_packages
 from flotilla.jobs.inputs import PublishInputs
@@ -97,8 +98,10 @@ def _build(
     report.ci_run = checked_run(job, run_id, commit)
     wanted = {package.artifact for package in packages}
     needs = [need for need in job.family.artifacts if need.artifact in wanted]
-    materials = gather(job, report.ci_run, needs)
-    refuse_other_assets(job, materials)
+    checked = check_artifacts(job, report.ci_run, needs)
+    report.artifacts_digest = checked.digest
+    materials = gather(job, report.ci_run, checked.artifacts)
+    refuse_another_build(job, materials)
     return build(job, packages, manifests, materials)
 
 

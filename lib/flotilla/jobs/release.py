@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flotilla.errors import ConflictError
 from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
-from flotilla.jobs.assets import file_asset, release_assets
+from flotilla.jobs.assets import file_asset, hold_to_release, release_assets
+from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.commit import require_tag
 from flotilla.jobs.decisions import decide_packages, is_latest
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.job import CHECKSUMS, OUTPUT_FOLDER, Job, write_output
+from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.materials import build, gather
 from flotilla.jobs.notes import LONGEST_NOTES
 from flotilla.jobs.prepare import Prepared
@@ -28,6 +30,7 @@ class Released:
         commit: what is released.
         ci_run: where the artifacts come from.
         checksums: path of the SHA256SUMS file, relative to the workspace; empty if there are no assets.
+        artifacts_digest: of the artifacts that it is made of.
     """
 
     release: Release | None
@@ -36,6 +39,7 @@ class Released:
     assets: tuple[WantedAsset, ...]
     checksums: str
     built: tuple[Built, ...]
+    artifacts_digest: str | None
 
 
 def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
@@ -46,7 +50,8 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
         PackageError: a package would not be.
         ConflictError: the registry or GitHub has this version with other content.
     """
-    materials = gather(job, run, job.family.artifacts)
+    checked = check_artifacts(job, run, job.family.artifacts)
+    materials = gather(job, run, checked.artifacts)
     built = build(job, job.family.packages, prepared.manifests, materials)
     for words in unused_executables(job.family.config, built):
         job.runner.warning(f"{words}; correct flotilla.yml where one is meant to be run", title="Executables")
@@ -57,12 +62,15 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
     found = job.github.with_digests(there, assets) if there else None
     if found is not None:
         plan_for(found, assets)
+        if not found.draft:
+            hold_to_release(job, materials, found)
+    known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
     notes = found.body if found else _notes(job, prepared)
     done = found
     if job.inputs.dry_run:
         job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
     else:
-        done = _write(job, prepared, found, assets, notes)
+        done = _write(job, prepared, found, known, notes)
     return Released(
         release=done,
         commit=prepared.commit,
@@ -70,6 +78,7 @@ def release(job: Job[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Re
         assets=assets,
         checksums=checksums_file(assets),
         built=built,
+        artifacts_digest=checked.digest,
     )
 
 
@@ -92,15 +101,18 @@ def checksums_file(assets: Sequence[WantedAsset]) -> str:
     return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
 
 
-def _write(
-    job: Job[ReleaseInputs], prepared: Prepared, found: Release | None, assets: Sequence[WantedAsset], notes: str
-) -> Release:
+def _write(job: Job[ReleaseInputs], prepared: Prepared, found: Release | None, known: Known, notes: str) -> Release:
     """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
     family, github = job.family, job.github
     job.runner.wrote = True
     github.create_tag(family.tag, prepared.commit)
     with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}"):
         draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
+    assets = [*known.assets]
+    if draft.draft:
+        # What the artifacts were, for the publishing jobs to compare with.
+        ledger = write_ledger(job, replace(known, release=draft), asset=True)
+        assets.append(file_asset(job.facts.workspace / ledger))
     with job.runner.group(f"assets of {family.tag}"):
         plan = plan_for(draft, assets)
         _tell(job, draft, plan)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
-from flotilla.github import Artifact, Release, WorkflowRun
+from flotilla.github import Release, WorkflowRun
+from flotilla.jobs.check_artifacts import Checked
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.job import Job
@@ -45,13 +46,14 @@ def waited(job: Job[ReleaseInputs], run: WorkflowRun) -> None:
     job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
 
 
-def checked(job: Job[ReleaseInputs], run: WorkflowRun, artifacts: Sequence[Artifact]) -> None:
+def checked(job: Job[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
     """Every artifact was found."""
-    rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in artifacts]
+    job.runner.output("artifacts-digest", found.digest or "")
+    rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in found.artifacts]
     job.runner.summary(
-        f"### All {len(artifacts)} artifacts are in CI run {link(run.id, run.url)}\n\n"
+        f"### All {len(rows)} artifacts are in CI run {link(run.id, run.url)}\n\n"
         + table(("artifact", "size", "digest"), rows)
-        + "\n"
+        + f"\n\nTogether they have the artifacts digest {code(found.digest)}.\n"
     )
 
 
@@ -59,7 +61,15 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
     """The release is made, or would be."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
-    known = Known(commit=done.commit, ci_run=done.ci_run, built=done.built, assets=done.assets, release=done.release)
+    known = Known(
+        commit=done.commit,
+        ci_run=done.ci_run,
+        built=done.built,
+        assets=done.assets,
+        release=done.release,
+        artifacts_digest=done.artifacts_digest,
+    )
+    job.runner.output("artifacts-digest", done.artifacts_digest or "")
     job.runner.output("ledger", write_ledger(job, known))
     rows = [(code(asset.name), size(asset.size), code(asset.digest)) for asset in done.assets]
     packed = sum(built.tarball.size for built in done.built)
@@ -76,6 +86,7 @@ def finished(job: Job[ReleaseInputs], done: Finished) -> None:
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
+    job.runner.output("artifacts-digest", done.artifacts_digest or "")
     rows = [(code(one.built.tarball.name), code(one.integrity), code(one.note)) for one in done.records]
     job.runner.summary(
         f"### {_state(job, done.release)}\n\nEvery package of the family is on the registry.\n\n"

@@ -114,6 +114,8 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
         pull_requests=told["event"] == "pull_request",
     )
     faults = run_faults(run, wanted)
+    if not faults and run.event != told["event"]:
+        faults = [f"CI run {run.id} was started by {run.event}; it was by {told['event']}"]
     yield from map(_differs, faults)
     if not faults:
         yield _same(f"CI run {run.id} of {told['workflow']} succeeded on {run.commit}")

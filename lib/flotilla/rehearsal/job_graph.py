@@ -64,10 +64,10 @@ class Graph:
         release = self.job("release")
         if release.status:
             return [release]
-        run_id = {"run-id": release.outputs["run-id"]}
-        platforms = [{**run_id, "platform": name} for name in json.loads(release.outputs["platforms"])]
+        build = {name: release.outputs[name] for name in ("run-id", "artifacts-digest")}
+        platforms = [{**build, "platform": name} for name in json.loads(release.outputs["platforms"])]
         with ThreadPoolExecutor(MOST_PARALLEL) as matrix, ThreadPoolExecutor(1) as beside:
-            dev = [beside.submit(self.job, "publish-dev", run_id)] if has_dev else []
+            dev = [beside.submit(self.job, "publish-dev", build)] if has_dev else []
             middle = [*matrix.map(lambda inputs: self.job("publish-platform", inputs), platforms)]
             middle += [job.result() for job in dev]
         if any(job.status for job in middle):
