@@ -1,0 +1,79 @@
+"""What is said of archives that are refused, and of binaries for another platform."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.messages.conftest import Golden, Messages
+from tests.messages.printed import refusal
+from tests.packing.conftest import Archives, Entry, on, put, upx_program, xcoff
+
+from flotilla.family import Limits, Platform
+from flotilla.packing import binary_faults, extract
+from flotilla.packing.platform_check import binary_warnings, inspect
+
+NAMES = ("/etc/passwd", "../x", "C:/x", "a\\b", "a\u202eb", "x" * 256, "/".join(["a"] * 105))
+LINUX = on("linux", "x64", libc=("glibc",))
+
+
+def hostile(archives: Archives) -> Iterator[tuple[str, Callable[[], Path]]]:
+    for name in NAMES:
+        yield f"a member is called {name[:40]!a}", partial(archives.tar, Entry(name, b"x"))
+    link, hard = tarfile.SYMTYPE, tarfile.LNKTYPE
+    yield "a link leads out", partial(archives.tar, Entry("a", kind=link, target="../../x"))
+    yield "a hard link leads to nothing", partial(archives.tar, Entry("a", kind=hard, target="missing"))
+    yield "a device", partial(archives.tar, Entry("a", kind=tarfile.CHRTYPE))
+    yield "one name twice", partial(archives.tar, Entry("a", b"1"), Entry("a", b"2"))
+    yield "names that differ in case", partial(archives.tar, Entry("A", b"1"), Entry("a", b"2"))
+    yield "a file where a folder is", partial(archives.tar, Entry("a", b"1"), Entry("a/b", b"2"))
+    yield "too many files", partial(archives.tar, *(Entry(str(number)) for number in range(300)))
+    yield "too large", partial(archives.tar, Entry("a", bytes(5 << 20)), form="tar")
+    yield "a bomb", partial(archives.tar, Entry("a", bytes(65 << 20)))
+    yield "a damaged tar.gz", lambda: archives.raw(b"\x1f\x8b" + b"x" * 100)
+    yield "no archive at all", lambda: archives.raw(b"hello")
+    yield "an empty file", lambda: archives.raw(b"")
+
+
+def test_archives_that_are_refused(golden: Golden, archives: Archives, tmp_path: Path) -> None:
+    small, large = Limits(extracted_bytes=4 << 20, files=200), Limits(ratio=200)
+
+    def said() -> Messages:
+        for number, (heading, made) in enumerate(hostile(archives)):
+            archive = made()
+            text = refusal(
+                partial(extract, archive, tmp_path / str(number), limits=large if heading == "a bomb" else small)
+            )
+            yield heading, text.replace(str(tmp_path), "FOLDER")
+
+    golden("archives", said())
+
+
+def test_binaries_for_another_platform(golden: Golden, tmp_path: Path) -> None:
+    cases: list[tuple[str, Platform, dict[str, Path | bytes]]] = [
+        ("an aix library for linux", LINUX, {"tool__a": xcoff("ppc64")}),
+        ("no binary at all", LINUX, {"readme__txt": b"x"}),
+        ("an empty library", LINUX, {"tool__so": b""}),
+        ("a page saved as a library", LINUX, {"tool__node": b"<!doctype html><title>404"}),
+        ("a cut ELF file", LINUX, {"tool__so": b"\x7fELF\x02\x01\x01"}),
+        ("a binary though none is expected", replace(LINUX, binaries="none"), {"tool__a": xcoff("ppc64")}),
+        ("a packed program", LINUX, {"tool": upx_program()}),
+    ]
+
+    def said() -> Messages:
+        for number, (heading, platform, files) in enumerate(cases):
+            root = put(tmp_path / str(number), **files)
+            inspected = {file.name: inspect(file) for file in sorted(root.iterdir())}
+            yield heading, "\n".join([*binary_faults(root, platform), *binary_warnings(inspected, platform)])
+
+    golden("binaries", said())
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Archives:
+    (tmp_path / "archives").mkdir()
+    return Archives(tmp_path / "archives")
