@@ -43,9 +43,9 @@ def steps(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_there_are_workflows_and_locks_to_look_at() -> None:
-    assert len(OURS) == 2
+    assert len(OURS) == 4
     assert len(INIT) == 1
-    assert len(WORKFLOWS) == 5
+    assert len(WORKFLOWS) == 7
     assert len(LOCKS) == 3
 
 

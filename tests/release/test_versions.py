@@ -1,0 +1,94 @@
+"""Which version may come next, what its notes are, and which tags follow it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from scripts.release.repository import pin
+from scripts.release.settings import ReleaseError
+from scripts.release.versions import Version, check, is_latest, moving_tags
+
+CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.4.0\n\n- New.\n\n## 1.3.2\n\n- Old.\n"
+PINNED = f"ghcr.io/owner/flotilla@sha256:{'a' * 64}"
+
+
+def pyproject(version: str) -> str:
+    return f'[project]\nname = "flotilla"\nversion = "{version}"\n'
+
+
+def test_the_notes_of_a_version_are_its_part_of_the_changelog() -> None:
+    assert check("1.4.0", changelog=CHANGELOG, pyproject=pyproject("1.4.0")) == "- New."
+
+
+@pytest.mark.parametrize("version", ["1.4", "v1.4.0", "01.4.0", "1.4.0+build", "1.4.0-", "1.4.0\n", "", "latest"])
+def test_what_is_no_version_is_refused(version: str) -> None:
+    with pytest.raises(ReleaseError, match="expected a version"):
+        check(version, changelog=CHANGELOG, pyproject=pyproject(version.strip()))
+
+
+@pytest.mark.parametrize(
+    ("changelog", "declared", "culprit"),
+    [
+        (CHANGELOG, "1.3.2", "pyproject.toml"),
+        (CHANGELOG.replace("- New.", ""), "1.4.0", 'nothing under "## 1.4.0"'),
+        (CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Later.\n"), "1.4.0", "Unreleased"),
+        (CHANGELOG.replace("1.3.2", "1.2.0"), "1.4.0", "after 1.2.0"),
+        (CHANGELOG.replace("## Unreleased\n", "## 1.5.0\n\n- Later.\n"), "1.4.0", "1.5.0"),
+    ],
+)
+def test_a_commit_that_is_not_ready_is_refused(changelog: str, declared: str, culprit: str) -> None:
+    with pytest.raises(ReleaseError, match=culprit):
+        check("1.4.0", changelog=changelog, pyproject=pyproject(declared))
+
+
+def test_versions_are_in_semvers_order() -> None:
+    ordered = [
+        "0.9.0",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-rc.2",
+        "1.0.0-rc.11",
+        "1.0.0",
+        "1.0.10",
+    ]
+    for lower, higher in itertools.combinations(ordered, 2):
+        assert Version.parse(lower) < Version.parse(higher)
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "moved"),
+    [
+        ("1.0.0", [], ["v1.0", "v1"]),
+        ("1.4.0", ["v1.3.9", "v1.3", "v1", "v0.9.0"], ["v1.4", "v1"]),
+        ("1.10.0", ["v1.9.0"], ["v1.10", "v1"]),
+        ("1.3.10", ["v1.4.0", "v1.3.9"], ["v1.3"]),
+        ("1.3.8", ["v1.4.0", "v1.3.9"], []),
+        ("1.4.0", ["v2.0.0"], ["v1.4", "v1"]),
+        ("1.4.0", ["v1.5.0-rc.1"], ["v1.4", "v1"]),
+        ("1.4.0-rc.1", [], []),
+        ("1.4.0", ["v1.4.0", "v1.4", "v1", "release-9.9.9"], ["v1.4", "v1"]),
+    ],
+)
+def test_vx_and_vx_y_move_forward_only(version: str, there: list[str], moved: list[str]) -> None:
+    assert moving_tags(version, there) == moved
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "latest"),
+    [("1.4.0", ["v1.3.0"], True), ("1.3.1", ["v1.4.0"], False), ("2.0.0-rc.1", ["v1.4.0"], False)],
+)
+def test_only_the_highest_stable_version_is_the_latest(version: str, there: list[str], *, latest: bool) -> None:
+    assert is_latest(version, there) is latest
+
+
+def test_an_action_names_the_image_by_digest_and_is_else_unchanged() -> None:
+    action = "name: a\nruns:\n  using: docker\n  image: ../Dockerfile\n  args: [release]\n"
+    assert pin(action, PINNED) == action.replace("../Dockerfile", f"docker://{PINNED}")
+
+
+@pytest.mark.parametrize("line", [f"  image: docker://{PINNED}\n", "", "  image: Dockerfile\n  image: Dockerfile\n"])
+def test_an_action_that_is_pinned_or_has_no_single_image_is_refused(line: str) -> None:
+    with pytest.raises(ReleaseError, match="Dockerfile"):
+        pin(f"name: a\nruns:\n  using: docker\n{line}", PINNED)
