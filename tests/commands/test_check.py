@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -138,3 +139,21 @@ def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Pa
     ]
     assert "libacme.so, libacme.so.1, libacme.so.1.2 are full copies" in told
     assert f" {2 * len(xcoff('ppc64'))} bytes" in told
+
+
+def test_a_link_to_nothing_in_an_archive_matters_only_to_a_package_that_takes_it(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:bz2") as archive:
+        link = tarfile.TarInfo("share/man/tool.1")
+        link.type, link.linkname = tarfile.SYMTYPE, "gone.1"
+        archive.addfile(link)
+        file = tarfile.TarInfo("tool.wasm")
+        file.size = len(WASM)
+        archive.addfile(file, io.BytesIO(WASM))
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "tool.tar.bz2").write_bytes(sink.getvalue())
+    made = family("tool.tar.bz2", ', archive: "*.bz2"}\npackages: {platform: {files: ["*.wasm"]}')
+    assert "@acme/tool-wasm32  2 " in checked(made, tmp_path, tmp_path / "dist")
+    made = family("tool.tar.bz2", ', archive: "*.bz2"}\npackages: {platform: {files: ["*.wasm", "share/**"]}')
+    with pytest.raises(ArtifactError, match=r"share/man/tool\.1"):
+        checked(made, tmp_path, tmp_path / "dist")

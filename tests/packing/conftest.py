@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
@@ -11,6 +12,7 @@ import sys
 import tarfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +30,7 @@ else:
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "tar": lambda data: data,
     "tar.gz": lambda data: gzip.compress(data, mtime=0),
+    "tar.bz2": bz2.compress,
     "tar.xz": lzma.compress,
     "tar.zst": zstd.compress,
 }
@@ -83,6 +86,19 @@ class Archives:
         info.size = 512
         data = info.tobuf(tarfile.PAX_FORMAT) + sparse_map.ljust(512, b"\0") + bytes(1024)
         return self.raw(COMPRESS["tar.gz"](data))
+
+    def named_zip(
+        self, written: bytes, extra: bytes = b"", *, flags: int = 0, local_extra: bytes | None = None
+    ) -> Path:
+        """A zip of one member with these bytes for a name, and these fields behind it in both headers."""
+        local = extra if local_extra is None else local_extra
+        sizes = struct.pack("<LLLHH", zlib.crc32(b"x"), 1, 1, len(written), len(local))
+        head = b"PK\x03\x04" + struct.pack("<HHHHH", 20, flags, 0, 0, 33) + sizes + written + local + b"x"
+        sizes = sizes[:-2] + struct.pack("<H", len(extra))
+        entry = b"PK\x01\x02" + struct.pack("<HHHHHH", 0x0314, 20, flags, 0, 0, 33) + sizes
+        entry += struct.pack("<HHHLL", 0, 0, 0, 0o100644 << 16, 0) + written + extra
+        end = b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(entry), len(head), 0)
+        return self.raw(head + entry + end, "made.zip")
 
     def raw(self, data: bytes, name: str = "made.tar.gz") -> Path:
         path = self.folder / name

@@ -182,7 +182,7 @@ def test_extract_rejects_more_bytes_than_the_limit(archives: Archives, refused: 
     )
 
 
-@pytest.mark.parametrize("form", ["tar.gz", "tar.xz", "tar.zst", "zip"])
+@pytest.mark.parametrize("form", ["tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip"])
 def test_extract_rejects_a_ratio_that_only_a_bomb_has(
     archives: Archives, refused: Attack, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
@@ -251,7 +251,7 @@ def test_extract_rejects_a_damaged_header_in_the_middle(archives: Archives, refu
 
 
 def test_extract_rejects_data_after_the_compressed_stream(archives: Archives, refused: Attack) -> None:
-    for form in ("tar.gz", "tar.xz", "tar.zst"):
+    for form in ("tar.gz", "tar.bz2", "tar.xz", "tar.zst"):
         whole = archives.tar(Entry("a", b"a"), form=form).read_bytes()
         refused(archives.raw(whole + b"PK\x03\x04 and more"), "damaged")
 
@@ -274,7 +274,8 @@ def test_extract_rejects_a_window_that_fills_the_memory(archives: Archives, refu
 
 def test_extract_rejects_what_is_no_archive(archives: Archives, refused: Attack) -> None:
     refused(archives.raw(b""), "it is empty")
-    refused(archives.raw(b"BZh91AY" * 100), "no zip, tar, tar.gz, tar.xz or tar.zst")
+    refused(archives.raw(b"7z\xbc\xaf\x27\x1c" * 100), "no zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst")
+    refused(archives.raw(b"BZh91AY" * 100), "damaged")
     refused(archives.raw(b"PK\x05\x06" + bytes(18)), "no zip, tar")
     refused(archives.raw(COMPRESS["tar.gz"](b"hello")), "no tar archive")
     refused(archives.raw(COMPRESS["tar.gz"](bytes(10240))), "nothing in it")
@@ -306,6 +307,33 @@ def test_extract_rejects_an_encrypted_zip(archives: Archives, refused: Attack) -
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_extract_rejects_a_rare_compression_method(archives: Archives, refused: Attack, method: int) -> None:
     refused(archives.zip(Entry("a", b"a"), method=method), 'compressed with method "(bzip2|LZMA)"')
+
+
+def test_extract_rejects_a_zip_name_that_could_be_any(archives: Archives, refused: Attack) -> None:
+    refused(archives.named_zip(b"lib/\x84.txt"), "encoding")
+
+
+def field(written: bytes, name: bytes) -> bytes:
+    return struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(written)) + name
+
+
+def test_extract_rejects_a_zip_that_has_two_names_for_one_member(archives: Archives, refused: Attack) -> None:
+    one, other = field(b"a", b"one"), field(b"a", b"other")
+    refused(archives.named_zip(b"a", one, local_extra=other), "described in two ways")
+    refused(archives.named_zip(b"a", one, flags=0x800), "two names")
+    refused(archives.named_zip(b"a", one + other), "two names")
+    refused(archives.named_zip(b"a", field(b"a", b"\xff")), "encoding|cannot be read")
+
+
+@pytest.mark.parametrize("name", [b"../canary", b"/etc/passwd", b"a\0b"])
+def test_extract_rejects_a_hostile_name_in_a_unicode_field(archives: Archives, refused: Attack, name: bytes) -> None:
+    refused(archives.named_zip(b"harmless", field(b"harmless", name)), "path|control")
+
+
+def test_a_zip_of_windows_powershell_is_refused_with_the_tool_and_the_way_out(
+    archives: Archives, refused: Attack
+) -> None:
+    refused(archives.zip(Entry("lib\\acme.dll", b"x")), r"backslash(.|\n)*Compress-Archive(.|\n)*pwsh")
 
 
 def test_extract_rejects_a_zip_whose_headers_name_different_files(archives: Archives, refused: Attack) -> None:
@@ -354,7 +382,7 @@ def test_extract_rejects_countless_streams_that_take_hours(
     """Each begins a decompressor and gives little that a limit would count: 100 MB of them took ten minutes."""
     monkeypatch.setattr("flotilla.packing.inflation.STREAMS", 500)
     skipped = b"\x50\x2a\x4d\x18\0\0\0\0"  # zstd's skippable frame: eight bytes
-    empty = {form: COMPRESS[form](b"") for form in ("tar.gz", "tar.xz")}
+    empty = {form: COMPRESS[form](b"") for form in ("tar.gz", "tar.bz2", "tar.xz")}
     for form, stream in {**empty, "tar.zst": skipped}.items():
         whole = COMPRESS[form](archives.tar_bytes([Entry("a", b"1")]))
         refused(archives.raw(whole + stream * 1000, f"made.{form}"), "more than 500 compressed streams")

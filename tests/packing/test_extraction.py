@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,66 @@ def test_extract_reads_a_sparse_file_as_it_was(archives: Archives, tmp_path: Pat
     data = sparse.tobuf(tarfile.PAX_FORMAT) + head.ljust(1024, b"\0") + bytes(1024)
     extract(archives.raw(COMPRESS["tar.gz"](data)), tmp_path / "out", limits=limits)
     assert tree(tmp_path / "out") == {"disk": b"head" + bytes(96) + b"tail" + bytes(96)}
+
+
+def old_sparse(name: str, real_size: int, *runs: tuple[int, bytes]) -> bytes:
+    """A sparse file as GNU tar wrote it first: four slots for runs in the header, the unused ones zero."""
+    data = b"".join(content for _, content in runs)
+    info = tarfile.TarInfo(name)
+    info.size, info.type = len(data), tarfile.GNUTYPE_SPARSE
+    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    slots = b"".join(b"%011o\0%011o\0" % (offset, len(content)) for offset, content in runs)
+    head[386 : 386 + 96] = slots.ljust(96, b"\0")
+    head[483:495] = b"%011o\0" % real_size
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + data + bytes(-len(data) % 512) + bytes(1024)
+
+
+def test_extract_reads_a_sparse_file_whose_header_has_unused_slots(
+    archives: Archives, tmp_path: Path, limits: Limits
+) -> None:
+    archive = archives.raw(old_sparse("disk", 200, (100, b"data"), (150, b"more")), "made.tar")
+    extract(archive, tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {"disk": bytes(100) + b"data" + bytes(46) + b"more" + bytes(46)}
+
+
+def unicode_field(written: bytes, name: bytes) -> bytes:
+    """Info-ZIP's field for a name in UTF-8, beside what the header itself holds."""
+    return struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(written)) + name
+
+
+UTF8 = "lib/\u00e4\u20ac.txt".encode()
+NAMES = {
+    "UTF-8 with the flag": (UTF8, b"", 0x800),
+    "UTF-8 without the flag": (UTF8, b"", 0),
+    "the field beside a name in another encoding": (b"lib/\x84?.txt", unicode_field(b"lib/\x84?.txt", UTF8), 0),
+    "the field beside ASCII": (b"lib/#U00e4#U20ac.txt", unicode_field(b"lib/#U00e4#U20ac.txt", UTF8), 0),
+    "the field of a name that was changed since": (UTF8, unicode_field(b"lib/old.txt", b"lib/other.txt"), 0),
+}
+
+
+@pytest.mark.parametrize(("written", "extra", "flags"), NAMES.values(), ids=NAMES)
+def test_a_name_in_a_zip_is_what_the_packer_called_it(
+    archives: Archives, tmp_path: Path, limits: Limits, written: bytes, extra: bytes, flags: int
+) -> None:
+    extract(archives.named_zip(written, extra, flags=flags), tmp_path / "out", limits=limits)
+    assert tree(tmp_path / "out") == {UTF8.decode(): b"x"}
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_a_link_to_nothing_is_left_out_if_no_package_takes_it(
+    archives: Archives, tmp_path: Path, limits: Limits, form: str
+) -> None:
+    kept, link = Entry("lib/a.so", b"a"), Entry("src/old", kind=SYMLINK, target="gone")
+    inside = Entry("copy", kind=SYMLINK, target="src")
+    if form == "zip":
+        link, inside = (Entry(one.name, one.target.encode(), stat.S_IFLNK | 0o777) for one in (link, inside))
+    archive = archives.zip(kept, link, inside) if form == "zip" else archives.tar(kept, link, inside)
+    extract(archive, tmp_path / "out", limits=limits, wanted=lambda path: path.startswith("lib/"))
+    assert tree(tmp_path / "out") == {"lib/a.so": b"a"}
+    with pytest.raises(ArchiveError, match="src/old"):
+        extract(archive, tmp_path / "again", limits=limits, wanted=lambda path: path.startswith("src/"))
 
 
 def test_strip_components_drops_leading_folders_and_what_lies_in_them(

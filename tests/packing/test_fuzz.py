@@ -167,7 +167,7 @@ def test_a_mutated_tar_does_no_harm(archives: Archives, form: str, inner: list[M
     attempt(archives.raw(COMPRESS[form](resealed(mutated(archives.tar_bytes(entries()), inner))), "mutated"))
 
 
-@pytest.mark.parametrize("form", ["tar.gz", "tar.xz", "tar.zst"])
+@pytest.mark.parametrize("form", ["tar.gz", "tar.bz2", "tar.xz", "tar.zst"])
 @BUDGET
 @given(outer=mutations)
 def test_a_mutated_compressed_stream_does_no_harm(archives: Archives, form: str, outer: list[Mutation]) -> None:

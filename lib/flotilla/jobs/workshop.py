@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,8 +112,14 @@ class Workshop:
         if ci.archive is not None:
             content = self.scratch / "contents" / str(artifact.id)
             archive = _only(files, ci.archive)
-            extract(archive, content, strip_components=ci.strip_components, limits=self.family.config.limits)
+            limits, wanted = self.family.config.limits, self._wanted(artifact.name)
+            extract(archive, content, strip_components=ci.strip_components, limits=limits, wanted=wanted)
         return Material(artifact=artifact, digest=digest, files=files, content=content)
+
+    def _wanted(self, artifact: str) -> Callable[[str], bool]:
+        """Whether any package takes a file of this path from an artifact."""
+        chosen = [package.files for package in self.family.packages if package.artifact == artifact]
+        return lambda path: any(not files or any(matching([path], pattern) for pattern in files) for files in chosen)
 
     def build(
         self, packages: Iterable[Package], manifests: Mapping[str, Manifest], materials: Mapping[str, Material]

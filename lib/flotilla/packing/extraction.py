@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from flotilla.packing.inflation import DAMAGED
 from flotilla.packing.members import Member
 from flotilla.packing.names import DRIVE, safe_parts
 from flotilla.packing.tars import looks_like_tar, tar_members
-from flotilla.packing.tree import File, Folder, Link, Parts, Tree
+from flotilla.packing.tree import DanglingLinkError, File, Folder, Link, Parts, Tree
 from flotilla.packing.zips import zip_members
 from flotilla.text import printable, quoted
 
@@ -25,12 +25,24 @@ EXECUTABLE, PLAIN = 0o755, 0o644
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEAD = 512
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 ZIP = b"PK\x03\x04"
 
 
-def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Limits) -> None:
-    """Unpacks a zip, tar, tar.gz, tar.xz or tar.zst, told apart by content.
+def everything(_: str) -> bool:
+    """Whether a path is wanted: each is."""
+    return True
+
+
+def extract(
+    archive: Path,
+    into: Path,
+    *,
+    strip_components: int = 0,
+    limits: Limits,
+    wanted: Callable[[str], bool] = everything,
+) -> None:
+    """Unpacks a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, told apart by content.
 
     Links inside the archive become copies of what they lead to, since npm drops links. Files come out 0755 where
     their owner could run them, 0644 otherwise; no more is kept of modes, owners and times. On an error nothing is left.
@@ -40,6 +52,7 @@ def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Lim
         into: a folder that is empty or not there yet.
         strip_components: leading folders to drop from each path; members with no more than these are left out.
         limits: bytes, files and ratio at the most.
+        wanted: whether somebody takes this path; a link to nothing is left out if nobody does.
 
     Raises:
         ArchiveError: it is hostile, damaged, too large, or none of these formats.
@@ -51,7 +64,7 @@ def extract(archive: Path, into: Path, *, strip_components: int = 0, limits: Lim
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=into.parent) as workspace:
             unpacked = Path(workspace, "content")
             unpacked.mkdir()
-            _Unpacking(archive, unpacked, strip_components, limits).run()
+            _Unpacking(archive, unpacked, strip_components, limits, wanted).run()
             unpacked.replace(into)
     except ArchiveError as error:
         raise ArchiveError(
@@ -74,12 +87,15 @@ def _refuse_full(into: Path) -> None:
 class _Unpacking:
     """One archive on its way to the disk."""
 
-    def __init__(self, archive: Path, root: Path, strip_components: int, limits: Limits) -> None:
+    def __init__(
+        self, archive: Path, root: Path, strip_components: int, limits: Limits, wanted: Callable[[str], bool]
+    ) -> None:
         self._archive = archive
         self._root = root
         self._strip = strip_components
         self._budget = Budget(archive.stat().st_size, limits)
         self._tree = Tree()
+        self._wanted = wanted
 
     def run(self) -> None:
         with self._archive.open("rb") as source:
@@ -130,8 +146,17 @@ class _Unpacking:
         return os.fdopen(descriptor, "wb")
 
     def _copy_link(self, parts: Parts, link: Link) -> None:
-        source, found = self._tree.resolve(link, name="/".join(parts))
-        self._copy(source, found, parts, inside=())
+        if (found := self._resolve(link, parts, to=parts)) is not None:
+            self._copy(*found, parts, inside=())
+
+    def _resolve(self, link: Link, parts: Parts, *, to: Parts) -> tuple[Parts, File | Folder] | None:
+        """What a link leads to; None if that is nothing, and nobody wants what it would become."""
+        try:
+            return self._tree.resolve(link, name="/".join(parts))
+        except DanglingLinkError:
+            if self._wanted("/".join(to)):
+                raise
+            return None
 
     def _copy(self, source: Parts, node: File | Folder, to: Parts, *, inside: tuple[Parts, ...]) -> None:
         """Copies a file or a folder with all below it; `inside` are the folders being copied, to see a circle."""
@@ -150,7 +175,10 @@ class _Unpacking:
         for name, child in node.children.values():
             below = (*source, name)
             if isinstance(child, Link):
-                below, child = self._tree.resolve(child, name="/".join(below))  # noqa: PLW2901 - what it leads to
+                found = self._resolve(child, below, to=(*to, name))
+                if found is None:
+                    continue
+                below, child = found  # noqa: PLW2901 - what it leads to
             self._copy(below, child, (*to, name), inside=(*inside, source))
 
 
@@ -167,7 +195,7 @@ def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iter
     compression = next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), None)
     if compression or looks_like_tar(head):
         return tar_members(source, compression, budget, into=into)
-    what = "it is empty" if not head else "it is no zip, tar, tar.gz, tar.xz or tar.zst"
+    what = "it is empty" if not head else "it is no zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst"
     raise ArchiveError(f"{what}.", advice=DAMAGED if not head else "Pack it in CI in one of these formats.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import lzma
 import sys
 import zlib
@@ -26,7 +27,7 @@ DAMAGED = "Build the artifact again: the archive is damaged, or was cut while it
 
 
 class Inflater(Protocol):
-    """What lzma's and zstd's decompressors have in common."""
+    """What the decompressors of bz2, lzma and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -68,7 +69,12 @@ def _unzstd() -> Inflater:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: largest_window})
 
 
-INFLATERS: dict[str, Callable[[], Inflater]] = {"gzip": _Gunzip, "xz": _unxz, "zstd": _unzstd}
+INFLATERS: dict[str, Callable[[], Inflater]] = {
+    "gzip": _Gunzip,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": _unxz,
+    "zstd": _unzstd,
+}
 
 
 class Inflated:
@@ -152,7 +158,7 @@ class Inflated:
             starving = inflater.needs_input and not fed
             try:
                 part = inflater.decompress(fed, size)
-            except (zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+            except (zlib.error, OSError, lzma.LZMAError, zstd.ZstdError) as error:  # OSError is bz2's
                 raise ArchiveError(f"its compressed data is damaged ({error}).", advice=DAMAGED) from error
             if part:
                 return part

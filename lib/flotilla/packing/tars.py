@@ -158,8 +158,13 @@ def _cut(info: tarfile.TarInfo) -> ArchiveError:
 
 
 def _check_sparse_map(info: tarfile.TarInfo) -> None:
-    """Refuses a wild map: tarfile searches it anew for each part, and would search for ever."""
-    runs: list[tuple[int, int]] = list(info.sparse or [])  # type: ignore[arg-type] # typeshed says bytes
+    """Refuses a wild map: tarfile searches it anew for each part, and would search for ever.
+
+    A header has room for four runs; tarfile gives those that are not used, too, and they stand in no order.
+    """
+    given: list[tuple[int, int]] = list(info.sparse or [])  # type: ignore[arg-type] # typeshed says bytes
+    runs = [run for run in given if run != (0, 0)]
+    info.sparse = runs  # type: ignore[assignment]
     end = 0
     for offset, size in runs:
         if offset < end or size < 0:

@@ -45,6 +45,10 @@ class Folder:
 Node = File | Link | Folder
 
 
+class DanglingLinkError(ArchiveError):
+    """A link points at nothing in the archive; it harms nobody who does not want it."""
+
+
 class Tree:
     """What the members seen so far make; refuses a member that would replace, pass through, or collide with another."""
 
@@ -79,7 +83,8 @@ class Tree:
         """Where a link leads in the end, and what is there.
 
         Raises:
-            ArchiveError: out of the folder, nowhere, or in a circle.
+            DanglingLinkError: nowhere.
+            ArchiveError: out of the folder, or in a circle.
         """
         at: list[str] = list(link.base)
         queue = deque(link.target)
@@ -93,7 +98,7 @@ class Tree:
                 continue
             node = self.find((*at, step))
             if node is None:
-                raise _link_fault(name, "points at nothing in the archive")
+                raise _dangling(name)
             if isinstance(node, Link):
                 hops += 1
                 if hops > MOST_HOPS:
@@ -104,7 +109,7 @@ class Tree:
             at.append(step)
         found = self.find(tuple(at))
         if isinstance(found, Link) or found is None:
-            raise _link_fault(name, "points at nothing in the archive")
+            raise _dangling(name)
         return tuple(at), found
 
     def find(self, parts: Parts) -> Node | None:
@@ -151,3 +156,10 @@ def _through(parts: Parts, way: Parts) -> ArchiveError:
 
 def _link_fault(name: str, why: str) -> ArchiveError:
     return ArchiveError(f"the link {quoted(name)} {why}.", advice="Pack the file itself, or a link inside the archive.")
+
+
+def _dangling(name: str) -> DanglingLinkError:
+    return DanglingLinkError(
+        f"the link {quoted(name)} points at nothing in the archive.",
+        advice="Pack the file itself, or a link inside the archive.",
+    )

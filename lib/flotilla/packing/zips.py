@@ -24,6 +24,8 @@ END_SIZE = 22
 ENCRYPTED = 0x1 | 0x40 | 0x2000  # ordinary, strong, and encrypted directory (APPNOTE 4.4.4)
 STREAMED = 0x8  # sizes and checksum stand behind the data
 DESCRIPTORS = frozenset({0, 12, 16, 20, 24})  # bytes that such a data descriptor may have
+UTF8 = 0x800  # the name is in UTF-8
+UNICODE_PATH = 0x7075  # the extra field with the name in UTF-8 (APPNOTE 4.6.9), as Info-ZIP writes it
 IN_ZIP64 = 0xFFFFFFFF  # the field is in the zip64 extra
 RARE_METHODS = {9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 99: "AES"}
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -48,7 +50,7 @@ def zip_members(source: BinaryIO, budget: Budget) -> Iterator[Member]:
         _check_end(source, archive)
         _check_layout(source, archive, infos)
         for info in infos:
-            yield _member(archive, info, budget)
+            yield _member(archive, info, _name(info), budget)
 
 
 class _Capped:
@@ -119,6 +121,12 @@ def _span(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, int, bool]:
         raise ArchiveError(
             f"the member {quoted(info.orig_filename)} is described in two ways by the zip's two headers.", advice=REPACK
         )
+    rest = _read_at(source, info.header_offset + LOCAL_HEADER.size, name_size + extra_size)
+    if _unicode_names(rest[name_size:]) - _unicode_names(info.extra):
+        raise ArchiveError(
+            f"the name of {quoted(info.orig_filename)} is described in two ways by the zip's two headers.",
+            advice=REPACK,
+        )
     data = info.header_offset + LOCAL_HEADER.size + name_size + extra_size
     return info.header_offset, data + info.compress_size, streamed
 
@@ -128,13 +136,51 @@ def _read_at(source: BinaryIO, offset: int, size: int) -> bytes:
     return source.read(size)
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Member:
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name: what its Unicode field says, else what its bytes say in UTF-8.
+
+    Raises:
+        ArchiveError: its bytes are of another encoding, which the zip does not name; or it was packed on Windows by a
+            tool that writes no paths.
+    """
+    flagged = bool(info.flag_bits & UTF8)
+    written = info.orig_filename.encode("utf-8" if flagged else "cp437")  # zipfile's own guess, taken back
+    names = {name for crc, name in _unicode_names(info.extra) if crc == zlib.crc32(written)}
+    if len(names | {written} if flagged else names) > 1:
+        raise ArchiveError(f"the member {quoted(info.orig_filename)} has two names.", advice=REPACK)
+    try:
+        name = (names.pop() if names else written).decode()
+    except UnicodeDecodeError as error:
+        raise ArchiveError(
+            f"the name of the member {quoted(info.orig_filename)} is in an encoding that the zip does not tell.",
+            advice="Pack it with a tool that writes UTF-8 (zip -r, 7z, or actions/upload-artifact), or as a tar.gz.",
+        ) from error
+    if "\\" in name:
+        raise ArchiveError(
+            f"the member {quoted(name)} has a backslash, which only Windows reads as a folder.",
+            advice="Windows PowerShell's Compress-Archive writes such zips: use PowerShell 7 (shell: pwsh), or 7z a.",
+        )
+    return name
+
+
+def _unicode_names(extra: bytes) -> set[tuple[int, bytes]]:
+    """The names in a header's Unicode fields, each with the checksum of the name that it stands for."""
+    found = set()
+    while len(extra) >= 4:  # noqa: PLR2004 - a field's own header
+        kind, size = struct.unpack_from("<HH", extra)
+        data, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and len(data) > 5 and data[0] == 1:  # noqa: PLR2004 - its version and checksum
+            found.add((struct.unpack_from("<L", data, 1)[0], data[5:]))
+    return found
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, budget: Budget) -> Member:
     def content() -> Iterator[bytes]:
         return _content(archive, info, budget)
 
-    kind, mode = _kind(info), info.external_attr >> 16
+    kind, mode = _kind(info, name), info.external_attr >> 16
     return Member(
-        name=info.orig_filename,
+        name=name,
         kind=kind,
         executable=bool(mode & 0o100),
         target=_target(content()) if kind == "symlink" else "",
@@ -142,16 +188,14 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> 
     )
 
 
-def _kind(info: zipfile.ZipInfo) -> Kind:
+def _kind(info: zipfile.ZipInfo, name: str) -> Kind:
     """The kind by the Unix mode in the external attributes, whatever system the zip says it was made on."""
     form = stat.S_IFMT(info.external_attr >> 16)
     if form == stat.S_IFLNK:
         return "symlink"
     if form not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ArchiveError(
-            f"the member {quoted(info.orig_filename)} is a device, fifo or socket.", advice="Pack plain files only."
-        )
-    return "folder" if form == stat.S_IFDIR or info.orig_filename.endswith("/") else "file"
+        raise ArchiveError(f"the member {quoted(name)} is a device, fifo or socket.", advice="Pack plain files only.")
+    return "folder" if form == stat.S_IFDIR or name.endswith("/") else "file"
 
 
 def _target(content: Iterator[bytes]) -> str:
