@@ -360,7 +360,7 @@ MUTANTS = (
     ),
     mutant(
         "a ledger fits its schema",
-        "jobs/ledger_document.py",
+        "jobs/ledger.py",
         "if faults := list(schema_faults(document)):",
         "if faults := []:",
         "tests/trust/test_verify.py::test_a_hostile_ledger_is_refused_in_words",
@@ -381,7 +381,7 @@ MUTANTS = (
     ),
     mutant(
         "a release is published only with its tag there",
-        "jobs/commit.py",
+        "jobs/prepare.py",
         '    if tagged is None:\n        raise RefusedError(\n            f"there is no tag',
         '    if tagged is None:\n        return\n        raise RefusedError(\n            f"there is no tag',
         "tests/jobs/test_meanwhile.py::test_finish_publishes_no_release_whose_tag_is_gone",
@@ -402,7 +402,7 @@ MUTANTS = (
     ),
     mutant(
         "the registry is asked again after the wait for CI",
-        "jobs/release_phases.py",
+        "jobs/release.py",
         "release(job, prepare(job, first.commit), run)",
         "release(job, first, run)",
         "tests/jobs/test_meanwhile.py::test_the_registry_is_asked_again_after_the_wait_for_ci",

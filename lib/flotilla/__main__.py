@@ -14,18 +14,18 @@ from typing import Any
 
 from flotilla.commands.job_options import with_options
 from flotilla.errors import DefectError, explained
+from flotilla.jobs.context import JobContext, open_job
 from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
-from flotilla.jobs.job import Job, open_job
 from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform
-from flotilla.jobs.release_phases import release_phases
-from flotilla.jobs.release_report import stopped
+from flotilla.jobs.release import release_phases
+from flotilla.jobs.release_summary import stopped
 from flotilla.runner import Runner, temporary_folders
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
-JOBS: Mapping[str, tuple[type[Inputs], Callable[[Job[Any]], None]]] = {
+JOBS: Mapping[str, tuple[type[Inputs], Callable[[JobContext[Any]], None]]] = {
     "release": (ReleaseInputs, release_phases),
     "publish-platform": (PlatformInputs, publish_platform),
     "publish-dev": (DevInputs, publish_dev),

@@ -203,7 +203,7 @@ class JobWorld:
 def in_process(arguments: list[str], variables: Mapping[str, str], clock: RecordedClock) -> tuple[int, str]:
     """The main of flotilla with these arguments and variables; its exit status and what it printed."""
     out, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    as_clock = patch("flotilla.jobs.job.SystemClock", lambda _stop: clock)
+    as_clock = patch("flotilla.jobs.context.SystemClock", lambda _stop: clock)
     surroundings = patch.dict(os.environ, variables, clear=True), as_clock
     try:
         with surroundings[0], surroundings[1], redirect_stdout(out):

@@ -13,8 +13,8 @@ from tests.jobs.jobworld import VERSION, JobWorld
 
 from flotilla.family import Family, parse_config
 from flotilla.github import Artifact, GitHub
+from flotilla.jobs.build import PackageBuilder
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.workshop import Workshop
 from flotilla.npm import Packument, Registry
 
 
@@ -83,7 +83,7 @@ def test_a_package_s_tarball_is_not_overwritten_by_another_of_the_same_tarball_s
     """
     family = Family(parse_config(config), "1.0.0")
     manifests = render_all(family.metas, root=tmp_path, repository="git+https://github.com/acme/b.git")
-    built = Workshop(family=family, root=tmp_path, scratch=tmp_path).build(family.metas, manifests, {})
+    built = PackageBuilder(family=family, root=tmp_path, scratch=tmp_path).build(family.metas, manifests, {})
     assert [one.package.name for one in built] == ["@acme/a-b", "@acme-a/b"]
     for one in built:
         digest = hashlib.sha512(one.tarball.path.read_bytes()).digest()

@@ -29,7 +29,7 @@ def during_ci(monkeypatch: pytest.MonkeyPatch) -> During:
             change()
             return check_artifacts(*given)
 
-        monkeypatch.setattr("flotilla.jobs.release_phases.check_artifacts", then)
+        monkeypatch.setattr("flotilla.jobs.release.check_artifacts", then)
 
     return happens
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.jobs.jobworld import JobWorld
 
-from flotilla.jobs.ledger_document import schema_faults
+from flotilla.jobs.ledger import schema_faults
 from flotilla.rehearsal.github.records import StoredArtifact
 
 FREE, NON_FREE = "chroma-linux-x64-free", "chroma-linux-x64-non-free"

@@ -13,7 +13,7 @@ import pytest
 from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_raw_artifacts import as_zip
 
-from flotilla.jobs.job import write_output
+from flotilla.jobs.context import write_output
 
 
 def test_the_folder_and_its_files_belong_to_the_owner_of_the_workspace(tmp_path: Path) -> None:

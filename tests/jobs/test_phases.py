@@ -15,7 +15,7 @@ from tests.jobs.jobworld import Ended, JobWorld
 from tests.simulator.world import Saved
 
 from flotilla.family import Family, parse_config
-from flotilla.jobs.ledger_document import schema_faults
+from flotilla.jobs.ledger import schema_faults
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant
 

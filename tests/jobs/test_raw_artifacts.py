@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from tests.jobs.jobworld import JobWorld
 
-from flotilla.jobs.assets import OURS
+from flotilla.jobs.release_assets import OURS
 
 CONFIG = {
     "tar.gz": ('"chroma-{build}-{variant}"', '"chroma-{build}-{variant}.tar.gz"'),

@@ -10,7 +10,7 @@ import pytest
 from tests.jobs.jobworld import JobWorld
 
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
-from flotilla.jobs.release_report import stopped
+from flotilla.jobs.release_summary import stopped
 
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device", "lib/libchroma.so")
 
@@ -62,7 +62,7 @@ def test_what_the_machine_does_not_permit_is_called_that_and_no_defect(released:
 
 
 def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
-    with patch("flotilla.jobs.publishing.gather", side_effect=KeyboardInterrupt):
+    with patch("flotilla.jobs.publish_packages.gather", side_effect=KeyboardInterrupt):
         done = released.platform()
     assert done.status == 1
     assert "### Job cancelled\n\n- `the job was cancelled`" in done.summary

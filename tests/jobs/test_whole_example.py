@@ -43,16 +43,16 @@ import json, os, sys
 from pathlib import Path
 from flotilla.commands import check
 from flotilla.family import Family
-from flotilla.jobs.job import read_config
+from flotilla.jobs.context import read_config
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.workshop import Workshop
+from flotilla.jobs.build import PackageBuilder
 
 os.umask(int(sys.argv[1], 8))
 root, artifacts, scratch = map(Path, sys.argv[2:])
 family = Family(read_config(root, "flotilla.yml"), "3.1.4")
-workshop = Workshop(family=family, root=root, scratch=scratch)
+builder = PackageBuilder(family=family, root=root, scratch=scratch)
 manifests = render_all(family.packages, root=root, repository="git+https://github.com/acme/chroma.git")
-built = workshop.build(family.packages, manifests, check._materials(workshop, artifacts))
+built = builder.build(family.packages, manifests, check._unpacked_artifacts(builder, artifacts))
 print(json.dumps({one.package.name: [one.tarball.integrity, one.tarball.size] for one in built}))
 """
 

@@ -15,7 +15,7 @@ from tests.trust.stage import Ended, Stage, below, shown, state_of, stop
 
 from flotilla import __main__ as program
 from flotilla.errors import DefectError
-from flotilla.jobs.job import Job
+from flotilla.jobs.context import JobContext
 
 if TYPE_CHECKING:
     from tests.trust.conftest import MakeStage, SignIn
@@ -130,7 +130,7 @@ def test_an_exchange_that_is_refused_shows_the_claims_and_no_token(make_stage: M
     assert "eyJ" not in "".join(line for line in ended.stdout.splitlines() if not line.startswith("::add-mask::"))
 
 
-def defect(job: Job[object]) -> None:  # type: ignore[type-var] # it is never reached with inputs
+def defect(job: JobContext[object]) -> None:  # type: ignore[type-var] # it is never reached with inputs
     secret = job.inputs.npm_token  # type: ignore[attr-defined] # every job's inputs have it
     raise LookupError(f"a defect that names {secret} and {job}") from ValueError(secret)
 

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from tests.trust.stage import PACKAGES, PLATFORMS, Stage
 
 from flotilla.errors import InputError
-from flotilla.jobs.job import output_file
-from flotilla.jobs.ledger_document import inner_faults, ledger_schema, schema_faults
+from flotilla.jobs.context import output_file
+from flotilla.jobs.ledger import inner_faults, ledger_schema, schema_faults
 from flotilla.npm import sha512_of
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from tabulate import tabulate
 from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
 from flotilla.family import Family
 from flotilla.github import Artifact
-from flotilla.jobs.assets import release_assets
-from flotilla.jobs.job import CHECKSUMS
+from flotilla.jobs.build import Built, PackageBuilder, UnpackedArtifact, unused_executables
+from flotilla.jobs.context import CHECKSUMS
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
-from flotilla.jobs.notes import own_notes
-from flotilla.jobs.workshop import Built, Material, Workshop, unused_executables
+from flotilla.jobs.prepare import own_notes
+from flotilla.jobs.release_assets import release_assets
 from flotilla.packing import extract
 from flotilla.text import printable
 
@@ -44,10 +44,10 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
             raise InputError("--list needs the packages, which are built from CI's artifacts", advice=FOLDER)
         return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
-        workshop = Workshop(family=family, root=root, scratch=Path(scratch))
-        materials = _materials(workshop, artifacts)
-        built = workshop.build(family.packages, manifests, materials)
-        assets = release_assets(family.config, materials)
+        builder = PackageBuilder(family=family, root=root, scratch=Path(scratch))
+        unpacked = _unpacked_artifacts(builder, artifacts)
+        built = builder.build(family.packages, manifests, unpacked)
+        assets = release_assets(family.config, unpacked)
         seen = (words for one in built for words in (*one.warnings, *one.notices))
         doubts = [*unused_executables(family.config, built), *seen]
         unused = "".join(f"\nLook again: {words}." for words in doubts)
@@ -56,14 +56,14 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         return f"{said}\n\n{_table(built)}{files}\n\nThe release would have {counted}.{unused}"
 
 
-def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
+def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str, UnpackedArtifact]:
     if not artifacts.is_dir():
         raise ArtifactError(f"{artifacts} is no folder", advice=FOLDER)
-    materials: dict[str, Material] = {}
+    unpacked: dict[str, UnpackedArtifact] = {}
     faults: list[Fault] = []
-    for number, need in enumerate(workshop.family.artifacts, start=1):
+    for number, need in enumerate(builder.family.artifacts, start=1):
         try:
-            materials[need.artifact] = _material(workshop, artifacts, need.artifact, number)
+            unpacked[need.artifact] = _unpacked_artifact(builder, artifacts, need.artifact, number)
         except FlotillaError as failure:
             faults += [Fault(text=f"artifact {need.artifact}: {fault.text}") for fault in failure.faults]
     if faults:
@@ -71,13 +71,13 @@ def _materials(workshop: Workshop, artifacts: Path) -> Mapping[str, Material]:
             faults,
             advice=f"Each artifact is a folder, a zip or a file in {artifacts}, named as CI names it (ci.artifact).",
         )
-    return materials
+    return unpacked
 
 
-def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Material:
+def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, number: int) -> UnpackedArtifact:
     """An artifact as CI would have uploaded it, from a folder, a zip or a raw file of its name."""
     folder, archive, raw = artifacts / name, artifacts / f"{name}.zip", artifacts / name
-    files = workshop.scratch / "artifacts" / str(number)
+    files = builder.scratch / "artifacts" / str(number)
     if folder.is_dir():
         # Without modes: upload-artifact's zip keeps none, and `check` is to build what the release will.
         try:
@@ -86,7 +86,7 @@ def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Ma
             names = ", ".join(Path(path).relative_to(folder).as_posix() for path, _, _ in failure.args[0])
             raise ArtifactError(f"{names} cannot be read: a link to nothing, or no plain file") from failure
     elif archive.is_file():
-        extract(archive, files, limits=workshop.family.config.limits)
+        extract(archive, files, limits=builder.family.config.limits)
     elif raw.is_file():
         files.mkdir(parents=True)
         shutil.copyfile(raw, files / name)
@@ -95,7 +95,7 @@ def _material(workshop: Workshop, artifacts: Path, name: str, number: int) -> Ma
     artifact = Artifact(
         id=number, name=name, size=0, expired=False, digest=None, run_id=0, created_at=datetime.now(UTC)
     )
-    return workshop.unpack(artifact, "", files)
+    return builder.unpack(artifact, "", files)
 
 
 def _table(built: tuple[Built, ...]) -> str:

@@ -16,8 +16,8 @@ from flotilla.github import (
     artifacts_digest,
     from_earlier_attempts,
 )
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import Job
 from flotilla.jobs.markdown import code, link, linked, size, table
 
 
@@ -34,7 +34,7 @@ class Checked:
     digest: str | None
 
 
-def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> Checked:
+def check_artifacts(job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> Checked:
     """Return the artifacts needed, held against the input artifacts-digest.
 
     Raises:
@@ -53,7 +53,9 @@ def check_artifacts(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need]) -
     return Checked(artifacts=artifacts, digest=_family_digest(job, run, needs, found))
 
 
-def _family_digest(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need], found: Sequence[Artifact]) -> str | None:
+def _family_digest(
+    job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[Need], found: Sequence[Artifact]
+) -> str | None:
     """Return the digest over the whole family's artifacts, also if this job takes some of them only.
 
     An artifact that has expired keeps its digest. One without a recorded digest is downloaded for it.
@@ -84,12 +86,14 @@ def _family_digest(job: Job[Inputs], run: WorkflowRun, needs: Sequence[Need], fo
     return digest
 
 
-def artifact_rows(job: Job[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:
+def artifact_rows(job: JobContext[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:
     """Return a row for each artifact that the family needs, as the run has it."""
     return artifact_table([need.artifact for need in job.family.artifacts], job.github.artifacts(run.id))
 
 
-def refuse_incomplete(job: Job[Inputs], lacking: Sequence[tuple[WorkflowRun, Sequence[ArtifactRow]]]) -> NoReturn:
+def refuse_incomplete(
+    job: JobContext[Inputs], lacking: Sequence[tuple[WorkflowRun, Sequence[ArtifactRow]]]
+) -> NoReturn:
     """Say what each run lacks, in the job summary, too.
 
     Raises:
@@ -108,7 +112,7 @@ def refuse_incomplete(job: Job[Inputs], lacking: Sequence[tuple[WorkflowRun, Seq
     )
 
 
-def _refuse_restarted(job: Job[Inputs], run: WorkflowRun) -> None:
+def _refuse_restarted(job: JobContext[Inputs], run: WorkflowRun) -> None:
     """An artifact does not say which attempt it is of: between two looks at one and the same, it can be of no later."""
     again = job.github.run(run.id)
     if again is None or (again.attempt, again.status, again.conclusion) != (run.attempt, run.status, run.conclusion):

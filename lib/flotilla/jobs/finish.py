@@ -8,19 +8,17 @@ from dataclasses import dataclass
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
-from flotilla.jobs.assets import hold_to_release
+from flotilla.jobs.build import Built, build, gather
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.jobs.commit import require_tag
-from flotilla.jobs.decisions import decide_packages, is_latest
+from flotilla.jobs.context import LEDGER, JobContext
+from flotilla.jobs.create_release import checksums_file, wanted_assets
 from flotilla.jobs.inputs import ReleaseInputs
-from flotilla.jobs.job import LEDGER, Job
-from flotilla.jobs.ledger import Known, write_ledger
+from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.materials import build, gather
-from flotilla.jobs.record import Record
-from flotilla.jobs.release import checksums_file, wanted_assets
-from flotilla.jobs.watching import ESTRANGED, published_provenance
-from flotilla.jobs.workshop import Built
+from flotilla.jobs.prepare import require_tag
+from flotilla.jobs.publish_plan import decide_packages, is_latest
+from flotilla.jobs.release_assets import hold_to_release
+from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Settled
 
 
@@ -35,7 +33,7 @@ class Finished:
     artifacts_digest: str | None
 
 
-def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
+def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
     """Publish the draft, if every package of the family is on the registry with its content; adds the ledger to it.
 
     Raises:
@@ -49,14 +47,16 @@ def finish(job: Job[ReleaseInputs], run: WorkflowRun) -> Finished:
             f"there is no release of {family.tag}, draft or published",
             advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
         )
-    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
+    manifests = render_all(
+        family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
+    )
     checked = check_artifacts(job, run, family.artifacts)
-    materials = gather(job, run, checked.artifacts)
-    hold_to_release(job, materials, found)
-    built = build(job, family.packages, manifests, materials)
+    unpacked = gather(job, run, checked.artifacts)
+    hold_to_release(job, unpacked, found)
+    built = build(job, family.packages, manifests, unpacked)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     records = _all_published(job, built, decide_packages(job, built, packuments))
-    release = job.github.with_digests(found, assets := wanted_assets(job, materials))
+    release = job.github.with_digests(found, assets := wanted_assets(job, unpacked))
     _refuse_incomplete(release, plan_for(release, assets))
     known = Known(
         commit=run.commit,
@@ -109,7 +109,9 @@ def _refuse_incomplete(release: Release, plan: AssetPlan) -> None:
         )
 
 
-def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> tuple[Record, ...]:
+def _all_published(
+    job: JobContext[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]
+) -> tuple[Record, ...]:
     pairs = list(zip(built, decisions, strict=True))
     missing = [one.package for one, decision in pairs if not isinstance(decision, AlreadyPublished)]
     if missing:
@@ -123,9 +125,9 @@ def _all_published(job: Job[ReleaseInputs], built: Sequence[Built], decisions: S
     return tuple(record for record, _ in looked)
 
 
-def _record(job: Job[ReleaseInputs], built: Built, decision: AlreadyPublished) -> tuple[Record, list[str]]:
+def _record(job: JobContext[ReleaseInputs], built: Built, decision: AlreadyPublished) -> tuple[Record, list[str]]:
     published = decision.published
-    by = Origin(repository=f"{job.facts.server_url}/{job.facts.repository}")
+    by = Origin(repository=f"{job.variables.server_url}/{job.variables.repository}")
     statement, faults = published_provenance(job, published, by=by)
     record = Record(
         built=built,
@@ -138,8 +140,8 @@ def _record(job: Job[ReleaseInputs], built: Built, decision: AlreadyPublished) -
     return record, faults
 
 
-def _add_ledger(job: Job[ReleaseInputs], draft: Release, ledger: str) -> None:
-    path = job.facts.workspace / ledger
+def _add_ledger(job: JobContext[ReleaseInputs], draft: Release, ledger: str) -> None:
+    path = job.variables.workspace / ledger
     data = path.read_bytes()
     asset = WantedAsset(name=LEDGER, size=len(data), digest=f"sha256:{hashlib.sha256(data).hexdigest()}", path=path)
     job.github.upload_assets(draft, plan_for(draft, [asset]))

@@ -1,18 +1,68 @@
-"""The ledger: from artifact to asset to tarball to registry to provenance, in a form that a machine can check again."""
+"""What a job did to each package, and the ledger: from artifact to asset to tarball to registry to provenance.
+
+A ledger is in a form that a machine can check again, and is checked when it is read: anybody may have written it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn
 
+from jsonschema import Draft202012Validator
+
+from flotilla.errors import Fault, InputError, Place
 from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
+from flotilla.jobs.build import Built, UnpackedArtifact
+from flotilla.jobs.context import LEDGER, JobContext, write_output
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import LEDGER, Job, write_output
-from flotilla.jobs.record import Record
-from flotilla.jobs.workshop import Built, Material
-from flotilla.npm import ON_REGISTRY, Statement
+from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One package, as this job leaves it.
+
+    Args:
+        dist_tag: that the registry has for it, or will have; empty for none.
+        integrity: of the tarball that the registry has; ours, where it has none yet.
+        provenance: what the registry's provenance statement about it says, checked; None for none.
+        stage_id: what approves a staged package; empty where it is not known.
+        note: something to tell about it; empty for nothing.
+        read_back: it was found on the registry, whose answer to this job was lost; perhaps another run's.
+    """
+
+    built: Built
+    status: Status
+    dist_tag: str
+    integrity: str
+    provenance: Statement | None = None
+    stage_id: str = ""
+    note: str = ""
+    read_back: bool = False
+
+
+def packages_output(records: Iterable[Record]) -> str:
+    """Return the output `packages`: a JSON array, one object a package."""
+    return json.dumps(
+        [
+            {
+                "name": record.built.packed.name,
+                "version": record.built.packed.version,
+                "status": record.status,
+                "integrity": record.integrity,
+                "size": record.built.packed.size,
+                "dist-tag": record.dist_tag,
+            }
+            for record in records
+        ]
+    )
+
 
 SCHEMA = 1
 
@@ -41,7 +91,7 @@ class Known:
     artifacts_digest: str | None = None
 
 
-def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
+def write_ledger(job: JobContext[Inputs], known: Known, *, asset: bool = False) -> str:
     """Write what this job knows.
 
     Args:
@@ -50,49 +100,49 @@ def write_ledger(job: Job[Inputs], known: Known, *, asset: bool = False) -> str:
     Returns:
         the file's path, relative to the workspace.
     """
-    materials = {one.material.artifact.id: one.material for one in known.built if one.material}
+    unpacked = {one.source.artifact.id: one.source for one in known.built if one.source}
     done = {record.built.package.name: record for record in known.records}
     document = {
         "schema": SCHEMA,
         "family": job.family.config.family,
         "version": job.family.version,
         "tag": job.family.tag,
-        "repository": job.facts.repository,
+        "repository": job.variables.repository,
         "commit": known.commit,
         "registry": job.registry.url,
         "written-by": None if asset else _this_run(job),
         "ci-run": _ci_run(known.ci_run) if known.ci_run else None,
         "release": known.release.id if known.release else None,
         "artifacts-digest": known.artifacts_digest,
-        "artifacts": [_artifact(material) for _, material in sorted(materials.items())],
-        "assets": [_asset(one, materials.values()) for one in known.assets],
+        "artifacts": [_artifact(source) for _, source in sorted(unpacked.items())],
+        "assets": [_asset(one, unpacked.values()) for one in known.assets],
         "packages": [_package(one, done.get(one.package.name), _this_run(job)) for one in known.built],
     }
-    return write_output(job.facts.workspace, LEDGER, json.dumps(document, indent=2) + "\n")
+    return write_output(job.variables.workspace, LEDGER, json.dumps(document, indent=2) + "\n")
 
 
-def _this_run(job: Job[Inputs]) -> str | None:
-    return job.facts.run_url if job.facts.run_id else None
+def _this_run(job: JobContext[Inputs]) -> str | None:
+    return job.variables.run_url if job.variables.run_id else None
 
 
 def _ci_run(run: WorkflowRun) -> Entry:
     return {"id": run.id, "url": run.url, "workflow": run.path, "event": run.event, "commit": run.commit}
 
 
-def _artifact(material: Material) -> Entry:
-    artifact = material.artifact
+def _artifact(source: UnpackedArtifact) -> Entry:
+    artifact = source.artifact
     return {
         "id": artifact.id,
         "run": artifact.run_id,
         "name": artifact.name,
         "size": artifact.size,
-        "digest": material.digest,
+        "digest": source.digest,
         "recorded-digest": artifact.digest,
     }
 
 
-def _asset(asset: WantedAsset, materials: Collection[Material]) -> Entry:
-    origin = next((m.artifact.id for m in materials if asset.path.is_relative_to(m.files)), None)
+def _asset(asset: WantedAsset, unpacked: Collection[UnpackedArtifact]) -> Entry:
+    origin = next((m.artifact.id for m in unpacked if asset.path.is_relative_to(m.files)), None)
     return {"name": asset.name, "size": asset.size, "digest": asset.digest, "artifact": origin}
 
 
@@ -104,7 +154,7 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
         "name": built.tarball.name,
         "version": built.tarball.version,
         "kind": built.package.kind,
-        "artifact": built.material.artifact.id if built.material else None,
+        "artifact": built.source.artifact.id if built.source else None,
         "integrity": built.tarball.integrity,
         "size": built.tarball.size,
         "status": record.status if record else "built",
@@ -133,3 +183,103 @@ def _provenance(statement: Statement) -> Entry:
         "workflow": statement.workflow,
         "run": statement.run,
     }
+
+
+SCHEMA_FILE = "ledger.schema.json"
+LARGEST = 16 * 2**20
+FAULTS_SHOWN = 20
+LONGEST_FAULT = 300
+
+Ledger = Mapping[str, Any]
+"""A ledger that fits its schema."""
+
+
+@cache
+def ledger_schema() -> Mapping[str, object]:
+    """The JSON schema of the ledger."""
+    text = resources.files("flotilla.jobs").joinpath(SCHEMA_FILE).read_text(encoding="utf-8")
+    loaded: Mapping[str, object] = json.loads(text)
+    return loaded
+
+
+def read_ledger(file: Path) -> Ledger:
+    """The ledger in a file.
+
+    Raises:
+        InputError: it cannot be read, or is not a ledger; with what does not fit.
+    """
+    place = Place(file=str(file))
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as failure:
+        raise InputError(Fault(text=f"the ledger cannot be read: {failure.strerror}", place=place)) from failure
+    if len(data) > LARGEST:
+        raise InputError(Fault(text=f"the ledger is larger than {LARGEST // 2**20} MiB", place=place))
+    try:
+        document = json.loads(data, parse_constant=_no_number, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as failure:
+        raise InputError(Fault(text=f"is not JSON: {_cut(str(failure))}", place=place)) from failure
+    if faults := list(schema_faults(document)):
+        raise InputError(
+            [Fault(text=text, place=place) for text in faults[:FAULTS_SHOWN]],
+            advice="This is not a ledger of flotilla's: take the file that the output `ledger` names, or the asset.",
+        )
+    ledger: Ledger = document
+    return ledger
+
+
+def schema_faults(document: object) -> Iterator[str]:
+    """In what a document is no ledger, a line each."""
+    for error in Draft202012Validator(ledger_schema()).iter_errors(document):
+        yield _cut(f"{error.json_path}: {error.message}")
+
+
+def inner_faults(ledger: Ledger) -> Iterator[str]:
+    """Where a ledger contradicts itself, a line each."""
+    known = {artifact["id"] for artifact in ledger["artifacts"]}
+    for one in [*ledger["assets"], *ledger["packages"]]:
+        if one["artifact"] is not None and one["artifact"] not in known:
+            yield f"{one['name']} is from artifact {one['artifact']}, which the ledger does not list"
+    for artifact in ledger["artifacts"]:
+        if artifact["recorded-digest"] not in (None, artifact["digest"]):
+            yield f"artifact {artifact['name']} was taken though GitHub had recorded another digest of it"
+        if ledger["ci-run"] is None or artifact["run"] != ledger["ci-run"]["id"]:
+            yield f"artifact {artifact['name']} is of run {artifact['run']}, which is not the CI run of the ledger"
+    if ledger["ci-run"] and ledger["ci-run"]["commit"] != ledger["commit"]:
+        yield f"the CI run built {ledger['ci-run']['commit']}, and the release is of {ledger['commit']}"
+    for package in ledger["packages"]:
+        yield from _package_faults(package, ledger["version"])
+
+
+def _package_faults(package: Mapping[str, Any], version: str) -> Iterator[str]:
+    name, there, stated = package["name"], package["registry-integrity"], package["provenance"]
+    if package["version"] != version:
+        yield f"{name} has version {package['version']}, and the release {version}"
+    if package["status"] == "published" and there != package["integrity"]:
+        yield f"{name} was published with another integrity than its tarball's"
+    if package["status"] in {"published", "already-published"} and there is None:
+        yield f"{name} is {package['status']}, and the ledger has no integrity of the registry"
+    if stated and (stated["sha512"] != sha512_of(there or "") or stated["subject"] != subject_of(name, version)):
+        yield f"the provenance of {name} is about another package or tarball"
+
+
+def subject_of(name: str, version: str) -> str:
+    """How a provenance statement names a package."""
+    return f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys are all different: of two, readers disagree which counts."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_FAULT else f"{text[:LONGEST_FAULT]}…"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family import Package, render_manifest, same_repository
-from flotilla.jobs.facts import Facts
+from flotilla.jobs.context import RunnerVariables
 
 Manifest = Mapping[str, object]
 NAMED = 3  # so many packages are named though a reason holds for all
@@ -69,14 +69,14 @@ def render_all(
     return manifests
 
 
-def repository_faults(facts: Facts, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+def repository_faults(variables: RunnerVariables, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """What the registry refuses where a package comes with provenance, by the package's name."""
     return {
         name: f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
-        f"{facts.server_url}/{facts.repository}; the registry refuses a package where they differ. "
+        f"{variables.server_url}/{variables.repository}; the registry refuses a package where they differ. "
         "Correct the template, or leave repository out of it."
         for name, manifest in manifests.items()
-        if not same_repository(manifest.get("repository"), facts.server_url, facts.repository)
+        if not same_repository(manifest.get("repository"), variables.server_url, variables.repository)
     }
 
 

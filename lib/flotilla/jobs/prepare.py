@@ -5,18 +5,126 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from flotilla.errors import ConflictError, InputError, RefusedError
+from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place, RefusedError
+from flotilla.family import Family
 from flotilla.github import Release, the_release
-from flotilla.jobs.commit import settle_commit
-from flotilla.jobs.decisions import registry_refusals, terms
-from flotilla.jobs.inputs import ReleaseInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
-from flotilla.jobs.notes import own_notes
+from flotilla.jobs.context import JobContext
+from flotilla.jobs.inputs import Inputs, ReleaseInputs
+from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
+from flotilla.jobs.publish_plan import registry_refusals, terms
 from flotilla.npm import Packument, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
+
+# Characters that GitHub takes: "body is too long (maximum is 125000 characters)".
+LONGEST_NOTES = 125_000
+
+
+def own_notes(family: Family, root: Path, *, top: Path | None = None) -> str | None:
+    """What the file that release.notes names says; None where GitHub is to generate the notes.
+
+    Args:
+        root: folder of flotilla.yml.
+        top: the folder that places in errors are named from; root where it is not given.
+
+    Raises:
+        ConfigError: it is not there, is no text, is too long, or lies outside the repository.
+    """
+    if family.notes is None:
+        return None
+    file, name = root / family.notes, named_from(top, root, family.notes)
+    # A link could publish any file of this machine as the release's notes, the environment of this process included.
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        why = failure.strerror if isinstance(failure, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            Fault(text=f"release.notes cannot be read: {why}", place=Place(file=name)),
+            advice="Commit the file, or correct release.notes in flotilla.yml (generate: GitHub writes them).",
+        ) from failure
+    if len(text) > LONGEST_NOTES:
+        fault = f"release.notes has {len(text)} characters; GitHub takes {LONGEST_NOTES}"
+        raise ConfigError(Fault(text=fault, place=Place(file=name)), advice="Shorten it, or link to the whole of it.")
+    return text
+
+
+def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
+    """The commit to release: the one asked for, else the tag's, else the one that triggered this run.
+
+    Raises:
+        ConflictError: the tag is there, on another commit.
+        InputError: nothing names a commit.
+    """
+    tag = job.family.tag
+    tagged = job.github.tag_commit(tag)
+    if tagged and wanted and tagged != wanted:
+        raise ConflictError(
+            f"tag {tag} is on commit {tagged}, and this release is of commit {wanted}",
+            advice="A tag is never moved. Release a new version, or leave the input `commit` out to release the tag's.",
+        )
+    commit = wanted or tagged or job.variables.commit
+    if not commit:
+        raise InputError("no commit is known: give the input `commit`, or set GITHUB_SHA")
+    return _told(job, commit)
+
+
+def tagged_commit(job: JobContext[Inputs]) -> str:
+    """The commit that packages are published of: the tag's; in a dry run before the tag exists, this run's.
+
+    Raises:
+        RefusedError: there is no tag yet.
+    """
+    tagged = job.github.tag_commit(job.family.tag)
+    if tagged is None and job.inputs.dry_run:
+        return settle_commit(job)
+    if tagged is None:
+        raise RefusedError(
+            f"tag {job.family.tag} does not exist, and packages are published from a tag's commit only",
+            advice="Run action-release first, in a job that this one `needs`.",
+        )
+    return _told(job, tagged)
+
+
+def require_tag(job: JobContext[Inputs], commit: str) -> None:
+    """Hold the tag to the commit that is released, right before its release is published.
+
+    Where there is none, GitHub would make one, and on another commit: the newest of the default branch.
+
+    Raises:
+        RefusedError: it is gone.
+        ConflictError: it is on another commit.
+    """
+    tag = job.family.tag
+    tagged = job.github.tag_commit(tag)
+    if tagged is None:
+        raise RefusedError(
+            f"there is no tag {tag}, and publishing its release would make GitHub tag another commit",
+            advice="Run action-release with draft: true first; where somebody deleted the tag, put it back on "
+            f"{commit}. Then re-run this job.",
+        )
+    if tagged != commit:
+        raise ConflictError(
+            f"tag {tag} is on commit {tagged}, and this release is of commit {commit}",
+            advice="The release was not published. Put the tag back, then re-run this job.",
+        )
+
+
+def _told(job: JobContext[Inputs], commit: str) -> str:
+    """The commit; where it is not this run's, its reader hears of it, since templates come from the checkout."""
+    here = job.variables.commit
+    if here and commit != here:
+        job.runner.notice(
+            f"the release is of commit {commit}, and this workflow runs on {here}. flotilla.yml and the templates are "
+            "those that this job checked out; where they changed in between, check the released commit out "
+            "(actions/checkout with ref).",
+            title="Another commit",
+        )
+    return commit
+
 
 T = TypeVar("T")
 
@@ -40,7 +148,7 @@ class Prepared:
     notes: str | None
 
 
-def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
+def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
     """Settle what is released, and refuse what must not be.
 
     Args:
@@ -51,12 +159,14 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
         RefusedError: with everything that GitHub or the registry would refuse later.
     """
     family, found = job.family, list[Refusal]()
-    manifests = render_all(family.packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
+    manifests = render_all(
+        family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
+    )
     wanted = commit or job.inputs.commit
     settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))
     release = _collected(found, f"release {family.tag}", lambda: _its_release(job, settled))
     # A release that is there has its notes already; the file may be gone since.
-    notes = None if release else own_notes(family, job.root, top=job.facts.workspace)
+    notes = None if release else own_notes(family, job.root, top=job.variables.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     if fault := job.registry.token_fault():
         found.append(Refusal(of="npm-token", why=fault))
@@ -67,7 +177,7 @@ def prepare(job: Job[ReleaseInputs], commit: str = "") -> Prepared:
     return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
 
 
-def _its_release(job: Job[ReleaseInputs], commit: str | None) -> Release | None:
+def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release | None:
     """The release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
 
     Args:
@@ -85,9 +195,9 @@ def _its_release(job: Job[ReleaseInputs], commit: str | None) -> Release | None:
     return release
 
 
-def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
+def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
     """What would keep the registry from taking the packages' provenance."""
-    facts, publish = job.facts, job.family.config.publish
+    variables, publish = job.variables, job.family.config.publish
     private = job.github.repository().private
     # The publishing jobs hold `id-token: write`; this one need not, and is judged as if it did.
     granted = {**job.environment, ID_TOKEN_URL: "granted", ID_TOKEN_BEARER: "granted"}
@@ -103,7 +213,7 @@ def provenance_refusals(job: Job[ReleaseInputs], manifests: Mapping[str, Manifes
     if publish.provenance == "false":
         return []
     return grouped(
-        (Refusal(of=name, why=why) for name, why in repository_faults(facts, manifests).items()), of=len(manifests)
+        (Refusal(of=name, why=why) for name, why in repository_faults(variables, manifests).items()), of=len(manifests)
     )
 
 

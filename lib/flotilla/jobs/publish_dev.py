@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flotilla.errors import InputError
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import DevInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.publishing import publish_packages
+from flotilla.jobs.publish_packages import publish_packages
 
 
-def publish_dev(job: Job[DevInputs]) -> None:
+def publish_dev(job: JobContext[DevInputs]) -> None:
     """Publish the dev package from one artifact of the run.
 
     Raises:

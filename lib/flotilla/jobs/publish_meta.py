@@ -7,15 +7,15 @@ from functools import partial
 
 from flotilla.errors import ConflictError, RefusedError
 from flotilla.github import the_release
-from flotilla.jobs.assets import release_ledger
+from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.inputs import MetaInputs
-from flotilla.jobs.job import LEDGER, Job
-from flotilla.jobs.ledger_document import Ledger
+from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
-from flotilla.jobs.publish_report import Report
-from flotilla.jobs.publishing import publish_packages
-from flotilla.jobs.watching import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
+from flotilla.jobs.publish_packages import publish_packages
+from flotilla.jobs.publish_summary import Report
+from flotilla.jobs.release_assets import release_ledger
+from flotilla.jobs.verify_published import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
 from flotilla.npm import (
     Awaited,
     Origin,
@@ -33,7 +33,7 @@ REPACKED = (
 NOT_OURS = "Nothing was published. Do not pin these packages: find out who published them, and from where."
 
 
-def publish_meta(job: Job[MetaInputs]) -> None:
+def publish_meta(job: JobContext[MetaInputs]) -> None:
     """Publish the meta packages; each pins its platform packages, so these come first.
 
     Raises:
@@ -48,7 +48,7 @@ def publish_meta(job: Job[MetaInputs]) -> None:
     )
 
 
-def _platforms_first(job: Job[MetaInputs], report: Report, provenance: Provenance) -> None:
+def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Provenance) -> None:
     """Check and await the platform packages; what is staged, or only rehearsed, is told and not waited for."""
     _refuse_another_build(job, report)
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
@@ -68,7 +68,7 @@ def _platforms_first(job: Job[MetaInputs], report: Report, provenance: Provenanc
 
 
 def _check_pinned(
-    job: Job[MetaInputs], report: Report, found: Mapping[str, PublishedVersion], provenance: Provenance
+    job: JobContext[MetaInputs], report: Report, found: Mapping[str, PublishedVersion], provenance: Provenance
 ) -> None:
     """Refuse platform packages that are not those that were built; tell the report by what they are known.
 
@@ -78,12 +78,14 @@ def _check_pinned(
     if not found:
         return
     packages = [package for package in job.family.packages if package.name in found]
-    manifests = render_all(packages, root=job.root, repository=job.facts.repository_url, top=job.facts.workspace)
+    manifests = render_all(
+        packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
+    )
     source, reported = _reported(job)
     faults = [fault for one in found.values() for fault in _content_faults(job, one, manifests, reported, source)]
     compared = [name for name in found if name in reported]
     if provenance.on:
-        commits = {job.facts.commit, report.commit or ""}
+        commits = {job.variables.commit, report.commit or ""}
         for name, one in found.items():
             faults += _provenance_faults(job, one, commits, known=name in reported)
     if faults:
@@ -103,7 +105,7 @@ def _check_pinned(
         )
 
 
-def _reported(job: Job[MetaInputs]) -> tuple[str, dict[str, str]]:
+def _reported(job: JobContext[MetaInputs]) -> tuple[str, dict[str, str]]:
     """Return where integrities come from, and those of this version by name: the input, else the release's ledger.
 
     Raises:
@@ -124,7 +126,7 @@ def _reported(job: Job[MetaInputs]) -> tuple[str, dict[str, str]]:
     return source, {name: several.pop() for name, several in integrities.items()}
 
 
-def _refuse_another_build(job: Job[MetaInputs], report: Report) -> None:
+def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
     """Hold the input artifacts-digest against the release; this job takes no artifact to compute it from."""
     report.artifacts_digest = given = job.inputs.artifacts_digest or None
     ledger = _ledger(job) if given else None
@@ -137,12 +139,12 @@ def _refuse_another_build(job: Job[MetaInputs], report: Report) -> None:
         )
 
 
-def _ledger(job: Job[MetaInputs]) -> Ledger | None:
+def _ledger(job: JobContext[MetaInputs]) -> Ledger | None:
     release = the_release(job.github.releases(job.family.tag), job.family.tag)
     return release_ledger(job, release) if release else None
 
 
-def _in_ledger(job: Job[MetaInputs]) -> list[tuple[str, str]]:
+def _in_ledger(job: JobContext[MetaInputs]) -> list[tuple[str, str]]:
     ledger = _ledger(job)
     if ledger is None:
         return []
@@ -154,7 +156,7 @@ def _in_ledger(job: Job[MetaInputs]) -> list[tuple[str, str]]:
 
 
 def _content_faults(
-    job: Job[MetaInputs],
+    job: JobContext[MetaInputs],
     found: PublishedVersion,
     manifests: Mapping[str, Manifest],
     reported: Mapping[str, str],
@@ -168,7 +170,9 @@ def _content_faults(
     return faults
 
 
-def _provenance_faults(job: Job[MetaInputs], found: PublishedVersion, commits: set[str], *, known: bool) -> list[str]:
+def _provenance_faults(
+    job: JobContext[MetaInputs], found: PublishedVersion, commits: set[str], *, known: bool
+) -> list[str]:
     """Return what is wrong with a platform package's provenance.
 
     Args:
@@ -181,7 +185,7 @@ def _provenance_faults(job: Job[MetaInputs], found: PublishedVersion, commits: s
     )
     if attested is None:
         return [f"{package} has no provenance, and this job publishes with it (provenance: false would take it)"]
-    by = Origin(repository=f"{job.facts.server_url}/{job.facts.repository}")
+    by = Origin(repository=f"{job.variables.server_url}/{job.variables.repository}")
     statement, faults = published_provenance(job, attested, by=by)
     if faults or statement is None:
         return faults or [f"{package}: its provenance cannot be read"]
@@ -190,13 +194,13 @@ def _provenance_faults(job: Job[MetaInputs], found: PublishedVersion, commits: s
     return [f"{package}: its provenance names the commit {statement.commit}, not {' or '.join(sorted(commits - {''}))}"]
 
 
-def _attested(job: Job[MetaInputs], found: PublishedVersion) -> PublishedVersion | None:
+def _attested(job: JobContext[MetaInputs], found: PublishedVersion) -> PublishedVersion | None:
     """Return the version if it has attestations, which the registry may show late."""
     again = found if found.attestations else _published(job, found.name)
     return again if again and again.attestations and again.integrity == found.integrity else None
 
 
-def _tell(job: Job[MetaInputs], missing: Sequence[str]) -> None:
+def _tell(job: JobContext[MetaInputs], missing: Sequence[str]) -> None:
     order = "Approve them" if job.inputs.staged else "A release publishes them"
     job.runner.warning(
         f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
@@ -205,6 +209,6 @@ def _tell(job: Job[MetaInputs], missing: Sequence[str]) -> None:
     )
 
 
-def _published(job: Job[MetaInputs], name: str) -> PublishedVersion | None:
+def _published(job: JobContext[MetaInputs], name: str) -> PublishedVersion | None:
     packument = job.registry.fresh(name)
     return packument.versions.get(job.family.version) if packument else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PlatformInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.publishing import publish_packages
+from flotilla.jobs.publish_packages import publish_packages
 
 
-def publish_platform(job: Job[PlatformInputs]) -> None:
+def publish_platform(job: JobContext[PlatformInputs]) -> None:
     """Publish one platform's packages from the artifacts of the run.
 
     Raises:

@@ -15,7 +15,7 @@ from flotilla.errors import ArchiveError, RegistryError
 from flotilla.family import Limits
 from flotilla.github import Asset, GitHub, Trusted, run_faults, the_release
 from flotilla.jobs.inputs import variable
-from flotilla.jobs.ledger_document import Ledger, inner_faults, read_ledger, subject_of
+from flotilla.jobs.ledger import Ledger, inner_faults, read_ledger, subject_of
 from flotilla.npm import (
     ON_REGISTRY,
     Npm,

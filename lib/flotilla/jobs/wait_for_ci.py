@@ -19,8 +19,8 @@ from flotilla.github import (
     run_faults,
 )
 from flotilla.jobs.check_artifacts import artifact_rows, refuse_incomplete
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import Job
 
 POLL_SECONDS = 20.0
 # GitHub starts all runs of a push within seconds: one that counts stands beside those that do not by then.
@@ -32,7 +32,7 @@ NO_RUN = (
 )
 
 
-def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
+def wait_for_ci(job: JobContext[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
     """Return the oldest successful run of the configured workflow on this commit that has every artifact.
 
     Waits for it until the job's deadline.
@@ -50,7 +50,7 @@ def wait_for_ci(job: Job[Inputs], commit: str, run_id: int | None = None) -> Wor
     return _Wait(job, commit).run()
 
 
-def checked_run(job: Job[Inputs], run_id: int, commit: str) -> WorkflowRun:
+def checked_run(job: JobContext[Inputs], run_id: int, commit: str) -> WorkflowRun:
     """Return the run of this id, if it is one to release from.
 
     Raises:
@@ -59,7 +59,7 @@ def checked_run(job: Job[Inputs], run_id: int, commit: str) -> WorkflowRun:
     run = job.github.run(run_id)
     if run is None:
         raise RunError(
-            f"run {run_id} does not exist in {job.facts.repository}",
+            f"run {run_id} does not exist in {job.variables.repository}",
             advice="Give the run id of a CI run of this repository, such as the output run-id of action-release.",
         )
     if faults := run_faults(run, _trusted(job, commit)) or merge_faults(job, run):
@@ -67,7 +67,7 @@ def checked_run(job: Job[Inputs], run_id: int, commit: str) -> WorkflowRun:
     return run
 
 
-def merge_faults(job: Job[Inputs], run: WorkflowRun) -> list[str]:
+def merge_faults(job: JobContext[Inputs], run: WorkflowRun) -> list[str]:
     """Return why a pull request's run did not build its commit; nothing if it did.
 
     Such a run builds the merge of the commit into its base. Only if the commit holds all of the base are the two one
@@ -87,7 +87,7 @@ def merge_faults(job: Job[Inputs], run: WorkflowRun) -> list[str]:
 class _Wait:
     """The wait for one commit's run, and what was seen meanwhile."""
 
-    def __init__(self, job: Job[Inputs], commit: str) -> None:
+    def __init__(self, job: JobContext[Inputs], commit: str) -> None:
         self._job = job
         self._commit = commit
         self._choice: Choice = NotYet()
@@ -161,6 +161,8 @@ class _Wait:
             self._job.runner.line(state)
 
 
-def _trusted(job: Job[Inputs], commit: str) -> Trusted:
+def _trusted(job: JobContext[Inputs], commit: str) -> Trusted:
     ci = job.family.config.ci
-    return Trusted(repository=job.facts.repository, workflow=ci.workflow, commit=commit, pull_requests=ci.pull_requests)
+    return Trusted(
+        repository=job.variables.repository, workflow=ci.workflow, commit=commit, pull_requests=ci.pull_requests
+    )

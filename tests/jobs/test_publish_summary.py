@@ -6,9 +6,9 @@ import pytest
 
 from flotilla.errors import RESUMES, CancelledError, DeadlineError
 from flotilla.family import Package
-from flotilla.jobs.publish_report import Report, approval_commands, publish_summary, with_progress
-from flotilla.jobs.record import Record
-from flotilla.jobs.workshop import Built
+from flotilla.jobs.build import Built
+from flotilla.jobs.ledger import Record
+from flotilla.jobs.publish_summary import Report, approval_commands, publish_summary, with_progress
 from flotilla.packing import Tarball
 
 REGISTRY = "http://127.0.0.1:4873/"
@@ -34,7 +34,7 @@ def built(name: str, kind: str = "platform") -> Built:
         unpacked_size=3000,
         contents={},
     )
-    return Built(package=package, manifest={}, tarball=tarball, material=None)
+    return Built(package=package, manifest={}, tarball=tarball, source=None)
 
 
 def staged(name: str, stage_id: str, kind: str = "platform") -> Record:

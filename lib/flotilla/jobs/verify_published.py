@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flotilla.errors import DeadlineError, RegistryError
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, PublishInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.record import Record
+from flotilla.jobs.ledger import Record
 from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated, with_shasum
 
 VISIBLE_MINUTES = 15.0
@@ -17,7 +17,7 @@ PROVENANCE_LIMIT = 60.0
 ESTRANGED = "Do not announce this release: find out who published it, and from where."
 
 
-def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
+def verify_packages(job: JobContext[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
     """Return the records, with what the registry shows of them.
 
     Late is not lost: what was accepted stays, and the meta job waits for it again. So that is a warning.
@@ -35,7 +35,7 @@ def see_packages(job: Job[PublishInputs], records: Sequence[Record], *, provenan
 
 
 def published_provenance(
-    job: Job[Inputs], found: PublishedVersion, *, by: Origin
+    job: JobContext[Inputs], found: PublishedVersion, *, by: Origin
 ) -> tuple[Statement | None, list[str]]:
     """Return what the registry's provenance of a version says, and what is wrong with it, a line each; None for none.
 
@@ -49,7 +49,7 @@ def published_provenance(
     return (None if faults else stated(attestations)), faults
 
 
-def visible_minutes(job: Job[PublishInputs]) -> float:
+def visible_minutes(job: JobContext[PublishInputs]) -> float:
     """Return how long to wait for what npm installs by: 15 minutes, or half of a longer timeout-minutes."""
     return max(VISIBLE_MINUTES, job.inputs.timeout_minutes / 2)
 
@@ -60,7 +60,7 @@ def _integrity(record: Record) -> str:
     return with_shasum(tarball.integrity, tarball.shasum) if record.integrity == tarball.integrity else record.integrity
 
 
-def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
+def _await(job: JobContext[PublishInputs], records: Sequence[Record]) -> None:
     awaited = [(one.built.package.name, one.built.package.version, _integrity(one)) for one in records]
     try:
         await_visible(job.registry, awaited, policy=job.policy, minutes=visible_minutes(job), told=job.runner.line)
@@ -68,7 +68,7 @@ def _await(job: Job[PublishInputs], records: Sequence[Record]) -> None:
         job.runner.warning(str(late), title=late.title)
 
 
-def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
+def _look(job: JobContext[PublishInputs], record: Record) -> tuple[Record, list[str]]:
     """Return a record with its provenance; a registry that cannot show it just now takes nothing back."""
     try:
         return _look_at_provenance(job, record)
@@ -77,15 +77,15 @@ def _look(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
         return replace(record, note="its provenance was not looked at: the registry did not answer"), []
 
 
-def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record, list[str]]:
+def _look_at_provenance(job: JobContext[PublishInputs], record: Record) -> tuple[Record, list[str]]:
     """Return the record with its provenance: of this run if this job published it, else of this repository, if any.
 
     What was found there after a lost answer is this run's, or that of another run of this release that was faster.
     """
-    package, facts = record.built.package, job.facts
+    package, variables = record.built.package, job.variables
     ours = record.status == "published"
-    anyone = Origin(repository=f"{facts.server_url}/{facts.repository}")
-    this_run = replace(anyone, commit=facts.commit, run_id=facts.run_id or None)
+    anyone = Origin(repository=f"{variables.server_url}/{variables.repository}")
+    this_run = replace(anyone, commit=variables.commit, run_id=variables.run_id or None)
     limit = PROVENANCE_LIMIT if ours else 0.0
     found = job.policy.poll(lambda: _attested(job, record), every=PROVENANCE_PAUSE, limit=limit)
     if found is not None:
@@ -103,7 +103,7 @@ def _look_at_provenance(job: Job[PublishInputs], record: Record) -> tuple[Record
     return replace(record, note=note), []
 
 
-def _attested(job: Job[PublishInputs], record: Record) -> PublishedVersion | None:
+def _attested(job: JobContext[PublishInputs], record: Record) -> PublishedVersion | None:
     """Return the version, once the registry has it with attestations."""
     packument = job.registry.fresh(record.built.package.name)
     published = packument.versions.get(record.built.package.version) if packument else None

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.jobs.test_publish_report import built
+from tests.jobs.test_publish_summary import built
 
 from flotilla.errors import DeadlineError, RegistryError
 from flotilla.jobs.inputs import PublishInputs
-from flotilla.jobs.record import Record
-from flotilla.jobs.watching import see_packages, visible_minutes
+from flotilla.jobs.ledger import Record
+from flotilla.jobs.verify_published import verify_packages, visible_minutes
 from flotilla.npm import Origin, Statement
 from flotilla.retry import RetryPolicy
 from flotilla.runner import Runner
@@ -40,13 +40,13 @@ def job(recorded_clock: RecordedClock, out: io.StringIO) -> Any:
         policy=RetryPolicy(deadline=recorded_clock.time + 600, clock=recorded_clock),
         inputs=PublishInputs(version="1.2.3"),
         runner=Runner({"GITHUB_ACTIONS": "true"}, out),
-        facts=SimpleNamespace(server_url="https://github.com", repository="acme/a", commit="0" * 40, run_id="1"),
+        variables=SimpleNamespace(server_url="https://github.com", repository="acme/a", commit="0" * 40, run_id="1"),
     )
 
 
 def test_a_registry_that_falls_silent_after_the_publish_takes_nothing_back(job: Any, out: io.StringIO) -> None:
     published = Record(built=built("@acme/a"), status="published", dist_tag="latest", integrity="sha512-aa==")
-    [seen] = see_packages(job, [published], provenance=True)
+    [seen] = verify_packages(job, [published], provenance=True)
     assert (seen.status, seen.provenance) == ("published", None)
     assert [line.partition("::")[2].split(" ")[0] for line in out.getvalue().splitlines()] == ["warning", "warning"]
     assert "title=Provenance was not looked at" in out.getvalue()
@@ -61,17 +61,17 @@ def test_the_same_bytes_from_another_run_are_no_intrusion_only_where_our_answer_
     def of_run_2(_job: object, _found: object, *, by: Origin) -> tuple[Statement | None, list[str]]:
         return (statement, []) if by.run_id in {None, "2"} else (None, ["its provenance names the run 2, not 1"])
 
-    monkeypatch.setattr("flotilla.jobs.watching.published_provenance", of_run_2)
-    monkeypatch.setattr("flotilla.jobs.watching._attested", lambda _job, _record: object())
+    monkeypatch.setattr("flotilla.jobs.verify_published.published_provenance", of_run_2)
+    monkeypatch.setattr("flotilla.jobs.verify_published._attested", lambda _job, _record: object())
     record = Record(
         built=built("@acme/a"), status="published", dist_tag="latest", integrity="sha512-aa==", read_back=read_back
     )
     if read_back:
-        [seen] = see_packages(job, [record], provenance=True)
+        [seen] = verify_packages(job, [record], provenance=True)
         assert (seen.status, seen.provenance) == ("already-published", statement)
     else:
         with pytest.raises(RegistryError, match="names the run 2, not 1"):
-            see_packages(job, [record], provenance=True)
+            verify_packages(job, [record], provenance=True)
 
 
 @pytest.mark.parametrize(("minutes", "waits"), [(30, 15), (10, 15), (120, 60)])

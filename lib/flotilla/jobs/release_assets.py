@@ -11,26 +11,26 @@ from wcmatch import glob
 from flotilla.errors import ArtifactError, ConflictError, InputError
 from flotilla.family import Config
 from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets, the_release
+from flotilla.jobs.build import UnpackedArtifact
+from flotilla.jobs.context import CHECKSUMS, LEDGER, JobContext
 from flotilla.jobs.inputs import Inputs
-from flotilla.jobs.job import CHECKSUMS, LEDGER, Job
-from flotilla.jobs.ledger_document import Ledger, read_ledger
-from flotilla.jobs.workshop import Material
+from flotilla.jobs.ledger import Ledger, read_ledger
 
 OURS = (CHECKSUMS, LEDGER)
 
 
-def release_assets(config: Config, materials: Mapping[str, Material]) -> list[WantedAsset]:
+def release_assets(config: Config, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
     """What a whole family's artifacts give the release.
 
     Raises:
         ArtifactError: a pattern of release.assets matches nothing, or GitHub would not take a file as it is.
     """
-    if empty := [one for one in config.release.assets if not any(_matching_files(materials.values(), one))]:
+    if empty := [one for one in config.release.assets if not any(_matching_files(unpacked.values(), one))]:
         raise ArtifactError(
             [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
             advice="Correct the pattern in flotilla.yml; nothing was written.",
         )
-    assets = artifact_assets(config, materials)
+    assets = artifact_assets(config, unpacked)
     if taken := [asset for asset in assets if asset.name in OURS]:
         raise ArtifactError(
             f"{taken[0].name} of the artifact {taken[0].source} would be an asset, and flotilla makes one of that name",
@@ -45,10 +45,10 @@ def release_assets(config: Config, materials: Mapping[str, Material]) -> list[Wa
     return assets
 
 
-def artifact_assets(config: Config, materials: Mapping[str, Material]) -> list[WantedAsset]:
+def artifact_assets(config: Config, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
     """The files of these artifacts that release.assets names, by name."""
     patterns = config.release.assets
-    files = {file: source for pattern in patterns for file, source in _matching_files(materials.values(), pattern)}
+    files = {file: source for pattern in patterns for file, source in _matching_files(unpacked.values(), pattern)}
     return [file_asset(file, source) for file, source in sorted(files.items(), key=lambda item: item[0].name)]
 
 
@@ -64,14 +64,14 @@ def file_asset(file: Path, source: str = "") -> WantedAsset:
     return WantedAsset(name=file.name, size=size, digest=f"sha256:{digest}", path=file, source=source)
 
 
-def _matching_files(materials: Iterable[Material], pattern: str) -> Iterator[tuple[Path, str]]:
+def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Iterator[tuple[Path, str]]:
     """The artifacts' files that a pattern of release.assets names, each with its artifact's name."""
-    for material in materials:
-        for name in glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR):
-            yield material.files / name, material.artifact.name
+    for source in unpacked:
+        for name in glob.glob(pattern, root_dir=source.files, flags=glob.GLOBSTAR | glob.NODIR):
+            yield source.files / name, source.artifact.name
 
 
-def refuse_another_build(job: Job[Inputs], materials: Mapping[str, Material]) -> None:
+def refuse_another_build(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact]) -> None:
     """Hold artifacts against the tag's release: npm gets what GitHub shows, also if CI ran again in between.
 
     The input artifacts-digest has settled that already. A draft is listed only to who may write, so a job without that
@@ -84,7 +84,7 @@ def refuse_another_build(job: Job[Inputs], materials: Mapping[str, Material]) ->
         return
     found = the_release(job.github.releases(job.family.tag), job.family.tag)
     if found is not None:
-        hold_to_release(job, materials, found)
+        hold_to_release(job, unpacked, found)
     elif not job.inputs.dry_run:
         job.runner.warning(
             f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`), "
@@ -94,14 +94,14 @@ def refuse_another_build(job: Job[Inputs], materials: Mapping[str, Material]) ->
         )
 
 
-def hold_to_release(job: Job[Inputs], materials: Mapping[str, Material], found: Release) -> None:
+def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact], found: Release) -> None:
     """Refuse artifacts that a release was not made of: by its assets, and by its ledger if it has one.
 
     Raises:
         ConflictError: with each of them.
     """
     ledger = release_ledger(job, found)
-    assets = {name: artifact_assets(job.family.config, {name: one}) for name, one in materials.items()}
+    assets = {name: artifact_assets(job.family.config, {name: one}) for name, one in unpacked.items()}
     there = {asset.name: asset.digest for asset in found.assets}
     faults = [
         f"{one.name} is {one.digest} in the CI run, and {there[one.name]} in the release {found.url}"
@@ -112,7 +112,7 @@ def hold_to_release(job: Job[Inputs], materials: Mapping[str, Material], found: 
     if ledger is not None:
         faults += [
             f"{name} is {one.digest} in the CI run; the release {found.url} was made of another"
-            for name, one in materials.items()
+            for name, one in unpacked.items()
             if not _same_build(job.family.config, ledger, one, assets[name])
         ]
     else:
@@ -125,7 +125,7 @@ def hold_to_release(job: Job[Inputs], materials: Mapping[str, Material], found: 
         raise ConflictError(faults, advice=_another_build(ledger))
 
 
-def release_ledger(job: Job[Inputs], found: Release) -> Ledger | None:
+def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
     """Return the ledger that a release holds; None if it has none.
 
     Raises:
@@ -144,17 +144,17 @@ def release_ledger(job: Job[Inputs], found: Release) -> Ledger | None:
         ) from failure
 
 
-def _same_build(config: Config, ledger: Ledger, material: Material, assets: Sequence[WantedAsset]) -> bool:
+def _same_build(config: Config, ledger: Ledger, source: UnpackedArtifact, assets: Sequence[WantedAsset]) -> bool:
     """Return whether a release was made of this artifact.
 
     CI's zip around the same archive is another each time: the archive counts, if it is an asset of this very artifact.
     """
-    ids = {one["id"]: one["digest"] for one in ledger["artifacts"] if one["name"] == material.artifact.name}
-    if material.digest in ids.values():
+    ids = {one["id"]: one["digest"] for one in ledger["artifacts"] if one["name"] == source.artifact.name}
+    if source.digest in ids.values():
         return True
     pattern = config.ci.archive
-    archives = glob.glob(pattern, root_dir=material.files, flags=glob.GLOBSTAR | glob.NODIR) if pattern else []
-    packed = {material.files / name for name in archives}
+    archives = glob.glob(pattern, root_dir=source.files, flags=glob.GLOBSTAR | glob.NODIR) if pattern else []
+    packed = {source.files / name for name in archives}
     return any(
         (one["name"], one["digest"]) == (asset.name, asset.digest) and one["artifact"] in ids
         for asset in assets

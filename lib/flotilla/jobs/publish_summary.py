@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from flotilla.errors import CancelledError, DefectError, FlotillaError, MachineError
 from flotilla.family import Package, binaries_told
 from flotilla.github import WorkflowRun
+from flotilla.jobs.build import Built
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
-from flotilla.jobs.job import Job
-from flotilla.jobs.ledger import Known, write_ledger
+from flotilla.jobs.ledger import Known, Record, packages_output, write_ledger
 from flotilla.jobs.markdown import block, code, link, linked, listed, size, table
-from flotilla.jobs.record import Record, packages_output
-from flotilla.jobs.workshop import Built
 
 # Failures that leave open whether npm, which they interrupted, had come through.
 CUT_OFF = (CancelledError, MachineError, DefectError)
@@ -62,7 +61,7 @@ class Report:
         return "begun, not confirmed" if cut_off else "not done"
 
 
-def hand_over(job: Job[PublishInputs], report: Report) -> None:
+def hand_over(job: JobContext[PublishInputs], report: Report) -> None:
     """Set the outputs, write the ledger, and tell the story in the job summary."""
     job.runner.output("packages", packages_output(report.records))
     known = Known(

@@ -8,13 +8,13 @@ from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
 from flotilla.jobs.check_artifacts import Checked
+from flotilla.jobs.context import JobContext
+from flotilla.jobs.create_release import Released
 from flotilla.jobs.finish import Finished
 from flotilla.jobs.inputs import Phase, ReleaseInputs
-from flotilla.jobs.job import Job
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import Prepared
-from flotilla.jobs.release import Released
 
 # What comes after a phase.
 NEXT: Mapping[Phase, str] = {
@@ -25,7 +25,7 @@ NEXT: Mapping[Phase, str] = {
 }
 
 
-def prepared_to_release(job: Job[ReleaseInputs], prepared: Prepared) -> None:
+def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> None:
     """Prepare found nothing to refuse."""
     family = job.family
     rows = [
@@ -41,12 +41,12 @@ def prepared_to_release(job: Job[ReleaseInputs], prepared: Prepared) -> None:
     )
 
 
-def waited(job: Job[ReleaseInputs], run: WorkflowRun) -> None:
+def waited(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
     """The run was found."""
     job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
 
 
-def checked(job: Job[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
+def checked(job: JobContext[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
     """Every artifact was found."""
     job.runner.output("artifacts-digest", found.digest or "")
     rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in found.artifacts]
@@ -57,7 +57,7 @@ def checked(job: Job[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
     )
 
 
-def released(job: Job[ReleaseInputs], done: Released) -> None:
+def released(job: JobContext[ReleaseInputs], done: Released) -> None:
     """The release is made, or would be."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
@@ -81,7 +81,7 @@ def released(job: Job[ReleaseInputs], done: Released) -> None:
     )
 
 
-def finished(job: Job[ReleaseInputs], done: Finished) -> None:
+def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
     """The family is complete, and the draft published."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
@@ -101,7 +101,7 @@ OUTCOME_TOLD = ("nothing was ", "stays done", "stays a draft", "was not publishe
 READING = ("prepare", "wait-for-ci", "check-artifacts")
 
 
-def ended(job: Job[ReleaseInputs], *, seconds: float) -> None:
+def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
     """The phase is done: what comes next, and how long it took."""
     then = NEXT.get(job.inputs.phase) or _publishing(job)
     if job.inputs.dry_run and job.inputs.phase not in READING:
@@ -109,7 +109,7 @@ def ended(job: Job[ReleaseInputs], *, seconds: float) -> None:
     job.runner.summary(f"{then} This took {seconds:.0f} s.\n")
 
 
-def _publishing(job: Job[ReleaseInputs]) -> str:
+def _publishing(job: JobContext[ReleaseInputs]) -> str:
     jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.dev else [])]
     last = ", then the phase `finish`" if job.inputs.draft else ""
     return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
@@ -128,12 +128,12 @@ def stopped(failure: FlotillaError, *, wrote: bool) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _hand_over_release(job: Job[ReleaseInputs], release: Release | None) -> None:
+def _hand_over_release(job: JobContext[ReleaseInputs], release: Release | None) -> None:
     job.runner.output("release-id", str(release.id) if release else "")
     job.runner.output("release-url", release.url if release else "")
 
 
-def _state(job: Job[ReleaseInputs], release: Release | None) -> str:
+def _state(job: JobContext[ReleaseInputs], release: Release | None) -> str:
     tag = job.family.tag
     if job.inputs.dry_run:
         return f"Dry run of {code(tag)}: nothing was written"

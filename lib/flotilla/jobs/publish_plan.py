@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import RefusedError
+from flotilla.jobs.build import Built
+from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, PublishInputs
-from flotilla.jobs.job import Job
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
-from flotilla.jobs.workshop import Built
 from flotilla.npm import (
     AlreadyStaged,
     Packument,
@@ -28,7 +28,7 @@ from flotilla.packing import differences, read_contents
 DIFFERENCES_SHOWN = 20
 
 
-def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
+def is_latest(job: JobContext[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
     """Return whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
 
     Args:
@@ -41,7 +41,7 @@ def is_latest(job: Job[Inputs], packuments: Mapping[str, Packument | None]) -> b
 
 
 def decide_packages(
-    job: Job[Inputs],
+    job: JobContext[Inputs],
     built: Sequence[Built],
     packuments: Mapping[str, Packument | None],
     staged: Mapping[str, Sequence[Staged]] | None = None,
@@ -93,12 +93,12 @@ def registry_refusals(
     return grouped(found, of=len(manifests))
 
 
-def terms(job: Job[Inputs]) -> Terms:
+def terms(job: JobContext[Inputs]) -> Terms:
     """Return what holds for every package of this release."""
     return Terms(
         trusted_publishing=not job.inputs.npm_token,
-        repository=job.facts.repository,
-        workflow=job.facts.workflow,
+        repository=job.variables.repository,
+        workflow=job.variables.workflow,
         staged=isinstance(job.inputs, PublishInputs) and job.inputs.staged,
         below=job.family.below,
         registry=job.registry.url,
@@ -106,7 +106,7 @@ def terms(job: Job[Inputs]) -> Terms:
     )
 
 
-def _differs(job: Job[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
+def _differs(job: JobContext[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
     """Return how the published tarball's files differ from ours; the tarball passes through the scratch folder."""
     place = job.scratch / "published.tgz"
     job.registry.download(published, place)

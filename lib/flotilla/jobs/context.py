@@ -1,4 +1,4 @@
-"""A job and everything it works with, put together once, before anything is decided."""
+"""A job and everything it works with: inputs, the runner's variables, flotilla.yml and the clients."""
 
 from __future__ import annotations
 
@@ -13,11 +13,69 @@ from typing import Generic, TypeVar
 from flotilla.errors import ConfigError, Fault, InputError, Place, RefusedError
 from flotilla.family import Config, Family, dist_tag_fault, parse_config
 from flotilla.github import GitHub
-from flotilla.jobs.facts import Facts, read_facts
 from flotilla.jobs.inputs import Inputs, PublishInputs, read_inputs
 from flotilla.npm import DistTag, Npm, Registry
 from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import Runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerVariables:
+    """The variables of a GitHub Actions job that flotilla uses.
+
+    Source: GitHub's documentation, "Variables reference", and actions/runner src/Runner.Worker/Handlers.
+
+    Args:
+        repository: "OWNER/REPO" that the job runs in.
+        commit: the commit that triggered the run, 40 hex digits; empty locally.
+        workflow: file name of the calling workflow, the one that npm compares; empty where unknown.
+        run_id: id of this workflow run; empty locally.
+        workspace: the checked-out repository.
+    """
+
+    repository: str
+    server_url: str
+    api_url: str
+    commit: str
+    workflow: str
+    run_id: str
+    workspace: Path
+
+    @property
+    def run_url(self) -> str:
+        """Page of this run."""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
+
+    @property
+    def repository_url(self) -> str:
+        """The repository as npm writes it in a manifest."""
+        return f"git+{self.server_url}/{self.repository}.git"
+
+
+def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
+    """The variables of this job.
+
+    Raises:
+        InputError: GITHUB_REPOSITORY is missing or is not OWNER/REPO.
+    """
+    repository = environment.get("GITHUB_REPOSITORY", "")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise InputError(
+            f"GITHUB_REPOSITORY is {repository!r}: expected OWNER/REPO",
+            advice="A runner always sets it; locally, set it to the repository that holds flotilla.yml.",
+        )
+    server_url = environment.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
+    return RunnerVariables(
+        repository=repository,
+        server_url=server_url,
+        api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
+        commit=environment.get("GITHUB_SHA", ""),
+        workflow=workflow,
+        run_id=environment.get("GITHUB_RUN_ID", ""),
+        workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
+    )
+
 
 LARGEST_CONFIG = 1_000_000
 OUTPUT_FOLDER = "flotilla-output"
@@ -28,7 +86,7 @@ T_co = TypeVar("T_co", bound=Inputs, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Generic[T_co]):
+class JobContext(Generic[T_co]):
     """What a job knows and may use.
 
     Args:
@@ -39,7 +97,7 @@ class Job(Generic[T_co]):
     """
 
     inputs: T_co
-    facts: Facts
+    variables: RunnerVariables
     family: Family
     dist_tag: DistTag
     root: Path
@@ -53,7 +111,7 @@ class Job(Generic[T_co]):
 
 
 @contextmanager
-def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[Job[T_co]]:
+def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[JobContext[T_co]]:
     """The job that the runner's variables describe; its scratch folder goes when it ends.
 
     Raises:
@@ -61,30 +119,30 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
         ConfigError: flotilla.yml is.
     """
     inputs = read_inputs(kind, environment)
-    facts = read_facts(environment)
+    variables = read_variables(environment)
     for name in (CHECKSUMS, LEDGER):
-        output_file(facts.workspace, name)
-    family = Family(read_config(facts.workspace, inputs.config), inputs.version)
+        output_file(variables.workspace, name)
+    family = Family(read_config(variables.workspace, inputs.config), inputs.version)
     stop = StopFlag()
     clock = SystemClock(stop)
     policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line, stop=stop)
     npm = Npm(environment=environment)
     github = GitHub(
-        api_url=facts.api_url,
-        server_url=facts.server_url,
+        api_url=variables.api_url,
+        server_url=variables.server_url,
         token=inputs.github_token,
-        repository=facts.repository,
+        repository=variables.repository,
         policy=policy,
     )
-    registry_url = inputs.registry or npm.configured_registry(facts.workspace)
+    registry_url = inputs.registry or npm.configured_registry(variables.workspace)
     registry = Registry(registry_url, token=inputs.npm_token or None, policy=policy)
     with tempfile.TemporaryDirectory(prefix="flotilla-") as scratch:
-        yield Job(
+        yield JobContext(
             inputs=inputs,
-            facts=facts,
+            variables=variables,
             family=family,
             dist_tag=settle_dist_tag(inputs, family),
-            root=(facts.workspace / inputs.config).parent,
+            root=(variables.workspace / inputs.config).parent,
             github=github,
             registry=registry,
             npm=npm,

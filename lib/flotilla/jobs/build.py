@@ -1,4 +1,4 @@
-"""From artifacts on disk to tarballs; writes nothing but in its scratch folder."""
+"""From a CI run's artifacts to tarballs: download, check, unpack, build; all of it in the scratch folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ArtifactError, Fault, PackageError, Place
+from flotilla.errors import ArtifactError, Fault, FlotillaError, PackageError, Place
 from flotilla.family import Config, Family, Package, PackedPackage
-from flotilla.github import Artifact
+from flotilla.github import Artifact, Download, WorkflowRun
+from flotilla.jobs.context import JobContext
+from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import (
     PackageFolder,
@@ -28,7 +30,7 @@ FLAGS = glob.GLOBSTAR | glob.NODIR
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class UnpackedArtifact:
     """One CI artifact, unpacked.
 
     Args:
@@ -50,7 +52,7 @@ class Built:
     package: Package
     manifest: Manifest
     tarball: Tarball
-    material: Material | None
+    source: UnpackedArtifact | None
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -70,7 +72,7 @@ class Built:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
+class PackageBuilder:
     """Where a family's packages are made.
 
     Args:
@@ -94,7 +96,7 @@ class Workshop:
         pattern = self.family.config.ci.archive
         return pattern is not None and glob.globmatch(name, pattern, flags=FLAGS) and not _matching(files, pattern)
 
-    def unpack(self, artifact: Artifact, digest: str, files: Path) -> Material:
+    def unpack(self, artifact: Artifact, digest: str, files: Path) -> UnpackedArtifact:
         """An artifact's files, checked against their .sha256 files, and the archive among them unpacked.
 
         Args:
@@ -114,7 +116,7 @@ class Workshop:
             archive = _only(files, ci.archive)
             limits, wanted = self.family.config.limits, self._wanted(artifact.name)
             extract(archive, content, strip_components=ci.strip_components, limits=limits, wanted=wanted)
-        return Material(artifact=artifact, digest=digest, files=files, content=content)
+        return UnpackedArtifact(artifact=artifact, digest=digest, files=files, content=content)
 
     def _wanted(self, artifact: str) -> Callable[[str], bool]:
         """Whether any package takes a file of this path from an artifact."""
@@ -122,13 +124,13 @@ class Workshop:
         return lambda path: any(not files or any(matching([path], pattern) for pattern in files) for files in chosen)
 
     def build(
-        self, packages: Iterable[Package], manifests: Mapping[str, Manifest], materials: Mapping[str, Material]
+        self, packages: Iterable[Package], manifests: Mapping[str, Manifest], unpacked: Mapping[str, UnpackedArtifact]
     ) -> tuple[Built, ...]:
         """The tarball of each package, in the packages' order.
 
         Args:
             manifests: by package name.
-            materials: by artifact name.
+            unpacked: by artifact name.
 
         Raises:
             PackageError: with what is wrong with each of them.
@@ -137,10 +139,10 @@ class Workshop:
         faults: list[tuple[str, str, Place | None]] = []
         packages = tuple(packages)
         for package in packages:
-            material = materials[package.artifact] if package.artifact else None
+            source = unpacked[package.artifact] if package.artifact else None
             of = f"{package.name}: "
             try:
-                tarball, folder = self._tarball(package, manifests[package.name], material)
+                tarball, folder = self._tarball(package, manifests[package.name], source)
             except PackageError as failure:
                 faults += [(package.name, each.text.removeprefix(of), each.place) for each in failure.faults]
             else:
@@ -148,7 +150,7 @@ class Workshop:
                     package=package,
                     manifest=manifests[package.name],
                     tarball=tarball,
-                    material=material,
+                    source=source,
                     warnings=tuple(of + warning for warning in folder.warnings),
                     notices=tuple(of + notice for notice in (*folder.notices, *library_copies(tarball.contents))),
                 )
@@ -163,14 +165,14 @@ class Workshop:
         return tuple(built)
 
     def _tarball(
-        self, package: Package, manifest: Manifest, material: Material | None
+        self, package: Package, manifest: Manifest, source: UnpackedArtifact | None
     ) -> tuple[Tarball, PackageFolder]:
         place = self.scratch / "packages" / package.name.replace("/", "+")
         folder = build_folder(
             package,
             manifest,
             template=self.root / package.template if package.template else None,
-            content=material.content if material else None,
+            content=source.content if source else None,
             into=place,
         )
         # A folder for each: @acme/a-b and @acme-a/b have one and the same tarball's name.
@@ -215,3 +217,64 @@ def _only(files: Path, pattern: str) -> Path:
 
 def _matching(files: Path, pattern: str) -> list[str]:
     return sorted(glob.glob(pattern, root_dir=files, flags=FLAGS))
+
+
+def gather(job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact]) -> dict[str, UnpackedArtifact]:
+    """The run's artifacts on disk, checked and unpacked, by their names.
+
+    Raises:
+        ArtifactError: one is missing, altered, hostile or broken; all of them at once.
+    """
+    downloads = job.github.download_all(artifacts, job.scratch / "downloads")
+    unpacked: dict[str, UnpackedArtifact] = {}
+    faults: list[Fault] = []
+    for download in downloads:
+        name = download.artifact.name
+        try:
+            unpacked[name] = _unpack(job, download)
+        except FlotillaError as failure:
+            faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
+    if faults:
+        raise ArtifactError(faults, advice=f"Look at what CI uploaded in {run.url}; nothing was written.")
+    return unpacked
+
+
+def build(
+    job: JobContext[Inputs],
+    packages: Iterable[Package],
+    manifests: Mapping[str, Manifest],
+    unpacked: Mapping[str, UnpackedArtifact],
+) -> tuple[Built, ...]:
+    """The tarball of each package, in the packages' order; see PackageBuilder.build."""
+    built = _builder(job).build(packages, manifests, unpacked)
+    for warning in (warning for one in built for warning in one.warnings):
+        job.runner.warning(warning, title="Binaries")
+    for notice in (notice for one in built for notice in one.notices):
+        job.runner.notice(notice, title="Package contents")
+    return built
+
+
+def _builder(job: JobContext[Inputs]) -> PackageBuilder:
+    return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch)
+
+
+def _unpack(job: JobContext[Inputs], download: Download) -> UnpackedArtifact:
+    artifact = download.artifact
+    if not download.digest_checked:
+        job.runner.line(f"{artifact.name}: GitHub recorded no digest of it; its bytes are {download.digest}")
+    files, builder = job.scratch / "artifacts" / str(artifact.id), _builder(job)
+    if download.raw:
+        _put(download, files, download.name)
+    else:
+        extract(download.path, files, limits=job.family.config.limits)
+        if builder.is_archive(artifact.name, files):
+            shutil.rmtree(files)
+            _put(download, files, artifact.name)
+        else:
+            download.path.unlink()
+    return builder.unpack(artifact, download.digest, files)
+
+
+def _put(download: Download, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True)
+    download.path.rename(folder / name)

@@ -1,0 +1,155 @@
+"""release: artifacts down and verified, everything built and decided; then tag, draft, assets, and published last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from flotilla.errors import ConflictError
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.jobs.build import Built, UnpackedArtifact, build, gather, unused_executables
+from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.context import CHECKSUMS, OUTPUT_FOLDER, JobContext, write_output
+from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.ledger import Known, write_ledger
+from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
+from flotilla.jobs.publish_plan import decide_packages, is_latest
+from flotilla.jobs.release_assets import file_asset, hold_to_release, release_assets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """What the phase leaves.
+
+    Args:
+        release: None in a dry run.
+        commit: what is released.
+        ci_run: where the artifacts come from.
+        checksums: path of the SHA256SUMS file, relative to the workspace; empty if there are no assets.
+        artifacts_digest: of the artifacts that it is made of.
+    """
+
+    release: Release | None
+    commit: str
+    ci_run: WorkflowRun
+    assets: tuple[WantedAsset, ...]
+    checksums: str
+    built: tuple[Built, ...]
+    artifacts_digest: str | None
+
+
+def release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
+    """Make the GitHub release, or complete it; all that can be refused is refused before its tag exists.
+
+    Raises:
+        ArtifactError: an artifact or an asset is not fit.
+        PackageError: a package would not be.
+        ConflictError: the registry or GitHub has this version with other content.
+    """
+    checked = check_artifacts(job, run, job.family.artifacts)
+    unpacked = gather(job, run, checked.artifacts)
+    built = build(job, job.family.packages, prepared.manifests, unpacked)
+    for words in unused_executables(job.family.config, built):
+        job.runner.warning(f"{words}; correct flotilla.yml where one is meant to be run", title="Executables")
+    decide_packages(job, built, prepared.packuments)
+    assets = wanted_assets(job, unpacked)
+    # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.
+    there = the_release(job.github.releases(job.family.tag), job.family.tag)
+    found = job.github.with_digests(there, assets) if there else None
+    if found is not None:
+        plan_for(found, assets)
+        if not found.draft:
+            hold_to_release(job, unpacked, found)
+    known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
+    notes = found.body if found else _notes(job, prepared)
+    done = found
+    if job.inputs.dry_run:
+        job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
+    else:
+        done = _write(job, prepared, found, known, notes)
+    return Released(
+        release=done,
+        commit=prepared.commit,
+        ci_run=run,
+        assets=assets,
+        checksums=checksums_file(assets),
+        built=built,
+        artifacts_digest=checked.digest,
+    )
+
+
+def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
+    """The release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
+
+    Raises:
+        ArtifactError: as `release_assets`.
+    """
+    assets = release_assets(job.family.config, unpacked)
+    if not assets:
+        return ()
+    unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
+    lines = "".join(f"{digest}  {name}\n" for name, digest in unique)
+    return (*assets, file_asset(job.variables.workspace / write_output(job.variables.workspace, CHECKSUMS, lines)))
+
+
+def checksums_file(assets: Sequence[WantedAsset]) -> str:
+    """Return the path of the SHA256SUMS file relative to the workspace; empty if there are no assets."""
+    return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
+
+
+def _write(
+    job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | None, known: Known, notes: str
+) -> Release:
+    """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
+    family, github = job.family, job.github
+    job.runner.wrote = True
+    github.create_tag(family.tag, prepared.commit)
+    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}"):
+        draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
+    assets = [*known.assets]
+    if draft.draft:
+        # What the artifacts were, for the publishing jobs to compare with.
+        ledger = write_ledger(job, replace(known, release=draft), asset=True)
+        assets.append(file_asset(job.variables.workspace / ledger))
+    with job.runner.group(f"assets of {family.tag}"):
+        plan = plan_for(draft, assets)
+        _tell(job, draft, plan)
+        for asset in github.upload_assets(draft, plan):
+            job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
+    if not draft.draft or job.inputs.draft:
+        return draft
+    require_tag(job, prepared.commit)
+    latest = is_latest(job, prepared.packuments)
+    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}", f"draft {draft.url}"):
+        return github.publish_release(draft, latest=latest, prerelease=family.prerelease)
+
+
+@contextmanager
+def _told_what_is_left(*things: str) -> Iterator[None]:
+    """Say in a refusal that no re-run gets past, such as a tag name that GitHub gives out no more, what is there now.
+
+    Raises:
+        ConflictError: with a line for each thing that this release leaves on GitHub.
+    """
+    try:
+        yield
+    except ConflictError as failure:
+        left = [f"left behind: {thing}" for thing in things]
+        advice = f"{failure.advice} What is left behind can be deleted, unless something else needs it."
+        raise ConflictError([*failure.faults, *left], advice=advice) from failure
+
+
+def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
+    """What somebody put there before, and what becomes of it."""
+    for change in plan.replace:
+        job.runner.line(f"{change.asset.name} is there, broken or with other content, and is replaced")
+    if release.draft and plan.foreign:
+        names = ", ".join(asset.name for asset in plan.foreign)
+        job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
+
+
+def _notes(job: JobContext[ReleaseInputs], prepared: Prepared) -> str:
+    if prepared.notes is None:
+        return job.github.generate_notes(job.family.tag, prepared.commit)[:LONGEST_NOTES]
+    return prepared.notes

@@ -1,0 +1,285 @@
+"""What the three publishing jobs share: everything is decided, then published one after another, then verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import assert_never
+
+from flotilla.errors import RefusedError, explained
+from flotilla.family import Package
+from flotilla.jobs.build import Built, build, gather
+from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.context import JobContext
+from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.ledger import Record
+from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
+from flotilla.jobs.prepare import tagged_commit
+from flotilla.jobs.publish_plan import decide_packages
+from flotilla.jobs.publish_summary import Report, hand_over, with_progress
+from flotilla.jobs.release_assets import refuse_another_build
+from flotilla.jobs.verify_published import verify_packages
+from flotilla.jobs.wait_for_ci import checked_run
+from flotilla.npm import (
+    AlreadyPublished,
+    AlreadyStaged,
+    Credential,
+    Provenance,
+    Publish,
+    Publisher,
+    PublishRequest,
+    Settled,
+    Staged,
+    Status,
+    Token,
+    TrustedPublishing,
+    possible,
+    sign_in_faults,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagePublisher:
+    """How this job sends packages: as whom, and whether with provenance.
+
+    Args:
+        begun: the names of the packages that npm was told to publish.
+    """
+
+    job: JobContext[PublishInputs]
+    credential: Credential
+    provenance: bool
+    begun: set[str] = field(default_factory=set)
+
+    def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
+        """Return what waits for approval already, by name, as far as the credential may see it."""
+        if not self.job.inputs.staged:
+            return {}
+        requests = [self.request(one) for one in built]
+        return {
+            request.package.name: self.job.policy.retry(
+                partial(self.job.npm.staged, request), what=f"list what is staged of {request.package.name}"
+            )
+            for request in requests
+        }
+
+    def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
+        """Each package's record as soon as it is done; a pause lies between two publishes."""
+        job = self.job
+        publisher = Publisher(
+            npm=job.npm,
+            registry=job.registry,
+            policy=job.policy,
+            environment=job.environment,
+            keep_secret=job.runner.mask,
+            failed=lambda log: _show_log(job, "a try that failed", log),
+        )
+        sent = False
+        for one, decision in zip(built, decisions, strict=True):
+            match decision:
+                case Publish():
+                    if sent:
+                        _pause(job)
+                    sent = True
+                    yield self._publish(publisher, one)
+                case AlreadyPublished(published=published):
+                    done = record(
+                        job, one, "already-published", integrity=published.integrity, note=_note(job, decision)
+                    )
+                    yield replace(done, dist_tag=decision.dist_tag)
+                case AlreadyStaged():
+                    note = decision.next_step() or "staged by an earlier run"
+                    done = record(job, one, "staged", stage_id=decision.staged.id, note=note)
+                    yield replace(done, dist_tag=decision.dist_tag)
+                case never:
+                    assert_never(never)
+
+    def request(self, built: Built) -> PublishRequest:
+        """Return what npm is asked to do with a package."""
+        return PublishRequest(
+            package=built.packed,
+            registry=self.job.registry.url,
+            dist_tag=self.job.dist_tag.name,
+            credential=self.credential,
+            provenance=self.provenance,
+            access=self.job.family.config.publish.access,
+            staged=self.job.inputs.staged,
+        )
+
+    def _publish(self, publisher: Publisher, built: Built) -> Record:
+        request, runner = self.request(built), self.job.runner
+        runner.line(f"publishing {request} ({built.tarball.size} bytes) as {request.dist_tag}")
+        runner.wrote = True
+        self.begun.add(built.packed.name)
+        published = publisher.publish(request)
+        _show_log(self.job, str(request), published.log)
+        runner.line(f"{request} {published.status}")
+        done = record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
+        return replace(done, read_back=published.read_back)
+
+
+def _show_log(job: JobContext[PublishInputs], of: str, log: str) -> None:
+    if log:
+        with job.runner.group(f"npm's log of {of}"):
+            job.runner.line(log)
+
+
+def rehearsed(job: JobContext[PublishInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> list[Record]:
+    """Return what a dry run leaves: the decisions, not carried out."""
+    return [record(job, one, "dry-run", note=_intent(decision)) for one, decision in zip(built, decisions, strict=True)]
+
+
+def record(
+    job: JobContext[PublishInputs],
+    built: Built,
+    status: Status,
+    *,
+    integrity: str = "",
+    stage_id: str = "",
+    note: str = "",
+) -> Record:
+    """Return a package's record; its integrity is ours where the registry has no other."""
+    return Record(
+        built=built,
+        status=status,
+        dist_tag=job.dist_tag.name,
+        integrity=integrity or built.tarball.integrity,
+        stage_id=stage_id,
+        note=note,
+    )
+
+
+def _intent(decision: Settled) -> str:
+    match decision:
+        case Publish():
+            return "would be published"
+        case AlreadyPublished():
+            return "already published"
+        case AlreadyStaged():
+            return "already staged"
+        case never:
+            assert_never(never)
+
+
+def _note(job: JobContext[PublishInputs], decision: AlreadyPublished) -> str:
+    if step := decision.next_step(job.family.below):
+        named = str(decision.package)
+        job.runner.warning(step if named in step else f"{named} {step}", title="Another dist-tag than this release's")
+    return step or ("the same files in another tarball" if decision.repacked else "")
+
+
+def _pause(job: JobContext[PublishInputs]) -> None:
+    given = job.inputs.pause_seconds
+    pause = job.family.config.publish.pause_seconds if given is None else given
+    if pause:
+        job.runner.line(f"pausing {pause:g} s")
+        job.policy.clock.sleep(pause)
+
+
+def publish_packages(
+    job: JobContext[PublishInputs],
+    packages: Sequence[Package],
+    *,
+    title: str,
+    then: str,
+    run_id: int | None,
+    before: Callable[[Report, Provenance], None] = lambda _report, _provenance: None,
+) -> None:
+    """Publish some of the family's packages, and hand over what was done, however far it came.
+
+    Args:
+        title: what the packages are, for the job summary.
+        then: what comes next once they are published, for the job summary.
+        run_id: the CI run that their files come from, None for packages that take none.
+        before: checks what must hold before the first is decided, and tells the report what did.
+
+    Raises:
+        FlotillaError: anything that stops the job; before the first publish nothing was written.
+    """
+    report = Report(title=title, then=then, packages=packages, started=job.policy.clock.now())
+    try:
+        _publish(job, packages, run_id, before, report)
+    except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - however it ends, its outputs are handed over
+        report.failure = explained(stopping, wrote=job.runner.wrote)
+        with suppress(OSError):  # of two failures, the first is told
+            hand_over(job, report)
+        told = with_progress(report.failure, report)
+        raise told from None if told is stopping else stopping
+    hand_over(job, report)
+
+
+def _publish(
+    job: JobContext[PublishInputs],
+    packages: Sequence[Package],
+    run_id: int | None,
+    before: Callable[[Report, Provenance], None],
+    report: Report,
+) -> None:
+    credential = _credential(job)
+    provenance = _provenance(job)
+    report.commit = commit = tagged_commit(job)
+    before(report, provenance)
+    manifests = render_all(
+        packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
+    )
+    if provenance.on and (faults := repository_faults(job.variables, manifests)):
+        refusals = grouped((Refusal(of=name, why=why) for name, why in faults.items()), of=len(manifests))
+        raise RefusedError([str(refusal) for refusal in refusals], advice="Nothing was published.")
+    built = _build(job, packages, manifests, run_id, commit, report)
+    publishing = PackagePublisher(job=job, credential=credential, provenance=provenance.on, begun=report.begun)
+    packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
+    decisions = decide_packages(job, built, packuments, publishing.staged(built))
+    report.planned += built
+    if any(isinstance(decision, Publish) for decision in decisions):
+        job.runner.line(f"npm {job.npm.version()}")
+    if job.inputs.dry_run:
+        report.records += rehearsed(job, built, decisions)
+        return
+    for record in publishing.all(built, decisions):
+        report.records.append(record)
+    report.records = verify_packages(job, report.records, provenance=provenance.on)
+
+
+def _build(
+    job: JobContext[PublishInputs],
+    packages: Sequence[Package],
+    manifests: Mapping[str, Manifest],
+    run_id: int | None,
+    commit: str,
+    report: Report,
+) -> tuple[Built, ...]:
+    if run_id is None:
+        return build(job, packages, manifests, {})
+    report.ci_run = checked_run(job, run_id, commit)
+    wanted = {package.artifact for package in packages}
+    needs = [need for need in job.family.artifacts if need.artifact in wanted]
+    checked = check_artifacts(job, report.ci_run, needs)
+    report.artifacts_digest = checked.digest
+    unpacked = gather(job, report.ci_run, checked.artifacts)
+    refuse_another_build(job, unpacked)
+    return build(job, packages, manifests, unpacked)
+
+
+def _credential(job: JobContext[PublishInputs]) -> Credential:
+    """The one credential of the job: its npm token, else its id-token; that it cannot sign in is said first of all."""
+    credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
+    faults = sign_in_faults(job.registry.url, credential, environment=job.environment)
+    if faults := [*faults, *filter(None, [job.registry.token_fault()])]:
+        raise RefusedError(faults, advice="Nothing was published.")
+    return credential
+
+
+def _provenance(job: JobContext[PublishInputs]) -> Provenance:
+    publish = job.family.config.publish
+    provenance = possible(
+        job.inputs.provenance or publish.provenance,
+        environment=job.environment,
+        private=job.github.repository().private,
+        access=publish.access,
+    )
+    if provenance.refused:
+        raise RefusedError(provenance.why, advice="Nothing was published. provenance: auto leaves it out instead.")
+    job.runner.line(provenance.why)
+    return provenance
