@@ -78,7 +78,7 @@ def test_binaries_of_another_platform_are_refused_by_file(repository: Path, arti
     text = config.read_text().replace("build: linuxmusl-x64", "build: darwin-x64").replace("  - darwin-x64\n", "")
     config.write_text(text)
     error = str(refused("check", "--artifacts", str(artifacts)))
-    assert "@acme/chroma-linux-x64-musl: bin/chroma-info is " in error
+    assert "@acme/chroma-linux-x64-musl, @acme/chroma-linux-x64-musl-non-free: bin/chroma-info is " in error
     assert "and the package is for linux x64 musl" in error
     assert "@acme/chroma-linux-x64-musl-non-free: bin/chroma-info is " in error
 
