@@ -34,6 +34,8 @@ def hostile(archives: Archives) -> Iterator[tuple[str, Callable[[], Path]]]:
     yield "too many files", partial(archives.tar, *(Entry(str(number)) for number in range(300)))
     yield "too large", partial(archives.tar, Entry("a", bytes(5 << 20)), form="tar")
     yield "a bomb", partial(archives.tar, Entry("a", bytes(65 << 20)))
+    yield "a zip of Windows PowerShell", partial(archives.zip, Entry("lib\\tool.dll", b"x"))
+    yield "a zip's name in another encoding", partial(archives.named_zip, b"lib/\x84.txt")
     yield "a damaged tar.gz", lambda: archives.raw(b"\x1f\x8b" + b"x" * 100)
     yield "no archive at all", lambda: archives.raw(b"hello")
     yield "an empty file", lambda: archives.raw(b"")
