@@ -47,7 +47,7 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         builder = PackageBuilder(family=family, root=root, scratch=Path(scratch))
         unpacked = _unpacked_artifacts(builder, artifacts)
         built = builder.build(family.packages, manifests, unpacked)
-        assets = release_assets(family.config, unpacked)
+        assets = release_assets(family, unpacked)
         seen = (words for one in built for words in (*one.warnings, *one.notices))
         doubts = [*unused_executables(family.config, built), *seen]
         unused = "".join(f"\nLook again: {words}." for words in doubts)
@@ -61,11 +61,11 @@ def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str
         raise ArtifactError(f"{artifacts} is no folder", advice=FOLDER)
     unpacked: dict[str, UnpackedArtifact] = {}
     faults: list[Fault] = []
-    for number, need in enumerate(builder.family.artifacts, start=1):
+    for number, name in enumerate(dict.fromkeys(need.artifact for need in builder.family.artifacts), start=1):
         try:
-            unpacked[need.artifact] = _unpacked_artifact(builder, artifacts, need.artifact, number)
+            unpacked[name] = _unpacked_artifact(builder, artifacts, name, number)
         except FlotillaError as failure:
-            faults += [Fault(text=f"artifact {need.artifact}: {fault.text}") for fault in failure.faults]
+            faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
     if faults:
         raise ArtifactError(
             faults,
@@ -95,7 +95,8 @@ def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, numb
     artifact = Artifact(
         id=number, name=name, size=0, expired=False, digest=None, run_id=0, created_at=datetime.now(UTC)
     )
-    return builder.unpack(artifact, "", files)
+    needs = [need for need in builder.family.artifacts if need.artifact == name]
+    return builder.unpack(artifact, "", files, needs)
 
 
 def _table(built: tuple[Built, ...]) -> str:

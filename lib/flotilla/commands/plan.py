@@ -25,7 +25,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         f"{family.config.family} {family.version}: {len(family.packages)} packages ({counted})",
         f"tag {family.tag}, dist-tag {family.config.publish.dist_tag or family.default_dist_tag}",
         "",
-        tabulate([_row(package) for package in family.packages], headers, disable_numparse=True),
+        tabulate([_row(package, family) for package in family.packages], headers, disable_numparse=True),
     ]
     if told := [*binaries_told(family.packages), *unpinned_told(family.packages)]:
         lines += ["", *told]
@@ -47,10 +47,17 @@ def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
     return json.dumps(document, indent=2)
 
 
-def _row(package: Package) -> tuple[str, ...]:
+def _row(package: Package, family: Family) -> tuple[str, ...]:
     platform = package.platform if package.kind == "platform" else None
     words = (platform.os, platform.cpu, platform.libc) if platform else ((), (), ())
-    return (package.name, package.kind, *(" ".join(word) for word in words), package.artifact or "")
+    return (package.name, package.kind, *(" ".join(word) for word in words), _source(package, family))
+
+
+def _source(package: Package, family: Family) -> str:
+    """Return where a package's files come from: the artifact, and what is its own in there."""
+    ci = family.config.ci
+    archive = package.archive.pattern if package.archive and package.archive.pattern != ci.archive else None
+    return " / ".join(filter(None, (package.artifact, archive, package.root)))
 
 
 def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
@@ -59,6 +66,9 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
         "name": package.name,
         "kind": package.kind,
         "artifact": package.artifact,
+        "archive": package.archive.pattern if package.archive else None,
+        "root": package.root,
+        "files": list(package.files),
         "manifest": manifest,
         **({"binaries": platform.binaries, "pin": platform.pin} if platform else {}),
     }

@@ -18,8 +18,8 @@ from flotilla.family.names import (
     folder_faults,
     package_name_faults,
     path_faults,
+    pattern_faults,
     placeholder_faults,
-    placeholders_in_pattern,
     rendered,
     tag_faults,
 )
@@ -32,6 +32,7 @@ from flotilla.text import did_you_mean, quoted
 OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
 TEMPLATES: Mapping[Path, tuple[str, ...]] = {
     ("ci", "artifact"): ALL,
+    ("ci", "root"): ALL,
     ("packages", "platform", "name"): ALL,
     ("packages", "platform", "template"): ALL,
     ("packages", "dev", "name"): OF_VARIANT,
@@ -41,15 +42,19 @@ TEMPLATES: Mapping[Path, tuple[str, ...]] = {
     ("release", "tag"): (*FAMILY, "version"),
     ("release", "notes"): (*FAMILY, *RELEASE),
 }
-FOLDERS: tuple[Path, ...] = tuple(path for path in TEMPLATES if path[-1] == "template")
-PATTERNS: tuple[Path, ...] = (
-    ("ci", "archive"),
-    ("packages", "platform", "files"),
-    ("packages", "platform", "executables"),
-    ("packages", "dev", "files"),
-    ("packages", "dev", "executables"),
-    ("release", "assets"),
-)
+CHECKED_PATHS: Mapping[Path, Callable[[str], list[str]]] = {
+    ("ci", "root"): path_faults,
+    **{path: folder_faults for path in TEMPLATES if path[-1] == "template"},
+}
+# The dev package's patterns are rendered for the platform and variant that its files come from.
+PATTERNS: Mapping[Path, tuple[str, ...]] = {
+    ("ci", "archive"): ALL,
+    ("packages", "platform", "files"): ALL,
+    ("packages", "platform", "executables"): ALL,
+    ("packages", "dev", "files"): ALL,
+    ("packages", "dev", "executables"): ALL,
+    ("release", "assets"): ALL,
+}
 
 
 def word_findings(document: Document) -> Iterator[Finding]:
@@ -105,16 +110,17 @@ def _template_findings(document: Document) -> Iterator[Finding]:
     for path, available in TEMPLATES.items():
         if (text := _text(document, path)) is not None:
             faults = placeholder_faults(text, available)
-            faults += folder_faults(text) if path in FOLDERS and not faults else []
+            if not faults and path in CHECKED_PATHS:
+                faults = CHECKED_PATHS[path](text)
             yield from (Finding(path=path, text=fault) for fault in faults)
 
 
 def _pattern_findings(document: Document) -> Iterator[Finding]:
-    for path in PATTERNS:
+    for path, available in PATTERNS.items():
         single = _text(document, path)
         items = {path: single} if single is not None else dict(_texts(document, path))
         for where, pattern in items.items():
-            faults = [*path_faults(pattern), *placeholders_in_pattern(pattern)]
+            faults = [*path_faults(pattern), *pattern_faults(pattern, available)]
             yield from (Finding(path=where, text=fault) for fault in faults)
 
 
@@ -229,8 +235,12 @@ def _leaves_a_gap(template: str, word: str) -> bool:
 
 def _templates(config: Config) -> Iterator[tuple[Path, str]]:
     yield ("ci", "artifact"), config.ci.artifact
+    yield ("ci", "archive"), config.ci.archive or ""
+    yield ("ci", "root"), config.ci.root or ""
     for kind, spec in vars(config.packages).items():
         if isinstance(spec, PackageSpec):
+            for key in ("files", "executables"):
+                yield from ((("packages", kind, key, index), text) for index, text in enumerate(getattr(spec, key)))
             yield ("packages", kind, "name"), spec.name
             yield ("packages", kind, "template"), spec.template or ""
 
@@ -300,19 +310,27 @@ def _same_names(config: Config, version: str) -> Iterator[Finding]:
         yield Finding(path=path, instead=instead, text=text)
 
 
-def _same_artifacts(config: Config, version: str) -> Iterator[Finding]:
-    path = ("ci", "artifact")
+def _artifacts(config: Config, version: str) -> Iterator[Finding]:
     found = needs(config, version)
     wrong = next((faults for need in found if (faults := artifact_faults(need.artifact))), [])
-    yield from (Finding(path=path, text=fault) for fault in wrong)
-    groups = _clashing(found, lambda need: need.artifact)
+    yield from (Finding(path=("ci", "artifact"), text=fault) for fault in wrong)
+    roots = [need.root for need in found if need.root is not None]
+    wrong = next((faults for root in roots if (faults := path_faults(root))), [])
+    yield from (Finding(path=("ci", "root"), text=fault) for fault in wrong)
+
+
+def _same_files(config: Config, version: str) -> Iterator[Finding]:
+    """Yield that packages would hold the very same files of one artifact."""
+    groups = _clashing(platform_packages(config, version), lambda p: (p.artifact, p.archive, p.root, p.files))
     if groups:
         clash, *more = groups
-        advice = _apart(clash, config.ci.artifact, ("build", "variant"))
-        text = (
-            f"{len(clash)} artifacts would be named {quoted(clash[0].artifact)}: {_called(clash)}; {advice}{_and(more)}"
-        )
-        yield Finding(path=path, text=text)
+        templates = (config.ci.artifact, config.ci.archive, config.ci.root, *config.packages.platform.files)
+        advice = _apart(clash, " ".join(filter(None, templates)), ("build", "variant"))
+        if advice.endswith("}."):
+            advice = f"{advice.removesuffix('.')} to ci.artifact, ci.archive, ci.root or packages.platform.files."
+        same = f"would have the same files of the artifact {quoted(clash[0].artifact or '')}"
+        text = f"{len(clash)} packages {same}: {_called(clash)}; {advice}{_and(more)}"
+        yield Finding(path=("ci", "artifact"), text=text)
 
 
 def _clashing(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
@@ -361,5 +379,6 @@ REST: Checks = (
     (("family", "release"), _notes),
     (("family", "platforms", "variants", "packages", "release"), _package_names),
     (("family", "platforms", "variants", "packages", "release"), _same_names),
-    (("family", "platforms", "variants", "ci", "release"), _same_artifacts),
+    (("family", "platforms", "variants", "ci", "release"), _artifacts),
+    (("family", "platforms", "variants", "packages", "ci", "release"), _same_files),
 )

@@ -148,6 +148,7 @@ def _ci(values: Values) -> Ci:
         workflow=values["workflow"],
         artifact=values["artifact"],
         archive=values.get("archive"),
+        root=values.get("root"),
         strip_components=int(values.get("strip-components", 0)),
         pull_requests=values.get("pull-requests", False),
     )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from flotilla.errors import InputError, RegistryError
 from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
-from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
+from flotilla.family.packages import (
+    asset_patterns,
+    dev_package,
+    meta_packages,
+    needs,
+    notes_of,
+    platform_packages,
+    tag_of,
+)
 from flotilla.family.versions import default_dist_tag, is_prerelease, parse_version, parsed_version
 from flotilla.text import did_you_mean, quoted
 
@@ -50,8 +59,18 @@ class Family:
 
     @cached_property
     def artifacts(self) -> tuple[Need, ...]:
-        """The artifacts that the CI run must have, one for each platform and variant."""
+        """What is taken from the CI run's artifacts: something for each platform and variant."""
         return needs(self.config, self.version)
+
+    def needs_of(self, packages: Iterable[Package]) -> tuple[Need, ...]:
+        """Return what some of the packages take from the CI run's artifacts."""
+        taken = {(package.artifact, package.archive) for package in packages}
+        return tuple(need for need in self.artifacts if (need.artifact, need.archive) in taken)
+
+    @cached_property
+    def asset_patterns(self) -> Mapping[str, tuple[str, ...]]:
+        """The patterns that each pattern of release.assets stands for."""
+        return asset_patterns(self.config, self.version)
 
     @property
     def notes(self) -> str | None:

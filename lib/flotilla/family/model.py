@@ -64,6 +64,7 @@ class Ci:
         workflow: the CI workflow's file name, without its folder.
         artifact: template of the artifact's name.
         archive: pattern of the archive inside the artifact, None where the artifact holds the files.
+        root: template of the folder, in the archive or else in the artifact, that files are taken from; None takes all.
         strip_components: leading folders of the archive to drop.
         pull_requests: whether a run of a pull request of this repository may be released.
     """
@@ -71,6 +72,7 @@ class Ci:
     workflow: str
     artifact: str
     archive: str | None = None
+    root: str | None = None
     strip_components: int = 0
     pull_requests: bool = False
 
@@ -179,12 +181,34 @@ class Config:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Archive:
+    """The archive in an artifact that files are taken from.
+
+    Args:
+        pattern: matches one file of the artifact.
+        strip_components: leading folders of the archive to drop.
+    """
+
+    pattern: str
+    strip_components: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Need:
-    """An artifact of the CI run that the family cannot do without."""
+    """What the family takes from an artifact of the CI run; one artifact may serve several.
+
+    Args:
+        archive: the archive in it, None if the artifact holds the files.
+        root: the folder in there that the files are taken from; None takes all.
+        placeholders: what each placeholder stands for in patterns of these files.
+    """
 
     artifact: str
+    archive: Archive | None = None
+    root: str | None = None
     platform: Platform
     variant: Variant
+    placeholders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +222,8 @@ class Package:
         platform: None for a meta package; for the dev package the one its files come from.
         variant: its variant; for the dev package the one its files come from.
         artifact: the CI artifact that its files come from, None for a meta package.
+        archive: the archive in the artifact, None if the artifact holds the files.
+        root: the folder in there that the files are taken from; None takes all.
         template: the folder copied in, a posix path relative to flotilla.yml, None for a generated manifest.
         files: patterns of what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
@@ -211,6 +237,8 @@ class Package:
     platform: Platform | None
     variant: Variant | None
     artifact: str | None
+    archive: Archive | None = None
+    root: str | None = None
     template: str | None
     files: tuple[str, ...] = ()
     executables: tuple[str, ...] = ()

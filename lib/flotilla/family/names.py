@@ -6,6 +6,8 @@ import posixpath
 import re
 from collections.abc import Collection, Mapping
 
+from wcmatch import glob
+
 from flotilla.family.model import Platform, Variant
 from flotilla.text import did_you_mean, quoted
 
@@ -114,6 +116,7 @@ ALL = (*FAMILY, *PLATFORM, *VARIANT, *RELEASE)
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]*)\}")
 BRACE = re.compile(r"[{}]")
+PATTERN_SIGN = re.compile(r"[][*?{}!\\|]")
 
 
 def rendered(template: str, values: Mapping[str, str]) -> str:
@@ -135,10 +138,15 @@ def _fault(word: str, available: Collection[str]) -> str:
     return f"the placeholder {{{word}}} is unknown; {did_you_mean(word, tuple(available))}"
 
 
-def placeholders_in_pattern(pattern: str) -> list[str]:
-    """What is wrong with a pattern: placeholders mean nothing there, and would match nothing."""
-    words = [word for word in PLACEHOLDER.findall(pattern) if word in ALL]
-    return [f"placeholders are not read in patterns; write * for {{{word}}} in {quoted(pattern)}." for word in words]
+def rendered_pattern(pattern: str, values: Mapping[str, str]) -> str:
+    """Return the pattern with its placeholders replaced; a value stands for itself, whatever characters it has."""
+    literal = {word: glob.escape(value) if PATTERN_SIGN.search(value) else value for word, value in values.items()}
+    return rendered(pattern, literal)
+
+
+def pattern_faults(pattern: str, available: Collection[str]) -> list[str]:
+    """Return what is wrong with the placeholders of a pattern; {a,b} is none."""
+    return [_fault(word, available) for word in PLACEHOLDER.findall(pattern) if word not in available]
 
 
 def family_values(family: str) -> dict[str, str]:

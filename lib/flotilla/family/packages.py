@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flotilla.family.model import Config, Kind, Need, Package, PackageSpec, Platform, Variant
-from flotilla.family.names import family_values, platform_values, rendered, variant_values
+from flotilla.family.model import Archive, Config, Kind, Need, Package, PackageSpec, Platform, Variant
+from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
 
 BINARIES_TOLD: Mapping[str, str] = {
     "none": "holds no binary (binaries: none)",
@@ -82,8 +82,17 @@ def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
     return tuple(_meta(config, version, variant) for variant in config.variants)
 
 
+def asset_patterns(config: Config, version: str) -> dict[str, tuple[str, ...]]:
+    """Return for each pattern of release.assets those that it stands for: one for each value of its placeholders."""
+    values = [_values(config, version, variant, platform) for platform, variant in _pairs(config)]
+    return {
+        pattern: tuple(dict.fromkeys(rendered_pattern(pattern, each) for each in values))
+        for pattern in config.release.assets
+    }
+
+
 def needs(config: Config, version: str) -> tuple[Need, ...]:
-    """The artifacts that the CI run must have, one for each platform and variant."""
+    """Return what is taken from the CI run's artifacts: something for each platform and variant."""
     return tuple(_need(config, version, platform, variant) for platform, variant in _pairs(config))
 
 
@@ -119,8 +128,19 @@ def _values(config: Config, version: str, variant: Variant, platform: Platform |
 
 
 def _need(config: Config, version: str, platform: Platform, variant: Variant) -> Need:
-    name = rendered(config.ci.artifact, _values(config, version, variant, platform))
-    return Need(artifact=name, platform=platform, variant=variant)
+    ci, values = config.ci, _values(config, version, variant, platform)
+    archive = None
+    if ci.archive is not None:
+        archive = Archive(pattern=rendered_pattern(ci.archive, values), strip_components=ci.strip_components)
+    root = None if ci.root is None else posixpath.normpath(rendered(ci.root, values))
+    return Need(
+        artifact=rendered(ci.artifact, values),
+        archive=archive,
+        root=root,
+        platform=platform,
+        variant=variant,
+        placeholders=values,
+    )
 
 
 def _meta(config: Config, version: str, variant: Variant) -> Package:
@@ -140,6 +160,7 @@ def _package(
     variant: Variant | None = None,
     depends_on: tuple[str, ...] = (),
 ) -> Package:
+    of_files = need.placeholders if need else values
     return Package(
         kind=kind,
         name=rendered(spec.name, values),
@@ -147,9 +168,11 @@ def _package(
         platform=need.platform if need else None,
         variant=need.variant if need else variant,
         artifact=need.artifact if need else None,
+        archive=need.archive if need else None,
+        root=need.root if need else None,
         template=None if spec.template is None else posixpath.normpath(rendered(spec.template, values)),
-        files=spec.files,
-        executables=spec.executables,
+        files=tuple(rendered_pattern(pattern, of_files) for pattern in spec.files),
+        executables=tuple(rendered_pattern(pattern, of_files) for pattern in spec.executables),
         placeholders=values,
         depends_on=depends_on,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from wcmatch import glob
 
 from flotilla.errors import ArtifactError, Fault, FlotillaError, PackageError, Place
-from flotilla.family import Config, Family, Package, PackedPackage
+from flotilla.family import Archive, Config, Family, Need, Package, PackedPackage
 from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
@@ -25,8 +25,10 @@ from flotilla.packing import (
     sidecar_faults,
     write_tarball,
 )
+from flotilla.text import printable
 
-FLAGS = glob.GLOBSTAR | glob.NODIR
+FLAGS = glob.GLOBSTAR | glob.NODIR | glob.BRACE
+MOST_NAMED = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +38,34 @@ class UnpackedArtifact:
     Args:
         digest: "sha256:…" of the artifact's bytes, as they were served.
         files: folder of what the artifact itself holds; release assets come from here.
-        content: folder that packages take their files from: the archive's, or the artifact's own.
+        contents: folders that packages take their files from, by the archive that was unpacked there; None is the
+            artifact's own.
+        archives: the archives that were unpacked.
     """
 
     artifact: Artifact
     digest: str
     files: Path
-    content: Path
+    contents: Mapping[Archive | None, Path]
+    archives: tuple[Path, ...] = ()
+
+    def content(self, package: Package) -> Path:
+        """Return the folder that a package takes its files from.
+
+        Raises:
+            PackageError: the artifact has no such folder.
+        """
+        content = self.contents[package.archive]
+        if package.root is None:
+            return content
+        folder = content / package.root
+        if not folder.is_dir() or not folder.resolve().is_relative_to(content.resolve()):
+            inside = f"the archive {package.archive.pattern} of the artifact" if package.archive else "the artifact"
+            raise PackageError(
+                f"{inside} {self.artifact.name} has no folder {printable(package.root)} (ci.root); it holds "
+                f"{_names(content)}"
+            )
+        return folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +107,7 @@ class PackageBuilder:
     root: Path
     scratch: Path
 
-    def is_archive(self, name: str, files: Path) -> bool:
+    def is_archive(self, name: str, files: Path, needs: Iterable[Need]) -> bool:
         """Whether a zipped artifact is no wrapping but the archive that ci.archive names, uploaded as it is.
 
         GitHub serves a .zip that was uploaded with `archive: false` as it serves one that it zipped itself.
@@ -92,36 +115,44 @@ class PackageBuilder:
         Args:
             name: of the artifact; a raw one has its file's.
             files: folder of what the zip holds.
+            needs: what is taken from it.
         """
-        pattern = self.family.config.ci.archive
-        return pattern is not None and glob.globmatch(name, pattern, flags=FLAGS) and not _matching(files, pattern)
+        patterns = {need.archive.pattern for need in needs if need.archive}
+        return any(glob.globmatch(name, one, flags=FLAGS) and not matching_files(files, one) for one in patterns)
 
-    def unpack(self, artifact: Artifact, digest: str, files: Path) -> UnpackedArtifact:
-        """An artifact's files, checked against their .sha256 files, and the archive among them unpacked.
+    def unpack(self, artifact: Artifact, digest: str, files: Path, needs: Iterable[Need]) -> UnpackedArtifact:
+        """An artifact's files, checked against their .sha256 files, and the archives among them unpacked.
 
         Args:
             digest: "sha256:…" of the artifact's bytes.
             files: folder of what it holds.
+            needs: what is taken from it.
 
         Raises:
             ArtifactError: a file is not what its .sha256 says, or there is not exactly one archive.
             ArchiveError: the archive is hostile or damaged.
         """
-        ci = self.family.config.ci
         if faults := sidecar_faults(files):
             raise ArtifactError(faults)
-        content = files
-        if ci.archive is not None:
-            content = self.scratch / "contents" / str(artifact.id)
-            archive = _only(files, ci.archive)
-            limits, wanted = self.family.config.limits, self._wanted(artifact.name)
-            extract(archive, content, strip_components=ci.strip_components, limits=limits, wanted=wanted)
-        return UnpackedArtifact(artifact=artifact, digest=digest, files=files, content=content)
+        taken = dict.fromkeys(need.archive for need in needs)
+        packed = [archive for archive in taken if archive]
+        if faults := [fault for one in packed if (fault := _archive_fault(files, one.pattern))]:
+            raise ArtifactError(faults)
+        contents: dict[Archive | None, Path] = {None: files} if None in taken else {}
+        archives = [files / file for archive in packed for file in matching_files(files, archive.pattern)]
+        for number, (archive, file) in enumerate(zip(packed, archives, strict=True)):
+            contents[archive] = self.scratch / "contents" / str(artifact.id) / str(number)
+            limits, wanted = self.family.config.limits, self._wanted(artifact.name, archive)
+            strip = archive.strip_components
+            extract(file, contents[archive], strip_components=strip, limits=limits, wanted=wanted)
+        return UnpackedArtifact(
+            artifact=artifact, digest=digest, files=files, contents=contents, archives=tuple(archives)
+        )
 
-    def _wanted(self, artifact: str) -> Callable[[str], bool]:
-        """Whether any package takes a file of this path from an artifact."""
-        chosen = [package.files for package in self.family.packages if package.artifact == artifact]
-        return lambda path: any(not files or any(matching([path], pattern) for pattern in files) for files in chosen)
+    def _wanted(self, artifact: str, archive: Archive) -> Callable[[str], bool]:
+        """Whether any package takes a file of this path from an archive."""
+        takers = [one for one in self.family.packages if (one.artifact, one.archive) == (artifact, archive)]
+        return lambda path: any(_takes(package, path) for package in takers)
 
     def build(
         self, packages: Iterable[Package], manifests: Mapping[str, Manifest], unpacked: Mapping[str, UnpackedArtifact]
@@ -172,7 +203,7 @@ class PackageBuilder:
             package,
             manifest,
             template=self.root / package.template if package.template else None,
-            content=source.content if source else None,
+            content=source.content(package) if source else None,
             into=place,
         )
         # A folder for each: @acme/a-b and @acme-a/b have one and the same tarball's name.
@@ -194,33 +225,57 @@ def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
         built: every package of the family: a pattern may be for one platform only.
     """
     specs = {"platform": config.packages.platform, "dev": config.packages.dev, "meta": config.packages.meta}
-    paths = {
-        kind: {path for one in built if one.package.kind == kind for path in one.tarball.contents} for kind in specs
-    }
     return [
         f"packages.{kind}.executables: {pattern} matches no file of any {kind} package"
         for kind, spec in specs.items()
-        for pattern in (spec.executables if spec else ())
-        if not matching(paths[kind], pattern)
+        for number, pattern in enumerate(spec.executables if spec else ())
+        if not any(
+            matching(one.tarball.contents, one.package.executables[number]) for one in built if one.package.kind == kind
+        )
     ]
 
 
-def _only(files: Path, pattern: str) -> Path:
-    found = _matching(files, pattern)
-    if len(found) != 1:
-        holds = ", ".join(sorted(path.relative_to(files).as_posix() for path in files.rglob("*"))) or "nothing"
-        raise ArtifactError(
-            f"{pattern} (ci.archive) matches {len(found)} files in it, and must match one; it holds {holds}"
-        )
-    return files / found[0]
+def matching_files(folder: Path, pattern: str) -> list[str]:
+    """Return the files below a folder that ci.archive or a pattern of release.assets matches, sorted.
+
+    Raises:
+        ArtifactError: its braces stand for too many patterns.
+    """
+    try:
+        return sorted(glob.glob(pattern, root_dir=folder, flags=FLAGS))
+    except Exception as error:  # wcmatch does not export its own for too many braces
+        raise ArtifactError(f"the pattern {printable(pattern)} cannot be read: {printable(str(error))}") from error
 
 
-def _matching(files: Path, pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, root_dir=files, flags=FLAGS))
+def _archive_fault(files: Path, pattern: str) -> str | None:
+    """Return why a pattern names no archive among an artifact's files; None if it names one."""
+    found = len(matching_files(files, pattern))
+    if found == 1:
+        return None
+    return f"{pattern} (ci.archive) matches {found} files in it, and must match one; it holds {_names(files)}"
 
 
-def gather(job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact]) -> dict[str, UnpackedArtifact]:
+def _names(folder: Path) -> str:
+    names = sorted(printable(path.relative_to(folder).as_posix()) for path in folder.rglob("*"))
+    return ", ".join([*names[:MOST_NAMED], *(["…"] if names[MOST_NAMED:] else [])]) or "nothing"
+
+
+def _takes(package: Package, path: str) -> bool:
+    """Return whether a package takes a file of this path."""
+    root = f"{package.root}/" if package.root and package.root != "." else ""
+    below = path.removeprefix(root)
+    if not path.startswith(root):
+        return False
+    return not package.files or any(matching([below], pattern) for pattern in package.files)
+
+
+def gather(
+    job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact], needs: Sequence[Need]
+) -> dict[str, UnpackedArtifact]:
     """The run's artifacts on disk, checked and unpacked, by their names.
+
+    Args:
+        needs: what is taken from them.
 
     Raises:
         ArtifactError: one is missing, altered, hostile or broken; all of them at once.
@@ -231,7 +286,7 @@ def gather(job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifa
     for download in downloads:
         name = download.artifact.name
         try:
-            unpacked[name] = _unpack(job, download)
+            unpacked[name] = _unpack(job, download, [need for need in needs if need.artifact == name])
         except FlotillaError as failure:
             faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
     if faults:
@@ -258,7 +313,7 @@ def _builder(job: JobContext[Inputs]) -> PackageBuilder:
     return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch)
 
 
-def _unpack(job: JobContext[Inputs], download: Download) -> UnpackedArtifact:
+def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) -> UnpackedArtifact:
     artifact = download.artifact
     if not download.digest_checked:
         job.runner.line(f"{artifact.name}: GitHub recorded no digest of it; its bytes are {download.digest}")
@@ -267,12 +322,12 @@ def _unpack(job: JobContext[Inputs], download: Download) -> UnpackedArtifact:
         _put(download, files, download.name)
     else:
         extract(download.path, files, limits=job.family.config.limits)
-        if builder.is_archive(artifact.name, files):
+        if builder.is_archive(artifact.name, files, needs):
             shutil.rmtree(files)
             _put(download, files, artifact.name)
         else:
             download.path.unlink()
-    return builder.unpack(artifact, download.digest, files)
+    return builder.unpack(artifact, download.digest, files, needs)
 
 
 def _put(download: Download, folder: Path, name: str) -> None:

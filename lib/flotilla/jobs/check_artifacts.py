@@ -65,7 +65,7 @@ def _family_digest(
     there = [row.artifact for row in rows if row.artifact]
     unrecorded = [artifact for artifact in there if artifact.digest is None]
     complete = len(there) == len(rows)
-    if not given and (unrecorded or not complete) and len(needs) < len(rows):
+    if not given and (unrecorded or not complete) and len({need.artifact for need in needs}) < len(rows):
         return None
     digests = {artifact.name: artifact.digest or "" for artifact in there}
     for download in job.github.download_all(unrecorded, job.scratch / "unrecorded") if complete else ():

@@ -48,7 +48,7 @@ def release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun
         ConflictError: the registry or GitHub has this version with other content.
     """
     checked = check_artifacts(job, run, job.family.artifacts)
-    unpacked = gather(job, run, checked.artifacts)
+    unpacked = gather(job, run, checked.artifacts, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, unpacked)
     for words in unused_executables(job.family.config, built):
         job.runner.warning(f"{words}; correct flotilla.yml where one is meant to be run", title="Executables")
@@ -85,7 +85,7 @@ def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, Unpacke
     Raises:
         ArtifactError: as `release_assets`.
     """
-    assets = release_assets(job.family.config, unpacked)
+    assets = release_assets(job.family, unpacked)
     if not assets:
         return ()
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})

@@ -51,7 +51,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
     checked = check_artifacts(job, run, family.artifacts)
-    unpacked = gather(job, run, checked.artifacts)
+    unpacked = gather(job, run, checked.artifacts, family.artifacts)
     hold_to_release(job, unpacked, found)
     built = build(job, family.packages, manifests, unpacked)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}

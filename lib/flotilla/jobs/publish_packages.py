@@ -253,11 +253,10 @@ def _build(
     if run_id is None:
         return build(job, packages, manifests, {})
     report.ci_run = checked_run(job, run_id, commit)
-    wanted = {package.artifact for package in packages}
-    needs = [need for need in job.family.artifacts if need.artifact in wanted]
+    needs = job.family.needs_of(packages)
     checked = check_artifacts(job, report.ci_run, needs)
     report.artifacts_digest = checked.digest
-    unpacked = gather(job, report.ci_run, checked.artifacts)
+    unpacked = gather(job, report.ci_run, checked.artifacts, needs)
     refuse_another_build(job, unpacked)
     return build(job, packages, manifests, unpacked)
 

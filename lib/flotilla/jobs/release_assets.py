@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from wcmatch import glob
-
 from flotilla.errors import ArtifactError, ConflictError, InputError
-from flotilla.family import Config
+from flotilla.family import Family
 from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets, the_release
-from flotilla.jobs.build import UnpackedArtifact
+from flotilla.jobs.build import UnpackedArtifact, matching_files
 from flotilla.jobs.context import CHECKSUMS, LEDGER, JobContext
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.ledger import Ledger, read_ledger
@@ -19,18 +17,19 @@ from flotilla.jobs.ledger import Ledger, read_ledger
 OURS = (CHECKSUMS, LEDGER)
 
 
-def release_assets(config: Config, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
+def release_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
     """What a whole family's artifacts give the release.
 
     Raises:
         ArtifactError: a pattern of release.assets matches nothing, or GitHub would not take a file as it is.
     """
-    if empty := [one for one in config.release.assets if not any(_matching_files(unpacked.values(), one))]:
+    patterns = dict.fromkeys(one for several in family.asset_patterns.values() for one in several)
+    if empty := [one for one in patterns if not any(_matching_files(unpacked.values(), one))]:
         raise ArtifactError(
             [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
             advice="Correct the pattern in flotilla.yml; nothing was written.",
         )
-    assets = artifact_assets(config, unpacked)
+    assets = artifact_assets(family, unpacked)
     if taken := [asset for asset in assets if asset.name in OURS]:
         raise ArtifactError(
             f"{taken[0].name} of the artifact {taken[0].source} would be an asset, and flotilla makes one of that name",
@@ -45,9 +44,9 @@ def release_assets(config: Config, unpacked: Mapping[str, UnpackedArtifact]) -> 
     return assets
 
 
-def artifact_assets(config: Config, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
+def artifact_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
     """The files of these artifacts that release.assets names, by name."""
-    patterns = config.release.assets
+    patterns = [one for several in family.asset_patterns.values() for one in several]
     files = {file: source for pattern in patterns for file, source in _matching_files(unpacked.values(), pattern)}
     return [file_asset(file, source) for file, source in sorted(files.items(), key=lambda item: item[0].name)]
 
@@ -67,7 +66,7 @@ def file_asset(file: Path, source: str = "") -> WantedAsset:
 def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Iterator[tuple[Path, str]]:
     """The artifacts' files that a pattern of release.assets names, each with its artifact's name."""
     for source in unpacked:
-        for name in glob.glob(pattern, root_dir=source.files, flags=glob.GLOBSTAR | glob.NODIR):
+        for name in matching_files(source.files, pattern):
             yield source.files / name, source.artifact.name
 
 
@@ -101,7 +100,7 @@ def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArti
         ConflictError: with each of them.
     """
     ledger = release_ledger(job, found)
-    assets = {name: artifact_assets(job.family.config, {name: one}) for name, one in unpacked.items()}
+    assets = {name: artifact_assets(job.family, {name: one}) for name, one in unpacked.items()}
     there = {asset.name: asset.digest for asset in found.assets}
     faults = [
         f"{one.name} is {one.digest} in the CI run, and {there[one.name]} in the release {found.url}"
@@ -113,7 +112,7 @@ def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArti
         faults += [
             f"{name} is {one.digest} in the CI run; the release {found.url} was made of another"
             for name, one in unpacked.items()
-            if not _same_build(job.family.config, ledger, one, assets[name])
+            if not _same_build(ledger, one, assets[name])
         ]
     else:
         job.runner.warning(
@@ -144,23 +143,18 @@ def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
         ) from failure
 
 
-def _same_build(config: Config, ledger: Ledger, source: UnpackedArtifact, assets: Sequence[WantedAsset]) -> bool:
+def _same_build(ledger: Ledger, source: UnpackedArtifact, assets: Sequence[WantedAsset]) -> bool:
     """Return whether a release was made of this artifact.
 
-    CI's zip around the same archive is another each time: the archive counts, if it is an asset of this very artifact.
+    CI's zip around the same archives is another each time. If nothing but archives is taken from it, these count: each
+    must be an asset of this very artifact.
     """
     ids = {one["id"]: one["digest"] for one in ledger["artifacts"] if one["name"] == source.artifact.name}
     if source.digest in ids.values():
         return True
-    pattern = config.ci.archive
-    archives = glob.glob(pattern, root_dir=source.files, flags=glob.GLOBSTAR | glob.NODIR) if pattern else []
-    packed = {source.files / name for name in archives}
-    return any(
-        (one["name"], one["digest"]) == (asset.name, asset.digest) and one["artifact"] in ids
-        for asset in assets
-        if asset.path in packed
-        for one in ledger["assets"]
-    )
+    released = {(one["name"], one["digest"]) for one in ledger["assets"] if one["artifact"] in ids}
+    same = {asset.path for asset in assets if (asset.name, asset.digest) in released}
+    return None not in source.contents and set(source.archives) <= same
 
 
 def _another_build(ledger: Ledger | None) -> str:
