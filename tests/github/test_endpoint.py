@@ -20,6 +20,8 @@ def endpoint(api_url: str = "https://api.github.com") -> Endpoint:
         ("https://api.github.com", "https://uploads.github.com:443/repos", True),
         ("https://api.github.com", "https://uploads.github.com:8443/repos", False),
         ("https://api.github.com", "http://uploads.github.com/repos", False),
+        ("https://api.github.com", "http://uploads.github.com:443/repos", False),
+        ("https://ghe.example/api/v3", "http://ghe.example/api/uploads/repos", False),
         ("https://api.github.com", "https://uploads.github.com.evil.example/repos", False),
         ("https://api.github.com", "https://uploads.github.com@evil.example/repos", False),
         ("https://api.github.com", "https://github.com/repos", False),

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_release_refusals import draft, put_asset
+from tests.simulator.faults import Phase, Request
 
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.rehearsal.github import GitObject, sha256
+from flotilla.rehearsal.github import GitObject, StoredRelease, sha256
 
 ASSET = "chroma-linux-x64-free.tar.gz"
 OTHER = "f" * 40
@@ -145,3 +146,56 @@ def test_notes_that_are_gone_since_keep_nobody_from_running_again(jobs: JobWorld
     before = jobs.world.snapshot()
     assert (jobs.run("release").status, jobs.world.snapshot()) == (0, before)
     assert jobs.github.releases[0].body == "Faster."
+
+
+def lost(release: StoredRelease) -> None:
+    del release.assets[0]
+
+
+def cut(release: StoredRelease) -> None:
+    release.assets[0].content, release.assets[0].state = b"", "starter"
+
+
+def altered(release: StoredRelease) -> None:
+    release.assets[0].content += b"x"
+
+
+@pytest.mark.npm
+@pytest.mark.parametrize("change", [lost, cut, altered])
+def test_finish_publishes_no_draft_that_lacks_an_asset(
+    everything: JobWorld, change: Callable[[StoredRelease], None]
+) -> None:
+    (release,) = everything.github.releases
+    release.draft, release.published_at = True, None
+    change(release)
+    error = everything.refused("release", phase="finish")
+    assert "/releases/" in error.text
+    assert release.draft
+
+
+@pytest.mark.parametrize(
+    ("attempt", "status", "conclusion"),
+    [
+        (2, "completed", "failure"),
+        (2, "completed", "success"),
+        (1, "completed", "failure"),
+        (1, "in_progress", None),
+    ],
+)
+def test_a_ci_run_that_is_run_again_once_it_was_checked_gives_no_artifacts(
+    released: JobWorld, attempt: int, status: str, conclusion: str | None
+) -> None:
+    """What the run had while it was checked may be replaced by then; only failed jobs are told apart by their end."""
+
+    def run_again(request: Request, phase: Phase) -> None:
+        if phase == "before" and request.path.partition("?")[0].endswith(f"/actions/runs/{released.run_id}/artifacts"):
+            run = next(run for run in released.github.runs if run.id == released.run_id)
+            run.attempt, run.status, run.conclusion = attempt, status, conclusion
+
+    released.world.plan.on_request = run_again
+    try:
+        error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id))
+    finally:
+        released.world.plan.on_request = lambda _request, _phase: None
+    assert error.title == "CI run check failed"
+    assert f"/actions/runs/{released.run_id}" in error.text

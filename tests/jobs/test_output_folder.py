@@ -57,3 +57,17 @@ def test_a_release_without_assets_has_no_checksums(jobs: JobWorld) -> None:
     assert done.status == 0, done.log
     assert done.outputs["checksums"] == ""
     assert not (jobs.workspace / "flotilla-output" / "SHA256SUMS").exists()
+
+
+def test_a_link_that_comes_after_the_look_does_not_lead_our_files_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"canary")
+    (tmp_path / "flotilla-output").mkdir()
+    file = tmp_path / "flotilla-output" / "SHA256SUMS"
+    file.symlink_to(elsewhere)
+    monkeypatch.setattr("flotilla.jobs.context.output_file", lambda _workspace, _name: file)
+    with pytest.raises(OSError, match="SHA256SUMS"):
+        write_output(tmp_path, "SHA256SUMS", "x\n")
+    assert elsewhere.read_bytes() == b"canary"

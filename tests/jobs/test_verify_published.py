@@ -80,3 +80,14 @@ def test_what_npm_installs_by_is_waited_for_longer_where_the_job_may_take_longer
 ) -> None:
     job.inputs = PublishInputs(version="1.2.3", timeout_minutes=minutes)
     assert visible_minutes(job) == waits
+
+
+def test_provenance_of_another_commit_than_this_run_s_is_refused(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_commit_1(_job: object, _found: object, *, by: Origin) -> tuple[Statement | None, list[str]]:
+        return (None, []) if by.commit in {None, "1" * 40} else (None, [f"its provenance names the commit {'1' * 40}"])
+
+    monkeypatch.setattr("flotilla.jobs.verify_published.published_provenance", of_commit_1)
+    monkeypatch.setattr("flotilla.jobs.verify_published._attested", lambda _job, _record: object())
+    record = Record(built=built("@acme/a"), status="published", dist_tag="latest", integrity="sha512-aa==")
+    with pytest.raises(RegistryError, match=r"1{40}"):
+        verify_packages(job, [record], provenance=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.conftest import RecordedClock
 from tests.npm.conftest import GITHUB
@@ -88,3 +90,15 @@ def test_an_id_token_is_told_to_who_masks_it(registry: ScriptedRegistry, policy:
     masked: list[str] = []
     tokens = IdTokens(registry.id_token_environment, policy=policy, keep_secret=masked.append)
     assert masked == [tokens.get("sigstore")]
+
+
+def test_a_netrc_file_does_not_stand_in_for_the_job_s_bearer(
+    registry: ScriptedRegistry, tokens: IdTokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login canary password canary\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    tokens.get("sigstore")
+    (seen,) = registry.seen
+    assert seen.headers["authorization"] == f"Bearer {registry.id_token_environment['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.npm.conftest import Make, soon
 
 from flotilla.errors import RegistryError
 from flotilla.npm import Npm
-from flotilla.npm.runner import run_group
+from flotilla.npm.runner import run_group, write_credential
 
 
 def saying(stdout: str, *, status: int = 0) -> Npm:
@@ -90,3 +91,15 @@ def _runs(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("put", [os.link, os.symlink])
+def test_the_npm_token_is_not_written_into_what_lies_there(
+    make: Make, tmp_path: Path, put: Callable[[Path, Path], None]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch()
+    put(elsewhere, tmp_path / "npmrc")
+    with pytest.raises(FileExistsError):
+        write_credential(tmp_path, make())
+    assert elsewhere.read_bytes() == b""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,26 @@ def test_an_archive_error_names_the_archive_the_member_and_what_to_do(
 def test_a_strip_that_leaves_nothing_is_an_error(archives: Archives, tmp_path: Path, limits: Limits) -> None:
     with pytest.raises(ArchiveError, match=r"nothing in it lies below 1 folders(.|\n)*strip-components"):
         extract(archives.tar(Entry("a", b"a")), tmp_path / "out", strip_components=1, limits=limits)
+
+
+@pytest.mark.parametrize("put", [os.link, os.symlink])
+def test_what_somebody_puts_in_a_file_s_place_meanwhile_is_not_written_through(
+    archives: Archives,
+    tmp_path: Path,
+    limits: Limits,
+    monkeypatch: pytest.MonkeyPatch,
+    put: Callable[[Path, Path], None],
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"canary")
+    opened = os.open
+
+    def late(path: Path, *given: int, **named: int) -> int:
+        if Path(path).name == "a.txt":
+            put(elsewhere, path)
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(ArchiveError, match="File exists"):
+        extract(archives.tar(Entry("a.txt", b"a")), tmp_path / "out", limits=limits)
+    assert elsewhere.read_bytes() == b"canary"

@@ -141,7 +141,8 @@ class _Unpacking:
 
     def _create(self, parts: Parts, *, executable: bool) -> BinaryIO:
         path = self._root.joinpath(*parts)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        # With O_EXCL nothing that is there is opened, a link neither: see open(2).
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.fchmod(descriptor, EXECUTABLE if executable else PLAIN)
         return os.fdopen(descriptor, "wb")
 
