@@ -186,7 +186,7 @@ def test_extract_rejects_more_bytes_than_the_limit(archives: Archives, refused: 
 def test_extract_rejects_a_ratio_that_only_a_bomb_has(
     archives: Archives, refused: Attack, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    monkeypatch.setattr("flotilla.packing.budget.HARMLESS", 1 << 20)
+    monkeypatch.setattr("flotilla.packing.streams.HARMLESS", 1 << 20)
     entry = Entry("zeros", bytes(3 << 20))
     refused(archives.zip(entry) if form == "zip" else archives.tar(entry, form=form), "200 times its own size")
 
@@ -380,7 +380,7 @@ def test_extract_rejects_countless_streams_that_take_hours(
     archives: Archives, refused: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each begins a decompressor and gives little that a limit would count: 100 MB of them took ten minutes."""
-    monkeypatch.setattr("flotilla.packing.inflation.STREAMS", 500)
+    monkeypatch.setattr("flotilla.packing.streams.STREAMS", 500)
     skipped = b"\x50\x2a\x4d\x18\0\0\0\0"  # zstd's skippable frame: eight bytes
     empty = {form: COMPRESS[form](b"") for form in ("tar.gz", "tar.bz2", "tar.xz")}
     for form, stream in {**empty, "tar.zst": skipped}.items():

@@ -9,17 +9,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 import bracex
 from wcmatch import fnmatch
 
 from flotilla.errors import PackageError
+from flotilla.packing.paths import PATTERNS
 from flotilla.text import printable
 
 MANIFEST = "package.json"
 IGNORE_FILES = (".npmignore", ".gitignore")  # the first that a folder has counts
-MOST_PATTERNS = 1000  # that braces may make of one
 SEGMENT = fnmatch.EXTMATCH | fnmatch.DOTMATCH | fnmatch.IGNORECASE | fnmatch.FORCEUNIX
 
 # In every folder, before anything else. A rule that begins with ! takes, any other drops; the last that matches counts.
@@ -35,6 +36,9 @@ ALWAYS = (
     *("!/licence{,.*[^~$]}", "/.git", "/node_modules", ".npmrc"),
     *("/package-lock.json", "/yarn.lock", "/pnpm-lock.yaml", "/bun.lockb"),
 )
+# What packages built here never hold; the names' case counts.
+LEFT_OUT = (".gitignore", ".npmignore", ".DS_Store", "._*", "*.orig", ".*.swp", "npm-debug.log", ".svn", ".hg", "CVS")
+LEFT_OUT_AT_TOP = frozenset({"package-lock.json", "yarn.lock", "pnpm-lock.yaml"})
 
 
 def packed_files(
@@ -240,9 +244,9 @@ def _expanded(pattern: str) -> list[str]:
     if not re.search(r"\{[^{]*\}", pattern):
         return [pattern]
     try:
-        return bracex.expand(pattern, keep_escapes=True, limit=MOST_PATTERNS)
+        return bracex.expand(pattern, keep_escapes=True, limit=PATTERNS)
     except bracex.ExpansionLimitException as error:
-        text = f'the pattern "{printable(pattern)}" stands for more than {MOST_PATTERNS} patterns.'
+        text = f'the pattern "{printable(pattern)}" stands for more than {PATTERNS} patterns.'
         raise PackageError(text, advice="Write it with fewer braces.") from error
 
 
@@ -296,3 +300,19 @@ def _fits_part(part: str, name: str) -> bool:
 @lru_cache(maxsize=4096)
 def _compiled(part: str) -> fnmatch.WcMatcher[str]:
     return fnmatch.compile(part, flags=SEGMENT)
+
+
+def left_out(path: str) -> bool:
+    """Whether npm pack leaves this file out of every package, for good reason; a package built here does too."""
+    parts = path.split("/")
+    return path in LEFT_OUT_AT_TOP or any(fnmatchcase(part, pattern) for part in parts for pattern in LEFT_OUT)
+
+
+def builds_on_install(path: str, manifest: Mapping[str, object]) -> bool:
+    """Whether npm adds `node-gyp rebuild` as the install script for this file, though no manifest says so.
+
+    Source: @npmcli/package-json lib/normalize.js (gypfile), which looks for *.gyp beside package.json.
+    """
+    scripts = manifest.get("scripts")
+    own = isinstance(scripts, Mapping) and (scripts.get("install") or scripts.get("preinstall"))
+    return "/" not in path and path.casefold().endswith(".gyp") and not own and manifest.get("gypfile") is not False

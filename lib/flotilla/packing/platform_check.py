@@ -14,7 +14,7 @@ import arpy  # type: ignore[import-untyped] # it carries no types
 from flotilla.family import OS, Platform
 from flotilla.packing import elf, macho, pe
 from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
-from flotilla.packing.listing import files_below
+from flotilla.packing.paths import files_below
 from flotilla.text import printable
 
 ARCHIVE = b"!<arch>\n"

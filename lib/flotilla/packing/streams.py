@@ -1,4 +1,4 @@
-"""Compressed files, read forwards only: in constant memory, up to a budget, and to their very end."""
+"""How the bytes and members of an archive come out: compressed streams, read forwards only, within a budget."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import bz2
 import lzma
 import sys
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal, Protocol
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -15,15 +16,73 @@ else:
     from backports import zstd
 
 from flotilla.errors import ArchiveError
-from flotilla.packing.budget import Budget
+from flotilla.family import Limits
 
+MEBIBYTE = 1 << 20
+HARMLESS = 64 * MEBIBYTE  # below this no ratio is a danger: 64 KiB of zeros already compress a thousandfold
+
+BOMB_ADVICE = "If the archive is what it should be, raise `limits` in flotilla.yml; if not, find out who made it."
 BLOCK = 512  # bytes of a header, and the unit of all that follows it
 CHUNK = 1 << 18
 MEMORY = 1 << 27  # bytes a decompressor may keep; xz -9 needs 65 MiB, zstd -22 a window of 128 MiB
 STREAMS = 1 << 17  # in one file: bgzip makes one for each 64 KiB, and each costs the time to begin it
 HEADERS = 1 << 20  # bytes of headers before one member: names and sparse maps, read into memory by tarfile
-
 DAMAGED = "Build the artifact again: the archive is damaged, or was cut while it was written or sent."
+
+
+class Budget:
+    """Counts what one archive unpacks to, and refuses what goes beyond; headers are never trusted for it.
+
+    Args:
+        size: bytes of the archive itself.
+        limits: the family's.
+    """
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        allowed = limits.ratio * size
+        self._by_ratio = allowed < limits.extracted_bytes
+        self._limits = limits
+        self._ceiling = min(max(HARMLESS, allowed), limits.extracted_bytes)
+        self._inflated = 0
+        self._written = 0
+        self._members = 0
+        self._placed = 0
+
+    def inflate(self, count: int) -> None:
+        """So many bytes came out of the decompressor."""
+        self._inflated += count
+        self._refuse_beyond(self._inflated)
+
+    def write(self, count: int) -> None:
+        """So many bytes go to the disk."""
+        self._written += count
+        self._refuse_beyond(self._written)
+
+    def enter(self) -> None:
+        """One more member of the archive."""
+        self._members += 1
+        self._refuse_more(self._members)
+
+    def place(self) -> None:
+        """One more file or folder on the disk."""
+        self._placed += 1
+        self._refuse_more(self._placed)
+
+    def _refuse_more(self, count: int) -> None:
+        if count > self._limits.files:
+            raise ArchiveError(f"it holds more than {self._limits.files} files and folders.", advice=BOMB_ADVICE)
+
+    @property
+    def directory_size(self) -> int:
+        """Bytes that the list of members may have, where a format keeps one."""
+        return self._limits.files * 256 + MEBIBYTE
+
+    def _refuse_beyond(self, count: int) -> None:
+        if count <= self._ceiling:
+            return
+        shown = f"{self._ceiling // MEBIBYTE} MiB"
+        why = f"{self._limits.ratio} times its own size" if self._by_ratio else "the limit of one archive"
+        raise ArchiveError(f"it unpacks to more than {shown}, {why}.", advice=BOMB_ADVICE)
 
 
 class Inflater(Protocol):
@@ -182,3 +241,30 @@ class Inflated:
             raise ArchiveError(f"it is made of more than {STREAMS} compressed streams.", advice=DAMAGED)
         assert self._new is not None  # noqa: S101 - only a compressed file has an inflater to follow
         return self._new()
+
+
+Kind = Literal["file", "folder", "symlink", "hardlink"]
+
+
+def no_content() -> Iterator[bytes]:
+    """The content of what has none."""
+    return iter(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A member as its archive says it; nothing here is trusted yet.
+
+    Args:
+        name: the path, unchanged.
+        kind: what it is; devices, fifos and the like never get this far.
+        executable: whether its owner may run it.
+        target: what a link points at, unchanged.
+        content: gives the bytes in chunks; to be used before the next member is asked for.
+    """
+
+    name: str
+    kind: Kind
+    executable: bool = False
+    target: str = ""
+    content: Callable[[], Iterator[bytes]] = no_content

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,18 +12,50 @@ from pathlib import Path
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, missing_files
-from flotilla.packing.extraction import EXECUTABLE, PLAIN
-from flotilla.packing.folder import MANIFEST, PackageFolder
-from flotilla.packing.listing import files_below
-from flotilla.packing.names import collision_key, name_fault
-from flotilla.packing.npm_files import builds_on_install, holds_private_key, left_out, refusal
-from flotilla.packing.packlist import IGNORE_FILES, packed_files
+from flotilla.packing.extract import EXECUTABLE, PLAIN
+from flotilla.packing.packlist import IGNORE_FILES, MANIFEST, builds_on_install, left_out, packed_files
+from flotilla.packing.paths import collision_key, files_below, matching, name_fault
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
-from flotilla.packing.selection import bins, matching
+from flotilla.packing.streams import CHUNK
 from flotilla.text import printable
 
+REFUSED = {
+    ".npmrc": "may hold a token, and npm reads it: keep it out of packages",
+    ".git": "belongs to git: a package cannot hold a repository",
+    "node_modules": "lies where npm puts dependencies, and would be lost",
+}
+SETTINGS = re.compile(r"\.env.*")
+KEY_FILE = re.compile(r"id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(p12|pfx|ppk)")
+KEY_MARK = b"PRIVATE KEY"
+# A line's end may be written as in JSON. A program that reads keys holds the first line alone, and is none.
+KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\\r|\\n|\s){1,20}"
+    rb"(?:[A-Za-z-]{1,40}: [^\r\n\\]{1,200}(?:\\r|\\n|\s){1,20}){0,5}[A-Za-z0-9+/]{40}"
+)
+KEY_SPAN = 4096  # bytes in which a key's first lines lie
 MOST_NAMES = 10  # of files in one message
 ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFolder:
+    """A package, ready to pack.
+
+    Args:
+        path: the folder.
+        name: of the package.
+        version: of the package.
+        modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; nothing else in the folder counts.
+        warnings: what could not be checked in it, or should be looked at, a line each.
+        notices: what was left out of it, a line each.
+    """
+
+    path: Path
+    name: str
+    version: str
+    modes: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def build_folder(
@@ -154,9 +188,9 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
     for path in plan.files:
         if why := name_fault(path):
             yield f"{printable(path)} {why}"
-        if why := refusal(path):
+        if why := _refusal(path):
             yield f"{printable(path)} {why}"
-        elif not plan.inspected[path].binaries and holds_private_key(plan.files[path]):
+        elif not plan.inspected[path].binaries and _holds_private_key(plan.files[path]):
             yield f"{printable(path)} holds a private key: keep it out of packages; if it was published, replace it"
         if builds_on_install(path, manifest):
             yield (
@@ -176,7 +210,7 @@ def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
     keys = (
         f"{printable(path)} is a binary that holds a private key: look whether it is one for tests only"
         for path, found in plan.inspected.items()
-        if found.binaries and holds_private_key(plan.files[path])
+        if found.binaries and _holds_private_key(plan.files[path])
     )
     if package.kind != "platform" or package.platform is None:
         return tuple(keys)
@@ -193,7 +227,7 @@ def _collisions(paths: list[str]) -> Iterator[str]:
 
 def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
     """0755 for what its source could run, for programs, for the manifest's bins, and for what the config names."""
-    named = bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
+    named = _bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
     return {
         path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
         for path, file in plan.files.items()
@@ -223,3 +257,44 @@ def _write(files: Mapping[str, Path], modes: Mapping[str, int], manifest: bytes,
         shutil.copyfile(file, target)
     for path, mode in modes.items():
         into.joinpath(path).chmod(mode)
+
+
+def _bins(manifest: Mapping[str, object], paths: Iterable[str]) -> set[str]:
+    """The paths that the manifest's bin names, or that lie in its directories.bin."""
+    named, folders = set(_files(manifest.get("bin"))), tuple(_folders(manifest.get("directories")))
+    return {path for path in paths if path in named or path.startswith(folders)}
+
+
+def _files(bin_: object) -> Iterator[str]:
+    paths = bin_.values() if isinstance(bin_, Mapping) else (bin_,)
+    return (posixpath.normpath(path) for path in paths if isinstance(path, str))
+
+
+def _folders(directories: object) -> Iterator[str]:
+    match directories:
+        case {"bin": str() as folder}:
+            yield f"{posixpath.normpath(folder)}/"
+
+
+def _refusal(path: str) -> str | None:
+    """Why a package must not hold this file, None where it may."""
+    parts = {part.casefold() for part in path.split("/")}  # for whom .NPMRC is .npmrc
+    if why := next((why for name, why in REFUSED.items() if name in parts), None):
+        return why
+    if any(map(SETTINGS.fullmatch, parts)):
+        return "may hold secrets: programs read their environment from it; keep it out of packages"
+    if any(map(KEY_FILE.fullmatch, parts)):
+        return "is named like a private key: keep it out of packages, or rename what is none"
+    return None
+
+
+def _holds_private_key(file: Path) -> bool:
+    """Return whether a private key stands in a file, in PEM's or OpenPGP's text form."""
+    with file.open("rb") as source:
+        rest = b""
+        while part := source.read(CHUNK):
+            text = rest + part
+            if KEY_MARK in text and KEY.search(text):
+                return True
+            rest = text[-KEY_SPAN:]
+    return False

@@ -12,13 +12,10 @@ from typing import BinaryIO
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
-from flotilla.packing.budget import Budget
-from flotilla.packing.inflation import DAMAGED
-from flotilla.packing.members import Member
-from flotilla.packing.names import DRIVE, safe_parts
-from flotilla.packing.tars import looks_like_tar, tar_members
-from flotilla.packing.tree import DanglingLinkError, File, Folder, Link, Parts, Tree
-from flotilla.packing.zips import zip_members
+from flotilla.packing.paths import DRIVE, DanglingLinkError, File, Folder, Link, Parts, Tree, safe_parts
+from flotilla.packing.streams import DAMAGED, Budget, Member
+from flotilla.packing.tar import looks_like_tar, tar_members
+from flotilla.packing.zip import zip_members
 from flotilla.text import printable, quoted
 
 EXECUTABLE, PLAIN = 0o755, 0o644

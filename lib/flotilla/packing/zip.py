@@ -11,10 +11,8 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from flotilla.errors import ArchiveError
-from flotilla.packing.budget import Budget
-from flotilla.packing.inflation import CHUNK, DAMAGED
-from flotilla.packing.members import Kind, Member, no_content
-from flotilla.packing.names import LONGEST_PATH
+from flotilla.packing.paths import LONGEST_PATH
+from flotilla.packing.streams import CHUNK, DAMAGED, Budget, Kind, Member, no_content
 from flotilla.text import printable, quoted
 
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")

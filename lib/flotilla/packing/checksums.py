@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flotilla.packing.listing import files_below
+from flotilla.packing.paths import files_below
 from flotilla.text import printable
 
 SUFFIX = ".sha256"

@@ -1,16 +1,108 @@
-"""The folder that an archive's members make, in memory: nothing is looked up on the disk that a member could change."""
+"""Paths: what they may be called, which a pattern chooses, what lies in a folder, and the tree that members make."""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
+import unicodedata
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from flotilla.errors import ArchiveError
-from flotilla.packing.names import collision_key
-from flotilla.text import quoted
+from wcmatch import glob
 
+from flotilla.errors import ArchiveError, PackageError
+from flotilla.text import printable, quoted
+
+LONGEST_NAME = 255  # bytes of one name: the limit of ext4, APFS and NTFS alike
+LONGEST_PATH = 1024  # bytes of a whole path: macOS's PATH_MAX
+DEEPEST = 100  # folders in each other
+
+DRIVE = re.compile(r"[A-Za-z]:")
+GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX | glob.CASE
+PATTERNS = 1000  # that braces may make of one
 MOST_HOPS = 40  # links to follow for one path: Linux's own limit
+
+
+def collision_key(name: str) -> str:
+    """What two names share that macOS or Windows takes for one: case, Unicode's form, dots and blanks at the end."""
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    return folded.rstrip(". ") or folded
+
+
+def name_fault(name: str) -> str | None:
+    """Why no member of an archive may be called this, None where it may; ends a sentence that starts with the name."""
+    if not name:
+        return "has no name"
+    if not name.isprintable():
+        return "has control characters, or is not UTF-8"
+    if "\\" in name:
+        return "has a backslash, which Windows reads as a folder"
+    if name.startswith("/") or DRIVE.match(name):
+        return "is an absolute path"
+    if ".." in name.split("/"):
+        return 'has ".." in its path'
+    return _length_fault(name)
+
+
+def _length_fault(name: str) -> str | None:
+    parts = name.split("/")
+    if len(parts) > DEEPEST:
+        return f"lies deeper than {DEEPEST} folders"
+    if len(name.encode()) > LONGEST_PATH:
+        return f"is longer than {LONGEST_PATH} bytes"
+    if any(len(part.encode()) > LONGEST_NAME for part in parts):
+        return f"has a part longer than {LONGEST_NAME} bytes"
+    return None
+
+
+def safe_parts(name: str) -> tuple[str, ...]:
+    """The path's folders and name; () for the archive's own root.
+
+    Raises:
+        ArchiveError: no member may be called this.
+    """
+    if fault := name_fault(name):
+        raise ArchiveError(
+            f"the member {quoted(name)} {fault}.",
+            advice="Rename it where CI packs it: flotilla takes plain relative paths only.",
+        )
+    return tuple(part for part in name.split("/") if part not in ("", "."))
+
+
+def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """The regular files below a folder by their posix paths, sorted, and a fault for each link or special file."""
+    files: dict[str, Path] = {}
+    faults: list[str] = []
+    for folder, folders, names in os.walk(root, followlinks=False):
+        for name in [*folders, *names]:
+            path = Path(folder, name)
+            form = path.lstat().st_mode
+            shown = path.relative_to(root).as_posix()
+            if stat.S_ISREG(form):
+                files[shown] = path
+            elif not stat.S_ISDIR(form):
+                what = "a link, and npm drops links" if stat.S_ISLNK(form) else "a device, fifo or socket"
+                faults.append(f"{printable(shown)} is {what}")
+    return dict(sorted(files.items())), sorted(faults)
+
+
+def matching(paths: Iterable[str], pattern: str) -> set[str]:
+    """The paths that a pattern matches; one that names a folder means all below it, as in a manifest's `files`.
+
+    Raises:
+        PackageError: its braces stand for too many patterns.
+    """
+    bare = pattern.removeprefix("./").rstrip("/")
+    try:
+        matcher = glob.compile([bare, f"{bare}/**"], flags=GLOB, limit=PATTERNS)
+    except Exception as error:  # wcmatch does not export its own for too many braces
+        text = f'the pattern "{printable(pattern)}" stands for more than {PATTERNS} patterns.'
+        raise PackageError(text, advice="Write it with fewer braces.") from error
+    return {path for path in paths if matcher.match(path)}
+
 
 Parts = tuple[str, ...]
 
