@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla.errors import InputError
-from flotilla.family import dist_tag_fault, parse_version
+from flotilla.family import Family, dist_tag_fault, parse_config, parse_version
 from flotilla.family.versions import default_dist_tag, is_prerelease
 
 
@@ -97,3 +97,46 @@ def test_a_dist_tag_of_characters_that_urls_escape_is_refused(tag: str) -> None:
 @pytest.mark.parametrize("tag", ["--registry", "-x", ".a", "~a"])
 def test_a_dist_tag_cannot_pass_for_an_option(tag: str) -> None:
     assert "may not begin with" in (dist_tag_fault(tag) or "")
+
+
+@pytest.mark.parametrize(
+    ("form", "given"),
+    [
+        ("@acme/tool@{version}", "@acme/tool@1.2.3-beta.1"),
+        ("{family}@{version}", "@acme/tool@1.2.3-beta.1"),
+        ("tool-v{version}", "tool-v1.2.3-beta.1"),
+        ("{name}/{version}/{version}", "tool/1.2.3-beta.1/1.2.3-beta.1"),
+        ("release.v{version}.x", "release.v1.2.3-beta.1.x"),
+        ("tool-v{version}", "1.2.3-beta.1"),
+        ("tool-v{version}", "v1.2.3-beta.1"),
+        ("v{version}", "v1.2.3-beta.1"),
+        ("{version}", "1.2.3-beta.1"),
+    ],
+)
+def test_a_version_may_be_given_as_the_tag_that_was_pushed(small: str, form: str, given: str) -> None:
+    family = Family(parse_config(f'{small}release: {{tag: "{form}"}}'), given)
+    assert family.version == "1.2.3-beta.1"
+    assert Family(family.config, family.tag).version == family.version
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "says"),
+    [
+        ("tool-v{version}", "tool-1.2.3", 'neither a version nor a tag of the form "tool-v{version}"'),
+        ("tool-v{version}", "other-v1.2.3", 'neither a version nor a tag of the form "tool-v{version}"'),
+        ("{family}@{version}", "@acme/other@1.2.3", 'a tag of the form "@acme/tool@{version}"'),
+        ("v{version}", "@acme/tool@1.2.3", 'a tag of the form "v{version}"'),
+        ("v{version}", "main", 'a tag of the form "v{version}"'),
+        ("{name}.v{version}", "toolxv1.2.3", 'a tag of the form "tool.v{version}"'),
+        ("{name}/{version}/{version}", "tool/1.2.3/1.2.4", "a tag of the form"),
+        ("tool-v{version}", "tool-v1.2", 'names the version "1.2"'),
+        ("tool-v{version}", "tool-vv1.2.3", 'names the version "v1.2.3"'),
+        ("tool-v{version}", "tool-v1.2.3\n", "a tag of the form"),
+        ("tool-v{version}", "1.2", "too few numbers"),
+        ("v{version}", "v1.2", "too few numbers"),
+    ],
+)
+def test_a_tag_of_another_form_is_refused(small: str, form: str, given: str, says: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        Family(parse_config(f'{small}release: {{tag: "{form}"}}'), given)
+    assert says in str(refusal.value)

@@ -16,6 +16,8 @@ from flotilla.family import Family, Package, dist_tag_fault, parse_config, parse
 EXAMPLE = (Path(__file__).parents[1] / "family" / "example.yml").read_text(encoding="utf-8")
 FOREIGN_WORDS = ("plan9-x64", "linux-amd65", "{name: mine, os: macos, cpu: x64}", "{name: mine, os: linux, cpu: amd64}")
 VERSIONS = ("", "1", "1.2", "1.2.3beta", "1.2.3+build", "99999999999999999999.0.0", "one", f"1.0.0-{'x' * 300}")
+TAGGED = parse_config(EXAMPLE.replace('tag: "v{version}"', 'tag: "tool-v{version}"', 1))
+TAGS_GIVEN = ("tool-1.2.3", "tool-v1.2", "main")
 DIST_TAGS = ("v1", "1.x", "two words", "-x", "é")
 PACKAGE_NAMES = ("", "@acme/", "acme/x", "@acme/.x", "_x", "Tool", "a b", "node_modules", "fs", "x" * 215)
 TAGS = ("", "a b", "a..b", "-x", "x.", ".x", "a/.b", "x.lock", "@", "a\tb")
@@ -60,6 +62,7 @@ def test_warnings_of_flotilla_yml(golden: Golden) -> None:
 def test_faults_of_names_versions_and_tags(golden: Golden) -> None:
     def faults() -> Messages:
         yield from ((f"version {one[:40]}", refusal(partial(parse_version, one))) for one in VERSIONS)
+        yield from ((f"tag {one} of tool-v{{version}}", refusal(partial(Family, TAGGED, one))) for one in TAGS_GIVEN)
         yield from ((f"dist-tag {one}", str(dist_tag_fault(one))) for one in DIST_TAGS)
         yield from ((f"package {one[:40]}", "\n".join(rules.package_name_faults(one))) for one in PACKAGE_NAMES)
         yield from ((f"tag {shown(one)}", "\n".join(rules.tag_faults(one))) for one in TAGS)

@@ -72,6 +72,24 @@ def test_lists_come_in_pages_with_links(api: Client, state: GitHubState) -> None
     assert sorted(artifact["name"] for artifact in found) == names
 
 
+def test_an_attempt_lists_its_jobs_and_those_that_it_did_not_run_again(api: Client, state: GitHubState) -> None:
+    run = state.add_run(status="in_progress")
+    state.add_job(run, "build")
+    state.add_job(run, "release", "failure")
+    run.attempt = 2
+    state.add_job(run, "release", None)
+
+    def jobs(path: str) -> list[tuple[str, int, str]]:
+        return [(job["name"], job["run_attempt"], job["status"]) for job in api.get(path).json()["jobs"]]
+
+    first = [("build", 1, "completed"), ("release", 1, "completed")]
+    assert jobs(f"/actions/runs/{run.id}/attempts/1/jobs") == first
+    assert jobs(f"/actions/runs/{run.id}/attempts/2/jobs") == [first[0], ("release", 2, "in_progress")]
+    assert jobs(f"/actions/runs/{run.id}/jobs") == [first[0], ("release", 2, "in_progress")]
+    assert len(jobs(f"/actions/runs/{run.id}/jobs?filter=all")) == 3
+    assert api.get(f"/actions/runs/{run.id}/attempts/3/jobs").status_code == 404
+
+
 def test_runs_are_found_by_workflow_commit_and_event_newest_first(api: Client, state: GitHubState) -> None:
     older, newer = state.add_run(), state.add_run(event="schedule")
     state.add_run(workflow="lint.yml")

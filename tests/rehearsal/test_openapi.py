@@ -50,6 +50,9 @@ def checked(github: GitHubServer, description: Description) -> Iterator[Checked]
 
 def test_actions_replies_are_as_github_describes_them(checked: Checked, state: GitHubState) -> None:
     run = state.add_run()
+    state.add_job(run, "build")
+    state.add_job(run, "release", None)
+    state.add_job(run, "publish", None, status="queued")
     whole = state.add_artifact(run, "tool-linux-x64", {"a.txt": b"a"})
     old = state.add_artifact(run, "tool-old", {"a.txt": b"a"}, expired=True, digest=None)
     state.private = True
@@ -60,6 +63,8 @@ def test_actions_replies_are_as_github_describes_them(checked: Checked, state: G
     checked("GET", "/actions/workflows/ci.yml/runs", 200, head_sha=COMMIT, event="push", per_page="100")
     checked("GET", "/actions/runs", 200, head_sha=COMMIT)
     checked("GET", f"/actions/runs/{run.id}", 200)
+    checked("GET", f"/actions/runs/{run.id}/jobs", 200, filter="all")
+    checked("GET", f"/actions/runs/{run.id}/attempts/1/jobs", 200, per_page="100")
     checked("GET", f"/actions/runs/{run.id}/artifacts", 200, name="tool-linux-x64", direction="desc")
     checked("GET", "/actions/artifacts", 200, name="tool-old")
     checked("GET", f"/actions/artifacts/{old.id}", 200)

@@ -16,8 +16,9 @@ from flotilla.family.packages import (
     notes_of,
     platform_packages,
     tag_of,
+    version_of,
 )
-from flotilla.family.versions import default_dist_tag, is_prerelease, parse_version, parsed_version
+from flotilla.family.versions import default_dist_tag, is_prerelease, parsed_version
 from flotilla.text import did_you_mean, quoted
 
 
@@ -26,7 +27,7 @@ class Family:
 
     Args:
         config: the family's file.
-        version: a semantic version; a leading v is dropped.
+        version: a semantic version, of which a leading v is dropped; or a tag of the form of release.tag.
 
     Raises:
         InputError: npm would not take the version, or a name made from it is not fit.
@@ -34,7 +35,7 @@ class Family:
 
     def __init__(self, config: Config, version: str) -> None:
         self.config = config
-        self.version = parse_version(version)
+        self.version = version_of(config, version)
         self.tag = tag_of(config, self.version)
         self.prerelease = is_prerelease(self.version)
         self.default_dist_tag = default_dist_tag(self.version)

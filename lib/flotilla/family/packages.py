@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flotilla.errors import InputError
 from flotilla.family.model import Archive, Config, Kind, Need, Package, PackageSpec, Platform, Variant
 from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
+from flotilla.family.versions import parse_version, parsed_version, version_fault
+from flotilla.text import quoted
+
+# Stands for the version in a tag; no flotilla.yml can hold it.
+MARK = "\0"
 
 BINARIES_TOLD: Mapping[str, str] = {
     "none": "holds no binary (binaries: none)",
@@ -44,6 +51,36 @@ class PackedPackage:
 def tag_of(config: Config, version: str) -> str:
     """The tag of a version."""
     return rendered(config.release.tag, family_values(config.family) | {"version": version})
+
+
+def version_of(config: Config, given: str) -> str:
+    """Return the version that an input names, itself or as a tag of the family, such as the one that was pushed.
+
+    Raises:
+        InputError: npm would not take the version, or it is in a tag of another form than release.tag.
+    """
+    before, *after = rendered(config.release.tag, family_values(config.family) | {"version": MARK}).split(MARK)
+    plain = before in {"", "v"} and after == [""]
+    bare = given.removeprefix("v")
+    if parsed_version(bare) or not given or (plain and bare[:1].isdigit()):
+        return parse_version(given)
+    form = before + "".join(f"{{version}}{part}" for part in after)
+    pattern = re.escape(before) + "(.+)" + "\\1".join(map(re.escape, after))
+    found = re.fullmatch(pattern, given) if after else None
+    if found is None and bare[:1].isdigit():
+        return parse_version(given)
+    if found is None:
+        raise InputError(
+            f"The version {quoted(given)} is neither a version nor a tag of the form {quoted(form)} (release.tag)",
+            advice="Give a version such as 1.2.3, push a tag of that form, or correct release.tag in flotilla.yml.",
+        )
+    if fault := version_fault(found[1]):
+        raise InputError(
+            f"The tag {quoted(given)} of the form {quoted(form)} (release.tag) names the version {quoted(found[1])}, "
+            f"which {fault}",
+            advice="Push a tag with a version such as 1.2.3 or 1.2.3-beta.1.",
+        )
+    return found[1]
 
 
 def notes_of(config: Config, version: str) -> str | None:

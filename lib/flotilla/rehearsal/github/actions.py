@@ -7,7 +7,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from flotilla.rehearsal.github.call import Call, Refusal, Route, not_found, reply
-from flotilla.rehearsal.github.records import Run, StoredArtifact
+from flotilla.rehearsal.github.records import Run, StoredArtifact, StoredJob
 from flotilla.rehearsal.github.repository import number
 
 T = TypeVar("T")
@@ -49,6 +49,22 @@ async def list_repository_runs(call: Call) -> web.Response:
 async def get_run(call: Call) -> web.Response:
     """actions/get-workflow-run."""
     return reply(_seen(call, _run(call)))
+
+
+async def list_jobs(call: Call) -> web.Response:
+    """actions/list-jobs-for-workflow-run."""
+    run = _run(call)
+    if call.request.query.get("filter") == "all":
+        return _jobs(call, run, [job for job in call.state.jobs if job.run_id == run.id])
+    return _jobs(call, run, _as_attempt(call, run, run.attempt))
+
+
+async def list_attempt_jobs(call: Call) -> web.Response:
+    """actions/list-jobs-for-workflow-run-attempt."""
+    run = _run(call)
+    if not 1 <= call.id("attempt") <= run.attempt:
+        raise not_found()
+    return _jobs(call, run, _as_attempt(call, run, call.id("attempt")))
 
 
 async def list_run_artifacts(call: Call) -> web.Response:
@@ -111,6 +127,17 @@ def _run(call: Call) -> Run:
     return _found(next((run for run in call.state.runs if run.id == wanted), None))
 
 
+def _as_attempt(call: Call, run: Run, attempt: int) -> list[StoredJob]:
+    """The jobs of an attempt, those that it did not run again included."""
+    jobs = [job for job in call.state.jobs if job.run_id == run.id and job.attempt <= attempt]
+    last = {job.name: job.attempt for job in sorted(jobs, key=lambda job: job.attempt)}
+    return [job for job in jobs if job.attempt == last[job.name]]
+
+
+def _jobs(call: Call, run: Run, jobs: list[StoredJob]) -> web.Response:
+    return call.page([call.replies.job(run, job) for job in jobs], key="jobs")
+
+
 def _artifact(call: Call) -> StoredArtifact:
     call.need("actions", "read")
     wanted = call.id()
@@ -140,6 +167,8 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{ACTIONS}/workflows/{{workflow:.+}}", get_workflow),
     ("GET", f"{ACTIONS}/runs", list_repository_runs),
     ("GET", f"{ACTIONS}/runs/{{id}}", get_run),
+    ("GET", f"{ACTIONS}/runs/{{id}}/jobs", list_jobs),
+    ("GET", f"{ACTIONS}/runs/{{id}}/attempts/{{attempt}}/jobs", list_attempt_jobs),
     ("GET", f"{ACTIONS}/runs/{{id}}/artifacts", list_run_artifacts),
     ("GET", f"{ACTIONS}/artifacts", list_artifacts),
     ("GET", f"{ACTIONS}/artifacts/{{id}}", get_artifact),

@@ -59,6 +59,7 @@ class Run:
     Args:
         actor: who started it; None for the repository's owner.
         bases: the base commits of its open pull requests.
+        started_at: when its latest attempt started; empty for when it was created.
     """
 
     id: int
@@ -74,6 +75,21 @@ class Run:
     reads_until_done: int = 0
     actor: str | None = None
     bases: list[str] = field(default_factory=list)
+    started_at: str = ""
+
+
+@dataclass(kw_only=True)
+class StoredJob:
+    """A job of one attempt of a run; a later attempt that does not run it again shows it as it was."""
+
+    id: int
+    run_id: int
+    attempt: int
+    name: str
+    status: str
+    conclusion: str | None
+    started_at: str
+    completed_at: str | None
 
 
 @dataclass(kw_only=True)

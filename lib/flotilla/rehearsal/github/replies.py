@@ -5,7 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from flotilla.rehearsal.github.records import GitObject, Run, StoredArtifact, StoredAsset, StoredRelease, TagObject
+from flotilla.rehearsal.github.records import (
+    GitObject,
+    Run,
+    StoredArtifact,
+    StoredAsset,
+    StoredJob,
+    StoredRelease,
+    TagObject,
+)
 from flotilla.rehearsal.github.repository import BIRTH, Json, Surroundings, node_id, number
 
 EXPIRY = "2099-01-01T00:00:00Z"
@@ -57,7 +65,7 @@ class Replies(Surroundings):
             "pull_requests": [{"id": run.id, "head": {"sha": run.commit}, "base": {"sha": sha}} for sha in run.bases],
             "created_at": run.created_at,
             "updated_at": run.created_at,
-            "run_started_at": run.created_at,
+            "run_started_at": run.started_at or run.created_at,
             "actor": self._actor(run.actor),
             "triggering_actor": self._actor(run.actor),
             **{f"{part}_url": f"{url}/{part}" for part in parts},
@@ -67,6 +75,35 @@ class Replies(Surroundings):
             "head_commit": self._head_commit(run.commit),
             "repository": self.minimal_repository(self.state.repository),
             "head_repository": self.minimal_repository(run.head_repository) if run.head_repository else None,
+        }
+
+    def job(self, run: Run, job: StoredJob) -> Json:
+        """A job, as the attempt of its run lists it."""
+        hosted = job.status != "queued"
+        return {
+            "id": job.id,
+            "run_id": run.id,
+            "run_url": f"{self.here}/actions/runs/{run.id}",
+            "run_attempt": job.attempt,
+            "node_id": node_id("job", job.id),
+            "head_sha": run.commit,
+            "url": f"{self.here}/actions/jobs/{job.id}",
+            "html_url": f"{self.page}/actions/runs/{run.id}/job/{job.id}",
+            "status": job.status,
+            "conclusion": job.conclusion,
+            "created_at": job.started_at,
+            "started_at": job.started_at,
+            "completed_at": job.completed_at,
+            "name": job.name,
+            "steps": [],
+            "check_run_url": f"{self.here}/check-runs/{job.id}",
+            "labels": ["ubuntu-latest"],
+            "runner_id": 1 if hosted else None,
+            "runner_name": "GitHub Actions 1" if hosted else None,
+            "runner_group_id": 0 if hosted else None,
+            "runner_group_name": "GitHub Actions" if hosted else None,
+            "workflow_name": run.workflow.rsplit("/", 1)[1].rsplit(".", 1)[0],
+            "head_branch": run.branch,
         }
 
     def _actor(self, login: str | None) -> Json:

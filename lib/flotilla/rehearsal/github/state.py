@@ -14,6 +14,7 @@ from flotilla.rehearsal.github.records import (
     ReleaseRun,
     Run,
     StoredArtifact,
+    StoredJob,
     StoredRelease,
     TagObject,
     raw_bytes,
@@ -62,6 +63,7 @@ class GitHubState:
     blob_reads: int | None = None
     blob_seconds: float = 60.0
     runs: list[Run] = field(default_factory=list)
+    jobs: list[StoredJob] = field(default_factory=list)
     artifacts: list[StoredArtifact] = field(default_factory=list)
     commits: dict[str, str] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
@@ -146,6 +148,30 @@ class GitHubState:
         self.add_commit(run.commit)
         self.runs.append(run)
         return run
+
+    def add_job(
+        self, run: Run, name: str, conclusion: str | None = "success", *, status: str = "", started_at: str = ""
+    ) -> StoredJob:
+        """Add a job to a run's attempt as it stands.
+
+        Args:
+            conclusion: None for a job that has not ended.
+            status: by default completed, or in_progress without a conclusion.
+            started_at: now by default.
+        """
+        started = started_at or now()
+        job = StoredJob(
+            id=self.new_id(),
+            run_id=run.id,
+            attempt=run.attempt,
+            name=name,
+            status=status or ("completed" if conclusion else "in_progress"),
+            conclusion=conclusion,
+            started_at=started,
+            completed_at=started if conclusion else None,
+        )
+        self.jobs.append(job)
+        return job
 
     def add_artifact(
         self,
