@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test quick coverage shape picture messages lint e2e faults fuzz mutants corpus bench lock format clean
+.PHONY: help demo test quick coverage shape picture messages snapshot lint e2e release-rehearsal faults fuzz mutants corpus bench lock format clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: $(READY) ## release the example family on this machine and install what a user would get
 	@$(BIN)/python examples/demo.py
@@ -34,6 +34,9 @@ picture: $(READY) ## draw the flow of data again, in docs/architecture.md
 messages: $(READY) ## write what users read to tests/messages again
 	@FLOTILLA_RENEW_MESSAGES=1 $(BIN)/pytest -q tests/messages && git diff --stat -- tests/messages
 
+snapshot: $(READY) ## record the public interface, and say what its changes need
+	@$(BIN)/python -m scripts.interface
+
 lint: $(READY) ## the static checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -44,6 +47,9 @@ lint: $(READY) ## the static checks
 
 e2e: $(READY) ## the example's workflow, in containers, against a simulated GitHub and a real registry
 	$(BIN)/pytest -m e2e tests/e2e
+
+release-rehearsal: $(READY) ## flotilla's own release on this machine: registry, failures, a backport, the pinned actions
+	$(BIN)/python -m tests.release.rehearsal
 
 faults: $(READY) ## break every request of a release, in every way that applies
 	$(BIN)/python -m tests.faults

@@ -13,7 +13,8 @@ from scripts.release.settings import ReleaseError
 
 NUMBER = r"(0|[1-9]\d*)"
 SEMVER = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-((?:[0-9A-Za-z-]+)(?:\.[0-9A-Za-z-]+)*))?")
-HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+HEADING = re.compile(r"^## \[?([^\]\s]+)\]?(?: - .*)?$", re.MULTILINE)
+LINK = re.compile(r"^\[[^\]]+\]: \S+\n?", re.MULTILINE)
 UNRELEASED = "Unreleased"
 
 
@@ -63,8 +64,8 @@ class Version:
 
 
 def sections(changelog: str) -> dict[str, str]:
-    """Return the text under each heading of the second level, in the file's order."""
-    parts = HEADING.split(changelog)
+    """Return the text under each heading of the second level, in the file's order (keepachangelog.com)."""
+    parts = HEADING.split(LINK.sub("", changelog))
     return {name.strip(): body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
@@ -81,11 +82,11 @@ def check(version: str, *, changelog: str, pyproject: str) -> str:
         faults.append(f"pyproject.toml says version {declared}; set it to {version}")
     released = [Version.parse(name) for name in parts if name != UNRELEASED]
     if not parts.get(version):
-        faults.append(f'CHANGELOG.md has nothing under "## {version}"; rename "## {UNRELEASED}" to it')
+        faults.append(f'CHANGELOG.md has nothing under "[{version}]"; rename "[{UNRELEASED}]" to it')
     elif released[0] != wanted:
         faults.append(f"the newest version of CHANGELOG.md is {released[0]}; put {version} first")
     if parts.get(UNRELEASED):
-        faults.append(f'CHANGELOG.md still has entries under "## {UNRELEASED}"; move them under "## {version}"')
+        faults.append(f'CHANGELOG.md still has entries under "[{UNRELEASED}]"; move them under "[{version}]"')
     before = [one for one in released if one != wanted and not one.prerelease]
     core = Version(major=wanted.major, minor=wanted.minor, patch=wanted.patch)
     if before and core not in before[0].following():

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 from docker import DockerClient
+from scripts.release.repository import pin
 from tests.e2e import images
 from tests.e2e.engine import NoEngineError, running_engine
 from tests.e2e.workflow import EXAMPLE
 
 from flotilla.rehearsal.node import node_modules
+
+# An image by digest to test instead of one that is built here: what the release pushed.
+PINNED = os.environ.get("FLOTILLA_E2E_IMAGE", "")
 
 
 @pytest.fixture(scope="session")
@@ -44,19 +48,27 @@ def docker(engine: DockerClient, cache: Path) -> DockerClient:
 
 @pytest.fixture(scope="session")
 def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's files, as OWNER/flotilla@v1 serves them."""
-    return images.export_tree(tmp_path_factory.mktemp("actions"))
+    """The repository's files, as OWNER/flotilla@v1 serves them; with PINNED, as a release's tag does."""
+    tree = images.export_tree(tmp_path_factory.mktemp("actions"))
+    for file in tree.glob("action-*/action.yml") if PINNED else ():
+        file.write_text(pin(file.read_text(encoding="utf-8"), PINNED), encoding="utf-8")
+    return tree
 
 
 @pytest.fixture(scope="session")
 def image(docker: DockerClient, actions: Path) -> str:
-    """The image of the actions."""
+    """The image of the actions; with PINNED, that one."""
+    if PINNED:
+        docker.images.pull(PINNED)
+        return PINNED
     return images.build_image(docker, actions)
 
 
 @pytest.fixture(scope="session")
 def runner(docker: DockerClient) -> str:
-    """The image that stands for GitHub's runner."""
+    """The image that stands for GitHub's runner; with PINNED, act finds that one there."""
+    if PINNED:
+        docker.images.pull(PINNED)
     return images.build_runner(docker)
 
 

@@ -9,7 +9,23 @@ from scripts.release.repository import pin
 from scripts.release.settings import ReleaseError
 from scripts.release.versions import Version, check, is_latest, moving_tags
 
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.4.0\n\n- New.\n\n## 1.3.2\n\n- Old.\n"
+CHANGELOG = """# Changelog
+
+## [Unreleased]
+
+## [1.4.0] - 2026-02-01
+
+### Added
+
+- New.
+
+## [1.3.2] - 2026-01-01
+
+- Old.
+
+[Unreleased]: https://example.invalid/compare/v1.4.0...HEAD
+[1.4.0]: https://example.invalid/releases/tag/v1.4.0
+"""
 PINNED = f"ghcr.io/owner/flotilla@sha256:{'a' * 64}"
 
 
@@ -18,7 +34,7 @@ def pyproject(version: str) -> str:
 
 
 def test_the_notes_of_a_version_are_its_part_of_the_changelog() -> None:
-    assert check("1.4.0", changelog=CHANGELOG, pyproject=pyproject("1.4.0")) == "- New."
+    assert check("1.4.0", changelog=CHANGELOG, pyproject=pyproject("1.4.0")) == "### Added\n\n- New."
 
 
 @pytest.mark.parametrize("version", ["1.4", "v1.4.0", "01.4.0", "1.4.0+build", "1.4.0-", "1.4.0\n", "", "latest"])
@@ -31,10 +47,10 @@ def test_what_is_no_version_is_refused(version: str) -> None:
     ("changelog", "declared", "culprit"),
     [
         (CHANGELOG, "1.3.2", "pyproject.toml"),
-        (CHANGELOG.replace("- New.", ""), "1.4.0", 'nothing under "## 1.4.0"'),
-        (CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Later.\n"), "1.4.0", "Unreleased"),
+        (CHANGELOG.replace("### Added\n\n- New.\n\n", ""), "1.4.0", r'nothing under "\[1.4.0\]"'),
+        (CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Later.\n"), "1.4.0", "Unreleased"),
         (CHANGELOG.replace("1.3.2", "1.2.0"), "1.4.0", "after 1.2.0"),
-        (CHANGELOG.replace("## Unreleased\n", "## 1.5.0\n\n- Later.\n"), "1.4.0", "1.5.0"),
+        (CHANGELOG.replace("## [Unreleased]\n", "## [1.5.0] - 2026-03-01\n\n- Later.\n"), "1.4.0", "1.5.0"),
     ],
 )
 def test_a_commit_that_is_not_ready_is_refused(changelog: str, declared: str, culprit: str) -> None:

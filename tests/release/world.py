@@ -63,7 +63,7 @@ class World:
 
     def begin(self, files: Mapping[str, str]) -> None:
         """Create the remote and a checkout of its main with these files."""
-        self.tree.mkdir()
+        self.tree.mkdir(exist_ok=True)
         self.git("init", "-q", "--bare", "-b", "main", str(self.folder / "remote.git"))
         self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", str(self.folder / "remote.git"))
@@ -79,10 +79,10 @@ class World:
         pyproject = (self.tree / "pyproject.toml").read_text(encoding="utf-8")
         pyproject = re.sub(r'^version = ".*"$', f'version = "{version}"', pyproject, count=1, flags=re.MULTILINE)
         changelog = (self.tree / "CHANGELOG.md").read_text(encoding="utf-8")
-        head, first, rest = changelog.partition("## ")
-        if rest.startswith("Unreleased\n"):
-            rest = rest.removeprefix("Unreleased\n").partition("\n## ")[2] or rest
-        changelog = f"{head}## {version}\n\n- What {version} changes.\n\n{first}{rest}"
+        # What is unreleased becomes this version's part.
+        parts = re.split(r"^(?=## |\[[^\]]+\]: )", changelog, flags=re.MULTILINE)
+        older = "".join(part for part in parts[1:] if not part.startswith("## [Unreleased]"))
+        changelog = f"{parts[0]}## [Unreleased]\n\n## [{version}] - 2026-01-01\n\n- What {version} changes.\n\n{older}"
         self.write({"pyproject.toml": pyproject, "CHANGELOG.md": changelog})
         self.git("add", "--all")
         self.git("commit", "-q", "-m", f"Prepare {version}")
@@ -191,7 +191,7 @@ def small_repository() -> dict[str, str]:
     action = "name: one\nruns:\n  using: docker\n  image: ../Dockerfile\n  args: [release]\n"
     return {
         "pyproject.toml": '[project]\nname = "flotilla"\nversion = "0.1.0"\n',
-        "CHANGELOG.md": "# Changelog\n\n## 0.1.0\n\n- The first.\n",
+        "CHANGELOG.md": "# Changelog\n\n## [0.1.0] - 2026-01-01\n\n- The first.\n",
         "Dockerfile": "FROM scratch\n",
         **{f"{name}/action.yml": action for name in ACTIONS},
     }
