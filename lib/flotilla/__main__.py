@@ -19,14 +19,14 @@ from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, 
 from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform
-from flotilla.jobs.release import release_phases
+from flotilla.jobs.release import release
 from flotilla.jobs.release_summary import stopped
 from flotilla.runner import Runner, temporary_folders
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 JOBS: Mapping[str, tuple[type[Inputs], Callable[[JobContext[Any]], None]]] = {
-    "release": (ReleaseInputs, release_phases),
+    "release": (ReleaseInputs, release),
     "publish-platform": (PlatformInputs, publish_platform),
     "publish-dev": (DevInputs, publish_dev),
     "publish-meta": (MetaInputs, publish_meta),

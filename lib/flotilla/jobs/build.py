@@ -303,7 +303,7 @@ def build(
     """The tarball of each package, in the packages' order; see PackageBuilder.build."""
     built = _builder(job).build(packages, manifests, unpacked)
     for warning in (warning for one in built for warning in one.warnings):
-        job.runner.warning(warning, title="Binaries")
+        job.runner.warning(warning, title="Binaries not fully checked")
     for notice in (notice for one in built for notice in one.notices):
         job.runner.notice(notice, title="Package contents")
     return built

@@ -156,7 +156,7 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
 def tell_warnings(family: Family, runner: Runner) -> None:
     """Annotate with what may be wrong in flotilla.yml."""
     for warning in family.config.warnings:
-        runner.warning(str(warning), title="flotilla.yml")
+        runner.warning(str(warning), title="Check flotilla.yml")
 
 
 def settle_dist_tag(inputs: Inputs, family: Family) -> DistTag:

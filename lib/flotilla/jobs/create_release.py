@@ -39,7 +39,7 @@ class Released:
     artifacts_digest: str | None
 
 
-def release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
+def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
     """Make the GitHub release, or complete it; all that can be refused is refused before its tag exists.
 
     Raises:
@@ -51,7 +51,7 @@ def release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun
     unpacked = gather(job, run, checked.artifacts, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, unpacked)
     for words in unused_executables(job.family.config, built):
-        job.runner.warning(f"{words}; correct flotilla.yml where one is meant to be run", title="Executables")
+        job.runner.warning(f"{words}; correct flotilla.yml if one is meant to be run", title="Executable not found")
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, unpacked)
     # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.

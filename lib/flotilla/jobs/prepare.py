@@ -121,7 +121,7 @@ def _told(job: JobContext[Inputs], commit: str) -> str:
             f"the release is of commit {commit}, and this workflow runs on {here}. flotilla.yml and the templates are "
             "those that this job checked out; where they changed in between, check the released commit out "
             "(actions/checkout with ref).",
-            title="Another commit",
+            title="This workflow runs on another commit",
         )
     return commit
 

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from flotilla.errors import RefusedError, explained
 from flotilla.family import Package
-from flotilla.jobs.build import Built, build, gather
+from flotilla.jobs.build import Built, UnpackedArtifact, build, gather
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
@@ -178,87 +178,130 @@ def _pause(job: JobContext[PublishInputs]) -> None:
         job.policy.clock.sleep(pause)
 
 
-def publish_packages(
-    job: JobContext[PublishInputs],
-    packages: Sequence[Package],
-    *,
-    title: str,
-    then: str,
-    run_id: int | None,
-    before: Callable[[Report, Provenance], None] = lambda _report, _provenance: None,
-) -> None:
-    """Publish some of the family's packages, and hand over what was done, however far it came.
+class Progress:
+    """What the steps of a publishing job hand to one another; each attribute is set by an earlier step.
 
     Args:
-        title: what the packages are, for the job summary.
-        then: what comes next once they are published, for the job summary.
-        run_id: the CI run that their files come from, None for packages that take none.
-        before: checks what must hold before the first is decided, and tells the report what did.
-
-    Raises:
-        FlotillaError: anything that stops the job; before the first publish nothing was written.
+        run_id: the CI run that the packages' files come from, None for packages that take none.
+        before: the job's own check.
+        report: told of all that is done.
     """
-    report = Report(title=title, then=then, packages=packages, started=job.policy.clock.now())
-    try:
-        _publish(job, packages, run_id, before, report)
-    except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - however it ends, its outputs are handed over
-        report.failure = explained(stopping, wrote=job.runner.wrote)
-        with suppress(OSError):  # of two failures, the first is told
-            hand_over(job, report)
-        told = with_progress(report.failure, report)
-        raise told from None if told is stopping else stopping
-    hand_over(job, report)
+
+    credential: Credential
+    provenance: Provenance
+    commit: str
+    manifests: Mapping[str, Manifest]
+    built: tuple[Built, ...]
+    publisher: PackagePublisher
+    decisions: tuple[Settled, ...]
+
+    def __init__(
+        self,
+        packages: Sequence[Package],
+        *,
+        run_id: int | None,
+        before: Callable[[Report, Provenance], None],
+        report: Report,
+    ) -> None:
+        self.packages = packages
+        self.run_id = run_id
+        self.before = before
+        self.report = report
 
 
-def _publish(
-    job: JobContext[PublishInputs],
-    packages: Sequence[Package],
-    run_id: int | None,
-    before: Callable[[Report, Provenance], None],
-    report: Report,
-) -> None:
-    credential = _credential(job)
-    provenance = _provenance(job)
-    report.commit = commit = tagged_commit(job)
-    before(report, provenance)
-    manifests = render_all(
-        packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
-    )
-    if provenance.on and (faults := repository_faults(job.variables, manifests)):
+Context = JobContext[PublishInputs]
+Step = Callable[[Context, Progress], None]
+
+
+def _settle_credential(job: Context, progress: Progress) -> None:
+    progress.credential = _credential(job)
+
+
+def _settle_provenance(job: Context, progress: Progress) -> None:
+    progress.provenance = _provenance(job)
+
+
+def _settle_commit(job: Context, progress: Progress) -> None:
+    progress.report.commit = progress.commit = tagged_commit(job)
+
+
+def _check_before(_job: Context, progress: Progress) -> None:
+    progress.before(progress.report, progress.provenance)
+
+
+def _render_manifests(job: Context, progress: Progress) -> None:
+    top = job.variables.workspace
+    manifests = render_all(progress.packages, root=job.root, repository=job.variables.repository_url, top=top)
+    if progress.provenance.on and (faults := repository_faults(job.variables, manifests)):
         refusals = grouped((Refusal(of=name, why=why) for name, why in faults.items()), of=len(manifests))
         raise RefusedError([str(refusal) for refusal in refusals], advice="Nothing was published.")
-    built = _build(job, packages, manifests, run_id, commit, report)
-    publishing = PackagePublisher(job=job, credential=credential, provenance=provenance.on, begun=report.begun)
+    progress.manifests = manifests
+
+
+def _build(job: Context, progress: Progress) -> None:
+    packages, report, unpacked = progress.packages, progress.report, dict[str, UnpackedArtifact]()
+    if progress.run_id is not None:
+        report.ci_run = checked_run(job, progress.run_id, progress.commit)
+        needs = job.family.needs_of(packages)
+        checked = check_artifacts(job, report.ci_run, needs)
+        report.artifacts_digest = checked.digest
+        unpacked = gather(job, report.ci_run, checked.artifacts, needs)
+        refuse_another_build(job, unpacked)
+    progress.built = build(job, packages, progress.manifests, unpacked)
+
+
+def _plan(job: Context, progress: Progress) -> None:
+    built, provenance, begun = progress.built, progress.provenance.on, progress.report.begun
+    publisher = PackagePublisher(job=job, credential=progress.credential, provenance=provenance, begun=begun)
     packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
-    decisions = decide_packages(job, built, packuments, publishing.staged(built))
-    report.planned += built
-    if any(isinstance(decision, Publish) for decision in decisions):
+    progress.decisions = decide_packages(job, built, packuments, publisher.staged(built))
+    progress.publisher = publisher
+    progress.report.planned += built
+
+
+def _check_npm(job: Context, progress: Progress) -> None:
+    if any(isinstance(decision, Publish) for decision in progress.decisions):
         job.runner.line(f"npm {job.npm.version()}")
-    if job.inputs.dry_run:
-        report.records += rehearsed(job, built, decisions)
-        return
-    for record in publishing.all(built, decisions):
-        report.records.append(record)
-    report.records = verify_packages(job, report.records, provenance=provenance.on)
 
 
-def _build(
-    job: JobContext[PublishInputs],
-    packages: Sequence[Package],
-    manifests: Mapping[str, Manifest],
-    run_id: int | None,
-    commit: str,
-    report: Report,
-) -> tuple[Built, ...]:
-    if run_id is None:
-        return build(job, packages, manifests, {})
-    report.ci_run = checked_run(job, run_id, commit)
-    needs = job.family.needs_of(packages)
-    checked = check_artifacts(job, report.ci_run, needs)
-    report.artifacts_digest = checked.digest
-    unpacked = gather(job, report.ci_run, checked.artifacts, needs)
-    refuse_another_build(job, unpacked)
-    return build(job, packages, manifests, unpacked)
+def _publish(_job: Context, progress: Progress) -> None:
+    for record in progress.publisher.all(progress.built, progress.decisions):
+        progress.report.records.append(record)
+
+
+def _verify(job: Context, progress: Progress) -> None:
+    report = progress.report
+    report.records = verify_packages(job, report.records, provenance=progress.provenance.on)
+
+
+def _rehearse(job: Context, progress: Progress) -> None:
+    progress.report.records += rehearsed(job, progress.built, progress.decisions)
+
+
+SETTLE_CREDENTIAL: Step = _settle_credential  # the npm token, else the id-token; one that cannot sign in ends the job
+SETTLE_PROVENANCE: Step = _settle_provenance  # whether npm can make it here
+SETTLE_COMMIT: Step = _settle_commit  # the tag's: packages are published of a released commit only
+CHECK_BEFORE: Step = _check_before  # publish-meta: the platform packages are there, and are those that were built
+RENDER_MANIFESTS: Step = _render_manifests  # package.json of each package, from its template
+BUILD: Step = _build  # check the CI run and its artifacts, download, unpack, pack
+PLAN: Step = _plan  # compare with the registry and decide about every package; nothing was written up to here
+CHECK_NPM: Step = _check_npm  # an npm that is too old is refused before it publishes
+PUBLISH: Step = _publish  # one package after another, with a pause between two
+VERIFY: Step = _verify  # `npm install` sees each package, and its provenance is ours
+REHEARSE: Step = _rehearse  # a dry run tells the decisions instead
+
+DECIDING = (
+    SETTLE_CREDENTIAL,
+    SETTLE_PROVENANCE,
+    SETTLE_COMMIT,
+    CHECK_BEFORE,
+    RENDER_MANIFESTS,
+    BUILD,
+    PLAN,
+    CHECK_NPM,
+)
+STEPS = (*DECIDING, PUBLISH, VERIFY)
+DRY_RUN_STEPS = (*DECIDING, REHEARSE)
 
 
 def _credential(job: JobContext[PublishInputs]) -> Credential:
@@ -282,3 +325,37 @@ def _provenance(job: JobContext[PublishInputs]) -> Provenance:
         raise RefusedError(provenance.why, advice="Nothing was published. provenance: auto leaves it out instead.")
     job.runner.line(provenance.why)
     return provenance
+
+
+def publish_packages(
+    job: JobContext[PublishInputs],
+    packages: Sequence[Package],
+    *,
+    title: str,
+    then: str,
+    run_id: int | None,
+    before: Callable[[Report, Provenance], None] = lambda _report, _provenance: None,
+) -> None:
+    """Publish some of the family's packages, and hand over what was done, however far it came.
+
+    Args:
+        title: what the packages are, for the job summary.
+        then: what comes next once they are published, for the job summary.
+        run_id: the CI run that their files come from, None for packages that take none.
+        before: checks what must hold before the first is decided, and tells the report what did.
+
+    Raises:
+        FlotillaError: anything that stops the job; before the first publish nothing was written.
+    """
+    report = Report(title=title, then=then, packages=packages, started=job.policy.clock.now())
+    progress = Progress(packages, run_id=run_id, before=before, report=report)
+    try:
+        for step in DRY_RUN_STEPS if job.inputs.dry_run else STEPS:
+            step(job, progress)
+    except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - however it ends, its outputs are handed over
+        report.failure = explained(stopping, wrote=job.runner.wrote)
+        with suppress(OSError):  # of two failures, the first is told
+            hand_over(job, report)
+        told = with_progress(report.failure, report)
+        raise told from None if told is stopping else stopping
+    hand_over(job, report)

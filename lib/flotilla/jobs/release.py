@@ -3,79 +3,100 @@
 from __future__ import annotations
 
 import json
-from typing import assert_never
+from collections.abc import Callable, Mapping, Sequence
 
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext, tell_warnings
-from flotilla.jobs.create_release import release
+from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
-from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.prepare import Prepared, prepare, require_tag, settle_commit
 from flotilla.jobs.release_summary import checked, ended, finished, prepared_to_release, released, waited
 from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
-def release_phases(job: JobContext[ReleaseInputs]) -> None:
-    """Run the phase that the input names; `all` runs each but finish, in order.
+class Progress:
+    """What the steps of a phase hand to one another; each attribute is set by an earlier step."""
+
+    commit: str
+    prepared: Prepared
+    run: WorkflowRun
+
+
+Step = Callable[[JobContext[ReleaseInputs], Progress], None]
+
+
+def _settle_commit(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    progress.commit = settle_commit(job, job.inputs.commit)
+    _hand_over_names(job, progress.commit)
+
+
+def _require_tag(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    require_tag(job, progress.commit)
+
+
+def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    tell_warnings(job.family, job.runner)
+    progress.prepared = prepare(job)
+    progress.commit = progress.prepared.commit
+    _hand_over_names(job, progress.commit)
+    prepared_to_release(job, progress.prepared)
+
+
+def _prepare_again(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    progress.prepared = prepare(job, progress.commit)
+
+
+def _wait_for_ci(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    progress.run = wait_for_ci(job, progress.commit, job.inputs.run_id)
+    job.runner.output("run-id", str(progress.run.id))
+    waited(job, progress.run)
+
+
+def _check_artifacts(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    checked(job, progress.run, check_artifacts(job, progress.run, job.family.artifacts))
+
+
+def _release(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    released(job, create_release(job, progress.prepared, progress.run))
+
+
+def _finish(job: JobContext[ReleaseInputs], progress: Progress) -> None:
+    finished(job, finish(job, progress.run))
+
+
+SETTLE_COMMIT: Step = _settle_commit  # the commit asked for, else the tag's, else the one that started the workflow
+PREPARE: Step = _prepare  # refuse before the tag exists all that GitHub or the registry would refuse later
+WAIT_FOR_CI: Step = _wait_for_ci  # the oldest successful run on the commit that has every artifact
+CHECK_ARTIFACTS: Step = _check_artifacts  # each artifact of the family is in that run, not expired and not empty
+PREPARE_AGAIN: Step = _prepare_again  # CI may have taken an hour, in which anything was published
+RELEASE: Step = _release  # download, verify, build, compare; then tag, draft, assets, and published last
+REQUIRE_TAG: Step = _require_tag  # GitHub would make a missing tag, on another commit
+FINISH: Step = _finish  # npm has every package: publish the draft
+
+STEPS: Mapping[Phase, Sequence[Step]] = {
+    "all": (PREPARE, WAIT_FOR_CI, CHECK_ARTIFACTS, PREPARE_AGAIN, RELEASE),
+    "prepare": (PREPARE,),
+    "wait-for-ci": (SETTLE_COMMIT, WAIT_FOR_CI),
+    "check-artifacts": (SETTLE_COMMIT, WAIT_FOR_CI, CHECK_ARTIFACTS),
+    "release": (PREPARE, WAIT_FOR_CI, RELEASE),
+    "finish": (SETTLE_COMMIT, REQUIRE_TAG, WAIT_FOR_CI, FINISH),
+}
+
+
+def release(job: JobContext[ReleaseInputs]) -> None:
+    """Run the steps of the phase that the input names, and tell what comes next.
 
     Raises:
         FlotillaError: what stopped it.
     """
     started = job.policy.clock.now()
-    _run(job)
-    ended(job, seconds=job.policy.clock.now() - started)
-
-
-def _run(job: JobContext[ReleaseInputs]) -> None:
     job.github.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
-    match job.inputs.phase:
-        case "prepare":
-            _prepare(job)
-        case "wait-for-ci":
-            _wait(job, _commit(job))
-        case "check-artifacts":
-            _check(job, _wait(job, _commit(job)))
-        case "release":
-            prepared = _prepare(job)
-            released(job, release(job, prepared, _wait(job, prepared.commit)))
-        case "all":
-            first = _prepare(job)
-            run = _wait(job, first.commit)
-            _check(job, run)
-            # CI may have taken an hour, in which anything was published, on GitHub or the registry.
-            released(job, release(job, prepare(job, first.commit), run))
-        case "finish":
-            commit = _commit(job)
-            require_tag(job, commit)
-            finished(job, finish(job, _wait(job, commit)))
-        case never:
-            assert_never(never)
-
-
-def _prepare(job: JobContext[ReleaseInputs]) -> Prepared:
-    tell_warnings(job.family, job.runner)
-    prepared = prepare(job)
-    _hand_over_names(job, prepared.commit)
-    prepared_to_release(job, prepared)
-    return prepared
-
-
-def _commit(job: JobContext[ReleaseInputs]) -> str:
-    commit = settle_commit(job, job.inputs.commit)
-    _hand_over_names(job, commit)
-    return commit
-
-
-def _wait(job: JobContext[ReleaseInputs], commit: str) -> WorkflowRun:
-    run = wait_for_ci(job, commit, job.inputs.run_id)
-    job.runner.output("run-id", str(run.id))
-    waited(job, run)
-    return run
-
-
-def _check(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
-    checked(job, run, check_artifacts(job, run, job.family.artifacts))
+    progress = Progress()
+    for step in STEPS[job.inputs.phase]:
+        step(job, progress)
+    ended(job, seconds=job.policy.clock.now() - started)
 
 
 def _hand_over_names(job: JobContext[ReleaseInputs], commit: str) -> None:
