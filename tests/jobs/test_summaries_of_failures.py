@@ -80,7 +80,7 @@ def test_a_defect_is_in_the_job_summary_without_its_traceback(jobs: JobWorld) ->
     assert "npm_rehearsal" not in done.summary
 
 
-@pytest.mark.parametrize("step", ["prepare.render_all", "publishing.gather"])
+@pytest.mark.parametrize("step", ["prepare.render_all", "publish_packages.gather"])
 def test_a_defect_before_the_first_write_promises_no_next_step(released: JobWorld, step: str) -> None:
     with patch(f"flotilla.jobs.{step}", side_effect=RuntimeError):
         done = released.run("release") if step.startswith("prepare") else released.platform()
