@@ -20,7 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from flotilla.errors import ArchiveError
 from flotilla.family import Limits, Platform
+from flotilla.packing import extract
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -111,6 +113,26 @@ def archives(tmp_path: Path) -> Archives:
     folder = tmp_path / "archives"
     folder.mkdir()
     return Archives(folder)
+
+
+Attack = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, limits: Limits) -> Attack:
+    """Extracts an archive, and sees it refused with these words and without a trace."""
+
+    def refuse(archive: Path, words: str) -> None:
+        out = tmp_path / "area/out"
+        (tmp_path / "canary").write_text("canary")
+        out.parent.mkdir(exist_ok=True)
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(ArchiveError, match=words):
+            extract(archive, out, limits=limits)
+        assert [path for path in tmp_path.rglob("*") if path not in before] == []
+        assert (tmp_path / "canary").read_text() == "canary"
+
+    return refuse
 
 
 @pytest.fixture

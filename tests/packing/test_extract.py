@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.packing.conftest import COMPRESS, Archives, Entry
+from tests.packing.conftest import COMPRESS, Archives, Attack, Entry
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
@@ -234,3 +234,19 @@ def test_what_somebody_puts_in_a_file_s_place_meanwhile_is_not_written_through(
     with pytest.raises(ArchiveError, match="File exists"):
         extract(archives.tar(Entry("a.txt", b"a")), tmp_path / "out", limits=limits)
     assert elsewhere.read_bytes() == b"canary"
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_extract_drops_setuid_and_write_bits(archives: Archives, tmp_path: Path, limits: Limits, form: str) -> None:
+    entry = Entry("run", b"x", 0o106777 if form == "zip" else 0o6777)
+    extract(archives.zip(entry) if form == "zip" else archives.tar(entry), tmp_path / "out", limits=limits)
+    assert stat.S_IMODE((tmp_path / "out/run").stat().st_mode) == 0o755
+
+
+def test_extract_rejects_what_is_no_archive(archives: Archives, refused: Attack) -> None:
+    refused(archives.raw(b""), "it is empty")
+    refused(archives.raw(b"7z\xbc\xaf\x27\x1c" * 100), "no zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst")
+    refused(archives.raw(b"BZh91AY" * 100), "damaged")
+    refused(archives.raw(b"PK\x05\x06" + bytes(18)), "no zip, tar")
+    refused(archives.raw(COMPRESS["tar.gz"](b"hello")), "no tar archive")
+    refused(archives.raw(COMPRESS["tar.gz"](bytes(10240))), "nothing in it")
