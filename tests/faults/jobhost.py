@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.faults.processes import kill_below
+from tests.faults.processes import children, kill_below
 
 ROOT = Path(__file__).parents[2]
 HANGS = 180.0
@@ -85,6 +87,12 @@ class JobHost(AbstractContextManager["JobHost"]):
     def kill(self) -> None:
         """End the job by SIGKILL, and everything that it started: what becomes of a container."""
         kill_below(self._server.pid)
+
+    def cancel(self) -> None:
+        """Send the job what GitHub's runner sends first when a workflow is cancelled."""
+        for pid in children(self._server.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

@@ -31,6 +31,11 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def children(root: int) -> list[int]:
+    """Every live process that one started itself."""
+    return [pid for pid, parent in _parents() if parent == root]
+
+
 def kill_below(root: int) -> None:
     """End by SIGKILL every process below one, and those that they start meanwhile."""
     while pids := descendants(root):

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.faults.trial import Outcome
-from tests.simulator.faults import KILLS
+from tests.simulator.faults import STOPS
 
 EVERY = 50
 
@@ -31,7 +31,7 @@ class Report:
             self.unmet.append(outcome)
         if outcome.failed:
             self.resumed[outcome.case.kind] += 1
-            if outcome.case.kind not in KILLS:
+            if outcome.case.kind not in STOPS:
                 say(f"not overcome within one run: {outcome.case}{_why(outcome)}")
         if outcome.differs:
             self.differing.append(outcome)

@@ -118,6 +118,7 @@ class Scene(AbstractContextManager["Scene"]):
             stack.enter_context(self.world)
             self.host = stack.enter_context(JobHost(self.folder / "clock"))
             self.plan.kill = self.host.kill
+            self.plan.cancel = self.host.cancel
             self._npm = _warm_npm(self.folder / "bin", self.folder / "compiled")
             if not self._token:
                 self._publish_earlier()

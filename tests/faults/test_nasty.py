@@ -107,6 +107,18 @@ def test_an_upload_that_left_a_starter_is_replaced(scene: Scene, release: Releas
     assert scene.world.snapshot() == release[0].after
 
 
+@pytest.mark.parametrize(
+    ("job", "part"), [(0, "blobs GET "), (0, "uploads POST "), (1, "blobs GET "), (1, "registry PUT ")]
+)
+def test_a_job_cancelled_during_a_transfer_stops_and_a_re_run_ends_as_a_clean_one(
+    scene: Scene, release: Release, job: int, part: str
+) -> None:
+    runs = broken(scene, release[job], Kind.CANCEL, part, nth=2)
+    assert [run.status for run in runs] == [1, 0], runs[0].log
+    assert "cancelled" in runs[0].log
+    assert scene.world.snapshot() == release[job].after
+
+
 @pytest.mark.parametrize("kind", [Kind.RESET_AFTER, Kind.ERROR_503_AFTER, Kind.TRUNCATE, Kind.KILL_AFTER])
 @pytest.mark.parametrize("write", ["POST /git/refs", "POST /releases", "PATCH /releases/{id}"])
 def test_a_lost_answer_to_a_write_on_github_makes_no_second_tag_draft_or_release(

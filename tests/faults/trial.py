@@ -55,7 +55,11 @@ def tried(scene: Scene, release: Sequence[Checkpoint], case: Case, *, to_the_end
     except HangingError as hanging:
         return Outcome(case=case, met=_met(scene), failed=1, differs=(str(hanging),))
     met, last = _met(scene), checkpoint
-    differs = [*_faults(runs), *differences(checkpoint.handed_over, runs[-1].handed_over, "outputs")]
+    differs = [
+        *_faults(runs),
+        *_went_on(case, runs),
+        *differences(checkpoint.handed_over, runs[-1].handed_over, "outputs"),
+    ]
     if to_the_end and not differs:
         for last in release[case.job + 1 :]:
             differs += _faults(run_until_done(scene, last.step, timeout=None))
@@ -87,6 +91,11 @@ def differences(expected: Any, found: Any, place: str) -> list[str]:
 def _faults(runs: Sequence[Ended]) -> list[str]:
     faults = [f"run {n} ended with a defect ({run.status})" for n, run in enumerate(runs, 1) if run.status > 1]
     return faults + (["never succeeded"] if runs[-1].status != 0 else [])
+
+
+def _went_on(case: Case, runs: Sequence[Ended]) -> list[str]:
+    # The answer was held back until the job hung up: a job that was cancelled cannot have come to its end.
+    return ["went on though it was cancelled"] if case.kind is Kind.CANCEL and runs[0].status != 1 else []
 
 
 def _met(scene: Scene) -> bool:

@@ -94,18 +94,22 @@ def test_an_error_is_answered_and_the_write_has_its_effect_or_not(
         (Kind.STALL, True),
         (Kind.KILL_BEFORE, False),
         (Kind.KILL_AFTER, True),
+        (Kind.CANCEL, True),
     ],
 )
 def test_a_cut_connection_gives_no_answer_and_the_write_has_its_effect_or_not(
     api: Client, state: GitHubState, plan: FaultPlan, kind: Kind, *, took_effect: bool
 ) -> None:
     killed: list[bool] = []
+    cancelled: list[bool] = []
     plan.kill = lambda: killed.append(created(state))
+    plan.cancel = lambda: cancelled.append(created(state))
     plan.start([PlannedFault(kind=kind, at=1)])
     with pytest.raises(requests.RequestException):
         api.post("/git/refs", body=REF)
     assert created(state) is took_effect
     assert killed == ([took_effect] if "kill" in kind else [])
+    assert cancelled == ([False] if kind is Kind.CANCEL else [])
 
 
 def test_a_truncated_body_is_cut_half_way(api: Client, plan: FaultPlan) -> None:
@@ -168,6 +172,8 @@ def test_which_faults_apply_depends_on_the_request_alone() -> None:
     assert Kind.RESET_AFTER not in applicable(read)
     assert {Kind.RESET_AFTER, Kind.SECONDARY_LIMIT, Kind.KILL_AFTER} <= set(applicable(write))
     assert Kind.STARTER in applicable(a_request("uploads", "POST", "/releases/1/assets"))
+    assert Kind.CANCEL in applicable(a_request("blobs", "GET", "/artifacts/1.zip"))
+    assert Kind.CANCEL not in applicable(write)
     assert Kind.CONFLICT_AFTER in applicable(a_request("registry", "PUT", "/@acme%2ftool"))
     assert Kind.STALE in applicable(a_request("registry", "GET", "/@acme%2ftool"))
     assert Kind.STALE not in applicable(a_request("registry", "GET", "/@acme%2ftool?write=true"))

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     CONFLICT_AFTER = "409-after"
     KILL_BEFORE = "kill-before"
     KILL_AFTER = "kill-after"
+    CANCEL = "cancel"
 
 
 ANSWERED_INSTEAD = {
@@ -56,6 +57,7 @@ EVERYWHERE = (
     Kind.STALL,
 )
 KILLS = (Kind.KILL_BEFORE, Kind.KILL_AFTER)
+STOPS = (*KILLS, Kind.CANCEL)
 STALE_READS = ("/releases", "/git/ref", "/git/matching-refs", "/actions/runs", "/actions/workflows")
 
 
@@ -113,6 +115,8 @@ def applicable(request: Request) -> tuple[Kind, ...]:
         kinds.append(Kind.STARTER)
     if request.server == "registry" and request.method == "PUT":
         kinds += [Kind.CONFLICT, Kind.CONFLICT_AFTER]
+    if request.server in ("blobs", "uploads") or (request.server, request.method) == ("registry", "PUT"):
+        kinds.append(Kind.CANCEL)  # in the middle of a transfer
     if may_be_stale(request.server, request.method, request.path):
         kinds.append(Kind.STALE)
     return tuple(kinds)
@@ -135,7 +139,9 @@ class FaultPlan:
         faults: what is to go wrong.
         stall_seconds: how long a stalled answer is kept from the client before the connection is cut.
         on_request: told of each request before it is handled and after.
-        kill: ends the job, for the two kinds that kill it. Both run in the servers' thread and must not wait for it.
+        kill: ends the job, for the two kinds that kill it. It and `cancel` run in the servers' thread, and must not
+            wait for the job.
+        cancel: tells the job to stop, as GitHub's runner does.
         requests: all that arrived.
         before_last_write: GitHub's state as a lagging replica still has it.
     """
@@ -144,6 +150,7 @@ class FaultPlan:
     stall_seconds: float = 30.0
     on_request: Callable[[Request, Phase], None] = lambda _request, _phase: None
     kill: Callable[[], None] = lambda: None
+    cancel: Callable[[], None] = lambda: None
     requests: list[Request] = field(default_factory=list)
     before_last_write: GitHubState | None = None
     _seen: Counter[str] = field(default_factory=Counter)

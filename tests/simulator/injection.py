@@ -69,13 +69,15 @@ async def _meet(request: web.Request, handler: Handler, plan: FaultPlan, record:
         return await _instead(request, handler, plan, record)
     if kind in (Kind.RESET_BEFORE, Kind.KILL_BEFORE):
         return _cut(request, plan, kill=kind is Kind.KILL_BEFORE)
+    if kind is Kind.CANCEL:
+        plan.cancel()
     answer = await (_late if kind is Kind.STALE else _handled)(request, handler, plan)
     if kind in ANSWERED_AFTER:
         return refusal(record.server, kind, plan.retry_after(record))
     if kind in (Kind.RESET_AFTER, Kind.KILL_AFTER):
         return _cut(request, plan, kill=kind is Kind.KILL_AFTER)
-    if kind in (Kind.TRUNCATE, Kind.STALL):
-        return await _half(request, answer, plan.stall_seconds if kind is Kind.STALL else 0.0)
+    if kind in (Kind.TRUNCATE, Kind.STALL, Kind.CANCEL):
+        return await _half(request, answer, 0.0 if kind is Kind.TRUNCATE else plan.stall_seconds)
     return answer
 
 
