@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flotilla.github import Artifact, Asset, GitHub, Release, WantedAsset, WorkflowRun
+from flotilla.github import Artifact, Asset, Download, GitHub, Release, WantedAsset, WorkflowRun
 from flotilla.github.document import Document
-from flotilla.github.replies import artifact, asset, release, workflow_run
+from flotilla.github.models import parse_artifact, parse_asset, parse_release, parse_workflow_run
 from flotilla.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -244,21 +244,26 @@ class Maker:
         } | changed
 
     def a_run(self, run_id: int = 7, **changed: object) -> WorkflowRun:
-        return workflow_run(Document(self.run(run_id, **changed), "a run"))
+        return parse_workflow_run(Document(self.run(run_id, **changed), "a run"))
 
     def an_artifact(self, artifact_id: int = 31, **changed: object) -> Artifact:
-        return artifact(Document(self.artifact(artifact_id, **changed), "an artifact"), 7)
+        return parse_artifact(Document(self.artifact(artifact_id, **changed), "an artifact"), 7)
 
     def an_asset(self, asset_id: int = 51, **changed: object) -> Asset:
-        return asset(Document(self.asset(asset_id, **changed), "an asset"))
+        return parse_asset(Document(self.asset(asset_id, **changed), "an asset"))
 
     def a_release(self, release_id: int = 90, **changed: object) -> Release:
-        return release(Document(self.release(release_id, **changed), "a release"))
+        return parse_release(Document(self.release(release_id, **changed), "a release"))
 
     def wanted(self, folder: Path, name: str = "a.tar.gz", content: bytes = b"hello") -> WantedAsset:
         path = folder / name
         path.write_bytes(content)
         return WantedAsset(name=name, size=len(content), digest=sha256(content), path=path)
+
+
+def download(github: GitHub, artifact: Artifact, into: Path) -> Download:
+    (here,) = github.artifacts.download([artifact], into)
+    return here
 
 
 def sha256(content: bytes) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flotilla.errors import ArtifactError, ConflictError
-from flotilla.github import AssetPlan, Replacement, asset_name_faults, decide_assets, plan_for
+from flotilla.github import AssetPlan, decide_assets, plan_for
+from flotilla.github.assets import Replacement, asset_name_faults
 
 if TYPE_CHECKING:
     from tests.github.conftest import Maker

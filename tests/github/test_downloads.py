@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.github.conftest import download
 from tests.trickling import BYTES, MinuteClock, Trickle
 
 from flotilla.errors import ArtifactError, DeadlineError, GitHubError
@@ -42,7 +43,7 @@ def test_an_artifact_arrives_whole_with_its_digest(
 ) -> None:
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    got = github.download(artifact, tmp_path)
+    got = download(github, artifact, tmp_path)
     assert got.path.read_bytes() == ZIP
     assert (got.raw, got.name, got.digest, got.digest_checked) == (
         False,
@@ -58,7 +59,7 @@ def test_the_token_never_reaches_the_redirects_target(
 ) -> None:
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    github.download(artifact, tmp_path)
+    download(github, artifact, tmp_path)
     assert CANARY in server.seen[0].headers["Authorization"]
     assert CANARY not in str(storage.seen)
     assert "Authorization" not in storage.seen[0].headers
@@ -78,7 +79,7 @@ def test_a_netrc_file_gives_no_credential_to_the_storage_host(
     monkeypatch.setenv("NETRC", str(netrc))
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    github.download(artifact, tmp_path)
+    download(github, artifact, tmp_path)
     assert "Authorization" not in storage.seen[0].headers
 
 
@@ -99,7 +100,7 @@ def test_a_redirect_out_of_http_is_refused(
 ) -> None:
     server.on("GET", ASK, 302, headers={"Location": target})
     with pytest.raises(GitHubError, match="leads to an address that must not be followed"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
 
 
 def test_an_endless_redirect_ends(
@@ -109,7 +110,7 @@ def test_an_endless_redirect_ends(
     for _ in range(5):
         storage.on("GET", BLOB, 302, headers={"Location": BLOB})
     with pytest.raises(GitHubError, match="redirects more than 5 times"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
 
 
 def test_a_cut_body_is_resumed_where_it_broke(
@@ -125,7 +126,7 @@ def test_a_cut_body_is_resumed_where_it_broke(
     storage.on(
         "GET", BLOB, 206, body=ZIP[1000:], headers=TYPE | {"Content-Range": f"bytes 1000-{len(ZIP) - 1}/{len(ZIP)}"}
     )
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
     assert "Range" not in storage.seen[0].headers
     assert storage.seen[1].headers["Range"] == "bytes=1000-"
     assert recorded_clock.slept == [2]
@@ -139,12 +140,12 @@ def test_a_killed_jobs_beginning_is_continued(
     storage.on(
         "GET", BLOB, 206, body=ZIP[3000:], headers=TYPE | {"Content-Range": f"bytes 3000-{len(ZIP) - 1}/{len(ZIP)}"}
     )
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
 
 
 def test_a_finished_file_is_not_fetched_again(github: GitHub, artifact: Artifact, tmp_path: Path) -> None:
     (tmp_path / "artifact-31.zip").write_bytes(ZIP)
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
 
 
 def test_a_finished_file_that_was_altered_is_fetched_again(
@@ -153,7 +154,7 @@ def test_a_finished_file_that_was_altered_is_fetched_again(
     (tmp_path / "artifact-31.zip").write_bytes(ZIP[:-1] + b"!")
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_a_range_that_is_not_what_was_asked_for_starts_again(  # noqa: PLR0913, 
     storage.on("GET", BLOB, status, body=ZIP, headers=TYPE | headers)
     if status != 200:
         storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
     assert ["another range" in line for line in told] == ([True] if status == 206 else [False] if status == 416 else [])
 
 
@@ -192,7 +193,7 @@ def test_a_beginning_of_other_bytes_is_thrown_away(
     partial = TYPE | {"Content-Range": f"bytes 1000-{len(ZIP) - 1}/{len(ZIP)}"}
     storage.on("GET", BLOB, 206, body=ZIP[1000:], headers=partial)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -203,7 +204,7 @@ def test_an_address_that_ran_out_is_asked_for_again(
     redirect(server, storage, path="/fresh")
     storage.on("GET", BLOB, status, body=b"<Error>expired</Error>")
     storage.on("GET", "/fresh", body=ZIP, headers=TYPE)
-    assert github.download(artifact, tmp_path).path.read_bytes() == ZIP
+    assert download(github, artifact, tmp_path).path.read_bytes() == ZIP
 
 
 def test_altered_bytes_are_refused_and_not_left_on_disk(
@@ -212,7 +213,7 @@ def test_altered_bytes_are_refused_and_not_left_on_disk(
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP[:-1] + b"!", headers=TYPE)
     with pytest.raises(ArtifactError, match="not those that GitHub recorded"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,7 +223,7 @@ def test_an_endless_body_is_stopped_before_it_fills_the_disk(
     redirect(server, storage)
     storage.on("GET", BLOB, body=bytes(4 * 1024 * 1024), headers=TYPE)
     with pytest.raises(ArtifactError, match=f"more than the {len(ZIP)} bytes that GitHub lists"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -232,7 +233,7 @@ def test_a_body_that_comes_a_byte_a_minute_ends_with_the_job_s_time(make: Maker,
         policy = RetryPolicy(deadline=20 * 60, clock=clock)
         github = GitHub(api_url=server.url, token=CANARY, repository="acme/ffmpeg", policy=policy)
         with pytest.raises(DeadlineError, match="the time is up after"):
-            github.download(make.an_artifact(size_in_bytes=5000, digest=digest(ZIP)), tmp_path)
+            download(github, make.an_artifact(size_in_bytes=5000, digest=digest(ZIP)), tmp_path)
         assert server.sent < BYTES
 
 
@@ -241,7 +242,7 @@ def test_a_missing_digest_is_accepted_and_told(
 ) -> None:
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    got = github.download(make.an_artifact(), tmp_path)
+    got = download(github, make.an_artifact(), tmp_path)
     assert (got.digest, got.digest_checked) == (digest(ZIP), False)
 
 
@@ -251,7 +252,7 @@ def test_without_a_digest_a_cut_body_starts_again(
     redirect(server, storage, 2)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE, cut_at=1000)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    assert github.download(make.an_artifact(), tmp_path).path.read_bytes() == ZIP
+    assert download(github, make.an_artifact(), tmp_path).path.read_bytes() == ZIP
     assert "Range" not in storage.seen[1].headers
 
 
@@ -279,10 +280,10 @@ def test_a_raw_artifacts_name_cannot_leave_its_folder(  # noqa: PLR0913, PLR0917
     raw = b"\x1f\x8b raw"
     redirect(server, storage)
     storage.on("GET", BLOB, body=raw, headers={"Content-Type": "application/gzip", "Content-Disposition": disposition})
-    got = github.download(make.an_artifact(digest=digest(raw)), tmp_path)
+    got = download(github, make.an_artifact(digest=digest(raw)), tmp_path)
     assert (got.raw, got.name) == (True, name)
     assert got.path == tmp_path / "artifact-31" / name
-    assert github.download(make.an_artifact(digest=digest(raw)), tmp_path) == got
+    assert download(github, make.an_artifact(digest=digest(raw)), tmp_path) == got
 
 
 @pytest.mark.parametrize(
@@ -309,7 +310,7 @@ def test_zip_or_raw_is_told_as_the_toolkit_tells_it(  # noqa: PLR0913, PLR0917 -
 ) -> None:
     redirect(server, storage, path=path)
     storage.on("GET", path, body=content, headers={"Content-Type": content_type} if content_type else {})
-    assert github.download(make.an_artifact(), tmp_path).raw is raw
+    assert download(github, make.an_artifact(), tmp_path).raw is raw
 
 
 def test_what_is_announced_as_a_zip_must_be_one(
@@ -318,7 +319,7 @@ def test_what_is_announced_as_a_zip_must_be_one(
     redirect(server, storage)
     storage.on("GET", BLOB, body=b"hello", headers=TYPE)
     with pytest.raises(ArtifactError, match="announced as a zip, and is none"):
-        github.download(make.an_artifact(), tmp_path)
+        download(github, make.an_artifact(), tmp_path)
 
 
 @pytest.mark.parametrize(("status", "said"), [(410, "it has expired"), (404, "it is not there any more")])
@@ -327,7 +328,7 @@ def test_an_expired_artifact_is_told_at_once(
 ) -> None:
     server.on("GET", ASK, status, reply={"message": "Gone"})
     with pytest.raises(ArtifactError, match=said):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
 
 
 def test_a_signed_address_stays_out_of_every_message(
@@ -342,14 +343,14 @@ def test_a_signed_address_stays_out_of_every_message(
     for _ in range(12):
         storage.drop("GET", BLOB)
     with pytest.raises(DeadlineError, match=r"the connection to 127\.0\.0\.1 broke") as late:
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
     assert "secret" not in f"{late.value}{told}"
 
 
 def test_a_folder_that_cannot_be_written_is_explained(github: GitHub, artifact: Artifact, tmp_path: Path) -> None:
     (tmp_path / "artifact-31.part").mkdir()
     with pytest.raises(ArtifactError, match="cannot be written: Is a directory"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
 
 
 def test_several_artifacts_come_in_order_and_their_failures_together(
@@ -359,12 +360,12 @@ def test_several_artifacts_come_in_order_and_their_failures_together(
         server.on("GET", f"{REPO}/actions/artifacts/{number}/zip", 302, headers={"Location": f"{storage.url}/{number}"})
         storage.on("GET", f"/{number}", body=ZIP, headers=TYPE)
     wanted = [make.an_artifact(number, name=f"a{number}") for number in (34, 31, 33, 32)]
-    assert [got.artifact for got in github.download_all(wanted, tmp_path)] == wanted
+    assert [got.artifact for got in github.artifacts.download(wanted, tmp_path)] == wanted
 
     for number in (41, 42, 43):
         server.on("GET", f"{REPO}/actions/artifacts/{number}/zip", 410)
     with pytest.raises(ArtifactError) as refused:
-        github.download_all([make.an_artifact(number, name=f"a{number}") for number in (41, 42, 43)], tmp_path)
+        github.artifacts.download([make.an_artifact(number, name=f"a{number}") for number in (41, 42, 43)], tmp_path)
     assert [fault.text for fault in refused.value.faults] == [
         f"Download artifact a{number}: it has expired." for number in (41, 42, 43)
     ]
@@ -375,7 +376,7 @@ def test_an_asset_is_downloaded_without_showing_storage_the_token(
 ) -> None:
     server.on("GET", f"{REPO}/releases/assets/51", 302, headers={"Location": f"{storage.url}/a"})
     storage.on("GET", "/a", body=b"hello")
-    assert github.download_asset(make.an_asset(), tmp_path / "a").read_bytes() == b"hello"
+    assert github.assets.download(make.an_asset(), tmp_path / "a").read_bytes() == b"hello"
     assert server.seen[0].headers["Accept"] == "application/octet-stream"
     assert "Authorization" not in storage.seen[0].headers
 
@@ -384,7 +385,7 @@ def test_an_asset_that_the_api_itself_sends_is_taken(
     server: ScriptedServer, github: GitHub, make: Maker, tmp_path: Path
 ) -> None:
     server.on("GET", f"{REPO}/releases/assets/51", body=b"hello")
-    assert github.download_asset(make.an_asset(), tmp_path / "a").read_bytes() == b"hello"
+    assert github.assets.download(make.an_asset(), tmp_path / "a").read_bytes() == b"hello"
 
 
 def test_a_link_in_place_of_a_part_file_leads_nowhere(
@@ -397,7 +398,7 @@ def test_a_link_in_place_of_a_part_file_leads_nowhere(
     (into / f"artifact-{artifact.id}.part").symlink_to(elsewhere)
     redirect(server, storage)
     storage.on("GET", BLOB, body=ZIP, headers=TYPE)
-    assert github.download(artifact, into).path.read_bytes() == ZIP
+    assert download(github, artifact, into).path.read_bytes() == ZIP
     assert elsewhere.read_bytes() == b"canary"
 
 
@@ -420,5 +421,5 @@ def test_a_link_that_comes_back_in_place_of_a_part_file_leads_nowhere(
 
     monkeypatch.setattr(Path, "unlink", late)
     with pytest.raises(ArtifactError, match="cannot be written"):
-        github.download(artifact, tmp_path)
+        download(github, artifact, tmp_path)
     assert elsewhere.read_bytes() == b"canary"

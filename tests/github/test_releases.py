@@ -22,13 +22,13 @@ TAKEN = {
 
 
 def draft(github: GitHub) -> Release:
-    return github.create_draft("v1.0.0", name="1.0.0", body="Notes", prerelease=False)
+    return github.releases.create_draft("v1.0.0", name="1.0.0", body="Notes", prerelease=False)
 
 
 def test_releases_of_a_tag_are_found_by_listing(server: ScriptedServer, github: GitHub, make: Maker) -> None:
     other = make.release(91, tag_name="v1.0.0-rc.1")
     server.on("GET", LIST, reply=[other, make.release(90, assets=[make.asset()])])
-    (found,) = github.releases("v1.0.0")
+    (found,) = github.releases.of("v1.0.0")
     assert found == make.a_release(90, assets=[make.asset()])
     assert found.upload_url.endswith("/releases/90/assets")
 
@@ -159,7 +159,7 @@ def test_a_refusal_names_permission_and_workflow_files(
 def test_notes_are_generated_and_not_stored(server: ScriptedServer, github: GitHub) -> None:
     server.on("POST", f"{RELEASES}/generate-notes", 500)
     server.on("POST", f"{RELEASES}/generate-notes", reply={"name": "v1.0.0", "body": "What's Changed"})
-    assert github.generate_notes("v1.0.0", "c0ffee") == "What's Changed"
+    assert github.releases.generate_notes("v1.0.0", "c0ffee") == "What's Changed"
     assert server.seen[1].document == {"tag_name": "v1.0.0", "target_commitish": "c0ffee"}
 
 
@@ -177,7 +177,7 @@ def test_publishing_says_whether_it_is_the_latest(
     server.on("GET", ONE, reply=make.release(prerelease=prerelease))
     server.on("PATCH", ONE, reply=make.release(draft=False, prerelease=prerelease))
     # What the draft says counts for nothing: a person may have made it.
-    published = github.publish_release(make.a_release(prerelease=not prerelease), latest=latest, prerelease=prerelease)
+    published = github.releases.publish(make.a_release(prerelease=not prerelease), latest=latest, prerelease=prerelease)
     assert not published.draft
     assert server.seen[1].document == {
         "tag_name": "v1.0.0",
@@ -189,7 +189,7 @@ def test_publishing_says_whether_it_is_the_latest(
 
 def test_a_published_release_is_left_as_it_is(server: ScriptedServer, github: GitHub, make: Maker) -> None:
     server.on("GET", ONE, reply=make.release(draft=False))
-    assert github.publish_release(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
+    assert github.releases.publish(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
 
 
 def test_a_publication_whose_answer_was_lost_is_not_sent_twice(
@@ -198,7 +198,7 @@ def test_a_publication_whose_answer_was_lost_is_not_sent_twice(
     server.on("GET", ONE, reply=make.release())
     server.drop("PATCH", ONE)
     server.on("GET", ONE, reply=make.release(draft=False))
-    assert github.publish_release(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
+    assert github.releases.publish(make.a_release(), latest=True, prerelease=False) == make.a_release(draft=False)
     assert server.requests() == [f"GET {ONE}", f"PATCH {ONE}", f"GET {ONE}"]
 
 
@@ -206,7 +206,7 @@ def test_a_burnt_tag_is_explained_when_publishing(server: ScriptedServer, github
     server.on("GET", ONE, reply=make.release())
     server.on("PATCH", ONE, 422, reply=IMMUTABLE)
     with pytest.raises(ConflictError, match="was used by an immutable release"):
-        github.publish_release(make.a_release(), latest=True, prerelease=False)
+        github.releases.publish(make.a_release(), latest=True, prerelease=False)
 
 
 def test_a_release_that_stays_a_draft_is_not_called_published(
@@ -215,4 +215,4 @@ def test_a_release_that_stays_a_draft_is_not_called_published(
     server.on("GET", ONE, reply=make.release())
     server.on("PATCH", ONE, reply=make.release())
     with pytest.raises(GitHubError, match="still a draft"):
-        github.publish_release(make.a_release(), latest=True, prerelease=False)
+        github.releases.publish(make.a_release(), latest=True, prerelease=False)

@@ -24,14 +24,14 @@ def ref(commit: str, kind: str = "commit", name: str = "v1.0.0") -> dict[str, ob
 
 def test_a_tag_that_is_not_there_is_an_answer(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", REF, 404, reply={"message": "Not Found"})
-    assert github.tag_commit("v1.0.0") is None
+    assert github.tags.commit("v1.0.0") is None
 
 
 def test_an_annotated_tag_stands_for_its_commit(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", REF, reply=ref("a" * 40, "tag"))
     server.on("GET", f"{REPO}/git/tags/{'a' * 40}", reply={"object": {"type": "tag", "sha": "b" * 40}})
     server.on("GET", f"{REPO}/git/tags/{'b' * 40}", reply={"object": {"type": "commit", "sha": COMMIT.upper()}})
-    assert github.tag_commit("v1.0.0") == COMMIT
+    assert github.tags.commit("v1.0.0") == COMMIT
 
 
 def test_tags_in_an_endless_ring_are_refused(server: ScriptedServer, github: GitHub) -> None:
@@ -39,43 +39,43 @@ def test_tags_in_an_endless_ring_are_refused(server: ScriptedServer, github: Git
     for _ in range(5):
         server.on("GET", f"{REPO}/git/tags/{'a' * 40}", reply={"object": {"type": "tag", "sha": "a" * 40}})
     with pytest.raises(GitHubError, match=r"v1\.0\.0 does not stand for a commit"):
-        github.tag_commit("v1.0.0")
+        github.tags.commit("v1.0.0")
 
 
 def test_a_tag_of_a_file_is_refused(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", REF, reply=ref("a" * 40, "blob"))
     with pytest.raises(GitHubError, match="does not stand for a commit"):
-        github.tag_commit("v1.0.0")
+        github.tags.commit("v1.0.0")
 
 
 def test_an_answer_about_another_tag_is_refused(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", REF, reply=ref(COMMIT, name="v1.0.0-rc.1"))
     with pytest.raises(GitHubError, match=r"it is about refs/tags/v1\.0\.0-rc\.1"):
-        github.tag_commit("v1.0.0")
+        github.tags.commit("v1.0.0")
 
 
 def test_a_tags_name_cannot_leave_its_path(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", f"{REPO}/git/ref/tags/%40acme/x%401.0%3Fy%23z", reply=ref(COMMIT, name="@acme/x@1.0?y#z"))
-    assert github.tag_commit("@acme/x@1.0?y#z") == COMMIT
+    assert github.tags.commit("@acme/x@1.0?y#z") == COMMIT
 
 
 def test_a_new_tag_takes_one_request(server: ScriptedServer, github: GitHub) -> None:
     server.on("POST", REFS, 201, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
     assert server.seen[0].document == {"ref": "refs/tags/v1.0.0", "sha": COMMIT}
 
 
 def test_a_tag_that_is_there_at_this_commit_is_kept(server: ScriptedServer, github: GitHub) -> None:
     server.on("POST", REFS, 422, reply={"message": "Reference already exists"})
     server.on("GET", REF, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
 
 
 def test_a_tag_at_another_commit_is_refused(server: ScriptedServer, github: GitHub) -> None:
     server.on("POST", REFS, 422, reply={"message": "Reference already exists"})
     server.on("GET", REF, reply=ref(OTHER))
     with pytest.raises(ConflictError, match=f"at commit {OTHER}, not at {COMMIT}"):
-        github.create_tag("v1.0.0", COMMIT)
+        github.tags.create("v1.0.0", COMMIT)
 
 
 def test_a_tag_whose_answer_was_lost_is_not_sent_twice(
@@ -83,7 +83,7 @@ def test_a_tag_whose_answer_was_lost_is_not_sent_twice(
 ) -> None:
     server.drop("POST", REFS)
     server.on("GET", REF, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
     assert server.requests() == [f"POST {REFS}", f"GET {REF}"]
     assert recorded_clock.slept == [2]
 
@@ -92,14 +92,14 @@ def test_a_lost_answer_that_hid_another_commit_is_refused(server: ScriptedServer
     server.on("POST", REFS, 502)
     server.on("GET", REF, reply=ref(OTHER))
     with pytest.raises(ConflictError):
-        github.create_tag("v1.0.0", COMMIT)
+        github.tags.create("v1.0.0", COMMIT)
 
 
 def test_a_tag_that_did_not_come_through_is_sent_again(server: ScriptedServer, github: GitHub) -> None:
     server.drop("POST", REFS)
     server.on("GET", REF, 404)
     server.on("POST", REFS, 201, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
 
 
 def test_a_tag_that_exists_and_does_not_show_yet_is_waited_for(server: ScriptedServer, github: GitHub) -> None:
@@ -107,7 +107,7 @@ def test_a_tag_that_exists_and_does_not_show_yet_is_waited_for(server: ScriptedS
         server.on("POST", REFS, 422, reply={"message": "Reference already exists"})
     server.on("GET", REF, 404)
     server.on("GET", REF, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
 
 
 def test_a_rate_limit_on_a_write_needs_no_look(
@@ -115,7 +115,7 @@ def test_a_rate_limit_on_a_write_needs_no_look(
 ) -> None:
     server.on("POST", REFS, 403, reply={"message": "Slow down"}, headers={"Retry-After": "30"})
     server.on("POST", REFS, 201, reply=ref(COMMIT))
-    github.create_tag("v1.0.0", COMMIT)
+    github.tags.create("v1.0.0", COMMIT)
     assert recorded_clock.slept == [31]
 
 
@@ -136,5 +136,5 @@ def test_a_refused_tag_is_explained(
     if status == 422:
         server.on("GET", REF, 404)
     with pytest.raises(GitHubError) as refused:
-        github.create_tag("v1.0.0", COMMIT)
+        github.tags.create("v1.0.0", COMMIT)
     assert said in str(refused.value)

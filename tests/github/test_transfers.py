@@ -52,7 +52,7 @@ def client(url: str) -> GitHub:
 def test_cancelling_cuts_downloads_and_begins_none_of_those_that_wait(make: Maker, tmp_path: Path) -> None:
     with talking(Interrupting(HEAD)) as server:
         with pytest.raises(KeyboardInterrupt):
-            client(server.url.rstrip("/")).download_all(
+            client(server.url.rstrip("/")).artifacts.download(
                 [make.an_artifact(artifact_id=number, size_in_bytes=5000) for number in range(8)], tmp_path
             )
         assert at_work() == []
@@ -68,7 +68,7 @@ def test_cancelling_cuts_uploads_and_begins_none_of_those_that_wait(make: Maker,
             wanted.append(WantedAsset(name=path.name, size=5000, digest=f"sha256:{number}", path=path))
         release = make.a_release(upload_url=f"{server.url}upload{{?name,label}}")
         with pytest.raises(KeyboardInterrupt):
-            client(server.url.rstrip("/")).upload_assets(release, AssetPlan(upload=tuple(wanted)))
+            client(server.url.rstrip("/")).assets.upload(release, AssetPlan(upload=tuple(wanted)))
         assert at_work() == []
         assert len(server.asked) == WORKERS
 

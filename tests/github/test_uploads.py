@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flotilla.errors import ArtifactError, ConflictError, GitHubError
-from flotilla.github import Asset, AssetPlan, GitHub, Release, Replacement, WantedAsset
+from flotilla.github import Asset, AssetPlan, GitHub, Release, WantedAsset
+from flotilla.github.assets import Replacement
 
 if TYPE_CHECKING:
     from tests.github.conftest import Maker, ScriptedServer
@@ -23,7 +24,8 @@ EXISTS = {
 
 
 def upload(github: GitHub, release: Release, wanted: WantedAsset) -> Asset:
-    return github.upload_asset(release, wanted.path, name=wanted.name, digest=wanted.digest)
+    (asset,) = github.assets.upload(release, AssetPlan(upload=(wanted,)))
+    return asset
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_a_file_that_changed_since_it_was_verified_is_not_sent(
 ) -> None:
     wanted.path.write_bytes(b"hello, world")
     with pytest.raises(ArtifactError, match="not the 5 bytes it was"):
-        github.upload_assets(release, AssetPlan(upload=(wanted,)))
+        github.assets.upload(release, AssetPlan(upload=(wanted,)))
     assert server.seen == []
 
 
@@ -180,7 +182,7 @@ def test_a_plan_is_carried_out_in_order(
     server.on("GET", ONE, reply=make.release())
     server.on("DELETE", OLD, 404, reply={"message": "Not Found"})
     plan = AssetPlan(upload=tuple(files[1:]), replace=(Replacement(asset=make.an_asset(), wanted=files[0]),))
-    assert [asset.id for asset in github.upload_assets(release, plan)] == [60, 61, 62, 63, 64, 65]
+    assert [asset.id for asset in github.assets.upload(release, plan)] == [60, 61, 62, 63, 64, 65]
 
 
 @pytest.mark.parametrize("now", ["published", "gone"])
@@ -192,7 +194,7 @@ def test_nothing_is_replaced_in_a_draft_that_somebody_published_meanwhile(
     server.on("GET", ONE, 404 if now == "gone" else 200, reply=make.release(draft=False))
     plan = AssetPlan(replace=(Replacement(asset=make.an_asset(), wanted=wanted),))
     with pytest.raises(ConflictError, match="is there with other content"):
-        github.upload_assets(release, plan)
+        github.assets.upload(release, plan)
     assert [seen.method for seen in server.seen] == ["GET", "GET"]
 
 
@@ -204,7 +206,7 @@ def test_failures_of_several_uploads_are_told_together(
         server.on("POST", f"{REPO}/releases/90/assets?name={name}", 400, reply={"message": "Bad"})
     server.on("POST", f"{REPO}/releases/90/assets?name=b", 201, reply=make.asset(name="b"))
     with pytest.raises(GitHubError) as refused:
-        github.upload_assets(release, AssetPlan(upload=files))
+        github.assets.upload(release, AssetPlan(upload=files))
     assert [fault.text[:8] for fault in refused.value.faults] == ["Upload a", "Upload c"]
 
 
@@ -217,5 +219,5 @@ def test_assets_without_a_digest_are_given_one_where_their_size_fits(
         make.asset(53, name="c", state="starter", digest=None),
     ]
     server.on("GET", OLD, body=b"hello")
-    told = github.with_digests(make.a_release(assets=assets), [wanted])
+    told = github.assets.with_digests(make.a_release(assets=assets), [wanted])
     assert [asset.digest for asset in told.assets] == [wanted.digest, None, None]

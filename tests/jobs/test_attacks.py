@@ -12,7 +12,8 @@ import pytest
 from tests.jobs.jobworld import VERSION, JobWorld
 
 from flotilla.family import Family, parse_config
-from flotilla.github import Artifact, GitHub
+from flotilla.github import Artifact
+from flotilla.github.artifacts import Artifacts
 from flotilla.jobs.build import PackageBuilder
 from flotilla.jobs.manifests import render_all
 from flotilla.npm import Packument, Registry
@@ -36,15 +37,15 @@ def test_artifacts_of_an_attempt_that_began_after_the_run_was_checked_are_refuse
     jobs: JobWorld, status: str, conclusion: str | None
 ) -> None:
     """Somebody re-runs CI between the look at the run and the list of its artifacts, and it fails, or not."""
-    listed = GitHub.artifacts
+    listed = Artifacts.of
 
-    def swapped(github: GitHub, run_id: int) -> tuple[Artifact, ...]:
+    def swapped(artifacts: Artifacts, run_id: int) -> tuple[Artifact, ...]:
         run = jobs.github.runs[0]
         run.attempt, run.status, run.conclusion = 2, status, conclusion
         jobs.github.add_artifact(run, "chroma-linux-x64-free", {"evil.tar.gz": b"of a run that may fail"})
-        return listed(github, run_id)
+        return listed(artifacts, run_id)
 
-    with patch.object(GitHub, "artifacts", swapped):
+    with patch.object(Artifacts, "of", swapped):
         error = jobs.refused("release", run_id=str(jobs.run_id))
     assert error.title == "CI run check failed"
     assert "was started again while its artifacts were looked up" in error.text

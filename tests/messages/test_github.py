@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.messages.conftest import Golden
 
-from flotilla.github import Artifact, Trusted, WorkflowRun, artifact_faults, run_faults
+from flotilla.github import Artifact, Trusted, WorkflowRun, artifact_table, run_faults
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 OURS = Trusted(repository="acme/tool", workflow="ci.yml", commit=COMMIT)
@@ -59,4 +59,5 @@ def test_artifacts_that_cannot_be_used(golden: Golden) -> None:
         artifact("tool-win32-x64"),
     ]
     needed = ["tool-linux-x64", "tool-linux-arm64", "tool-darwin-x64", "tool-win32-x46", "tool-dev"]
-    golden("ci-artifacts", [("missing, expired and empty", "\n".join(artifact_faults(needed, found)))])
+    faults = [f"{row.name}: {row.fault}" for row in artifact_table(needed, found) if row.fault]
+    golden("ci-artifacts", [("missing, expired and empty", "\n".join(faults))])

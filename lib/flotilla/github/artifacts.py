@@ -1,4 +1,4 @@
-"""Which artifacts of a run count, and what is wrong with them: pure."""
+"""Artifacts of a run: listed and downloaded; which of them count, what is wrong with them, and their one digest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from flotilla.github.values import Artifact, WorkflowRun
+from flotilla.errors import RunError
+from flotilla.github.api import Call, Calls
+from flotilla.github.downloads import Downloads
+from flotilla.github.models import Artifact, Download, WorkflowRun, parse_artifact
+from flotilla.github.runs import READ
+from flotilla.github.transfers import WORKERS
 from flotilla.text import one_line
 
 # Of another form, the digest of the same artifacts would be another: its first line says which this is.
@@ -26,6 +32,45 @@ class ArtifactRow:
     name: str
     artifact: Artifact | None
     fault: str | None
+
+
+class Artifacts:
+    """The artifacts of one repository's workflow runs."""
+
+    def __init__(self, calls: Calls, downloads: Downloads) -> None:
+        self._calls = calls
+        self._downloads = downloads
+        self._root = calls.endpoint.root
+
+    def of(self, run_id: int) -> tuple[Artifact, ...]:
+        """Return every artifact of a run, earlier attempts' and namesakes included; of one name, `newest` picks.
+
+        Raises:
+            RunError: there is no run of that id.
+        """
+        call = Call(
+            what=f"list the artifacts of run {run_id}",
+            path=f"{self._root}/actions/runs/{run_id}/artifacts",
+            hint=READ,
+        )
+        found = self._calls.find_listed(call, key="artifacts")
+        if found is None:
+            raise RunError(
+                f"{self._calls.endpoint.repository} has no run {run_id}.",
+                advice="Check `run-id`; runs are deleted after their retention time.",
+            )
+        return tuple(parse_artifact(document, run_id) for document in found)
+
+    def download(self, artifacts: Sequence[Artifact], into: Path, *, workers: int = WORKERS) -> tuple[Download, ...]:
+        """Return the artifacts' bytes in that folder, some at a time, in the order given.
+
+        Each lies there under a name of ours; one that is there whole is not fetched again. What fails is raised
+        together.
+
+        Raises:
+            ArtifactError: gone, expired, larger than declared, or not the bytes that GitHub recorded.
+        """
+        return self._downloads.all(artifacts, into, workers=workers)
 
 
 def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
@@ -69,11 +114,6 @@ def artifact_table(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[Ar
     by_name = {artifact.name: artifact for artifact in newest(found)}
     spare = sorted(set(by_name) - set(needed))
     return tuple(_row(name, by_name.get(name), spare) for name in dict.fromkeys(needed))
-
-
-def artifact_faults(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[str, ...]:
-    """What is wrong with the needed artifacts, a line each; () when all are there, fresh and not empty."""
-    return tuple(f"{row.name}: {row.fault}" for row in artifact_table(needed, found) if row.fault)
 
 
 def _row(name: str, artifact: Artifact | None, spare: Sequence[str]) -> ArtifactRow:

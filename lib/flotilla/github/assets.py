@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import ArtifactError, ConflictError
-from flotilla.github.values import Asset, Release
+from flotilla.github.models import Asset, Release
 from flotilla.text import quoted
 
 # GitHub silently puts a period in place of any other character, and drops periods at the ends and in rows:

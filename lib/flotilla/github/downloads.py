@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from flotilla.errors import ArtifactError
 from flotilla.github.api import ACCEPT
 from flotilla.github.endpoint import Endpoint
+from flotilla.github.models import Artifact, Asset, Download
 from flotilla.github.transfers import WORKERS, RangeRefused, Source, Streams, gather
-from flotilla.github.values import Artifact, Asset, Download
 from flotilla.http import Stream
 from flotilla.retry import RetryPolicy, TransientError
 from flotilla.text import sentence

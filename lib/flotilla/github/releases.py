@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from flotilla.errors import ConflictError, FlotillaError
-from flotilla.github import replies
 from flotilla.github.api import Call, Calls, Reply
 from flotilla.github.document import Document, unusable
+from flotilla.github.models import Asset, Release, parse_asset, parse_release
 from flotilla.github.tags import WRITE
-from flotilla.github.values import Asset, Release
 from flotilla.retry import TransientError
 
 # A new draft can be missing from GitHub's list for some seconds: so many looks before it is taken for not made.
@@ -44,17 +43,17 @@ class Releases:
         """Drafts and published releases of a tag; only the list shows drafts, and only to who may write."""
         call = Call(what="list the releases", path=self._root)
         found = self._calls.listed(call)
-        return tuple(replies.release(document) for document in found if document.text("tag_name") == tag)
+        return tuple(parse_release(document) for document in found if document.text("tag_name") == tag)
 
-    def release(self, release_id: int) -> Release | None:
+    def get(self, release_id: int) -> Release | None:
         """One release by its id, draft or not."""
         found = self._calls.find(Call(what=f"read release {release_id}", path=f"{self._root}/{release_id}"))
-        return replies.release(found) if found else None
+        return parse_release(found) if found else None
 
     def assets(self, release: Release) -> tuple[Asset, ...]:
         """The release's assets as they are now."""
         call = Call(what=f"list the assets of {release.tag}", path=f"{self._root}/{release.id}/assets")
-        return tuple(replies.asset(document) for document in self._calls.listed(call))
+        return tuple(parse_asset(document) for document in self._calls.listed(call))
 
     def generate_notes(self, tag: str, commit: str) -> str:
         """GitHub's own release notes, since the release before; nothing is stored."""
@@ -146,14 +145,14 @@ class Releases:
             )
 
     def _published(self, release_id: int) -> Release | None:
-        found = self.release(release_id)
+        found = self.get(release_id)
         return found if found is not None and not found.draft else None
 
     def _changed(self, call: Call, tag: str) -> Release:
         reply = self._calls.once(call)
         if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             raise self._refused(reply, call, tag)
-        release = replies.release(Document.of(reply.document, call.what))
+        release = parse_release(Document.of(reply.document, call.what))
         if release.tag != tag:
             raise unusable(call.what, "it is about another tag")
         return release

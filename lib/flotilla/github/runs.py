@@ -1,22 +1,76 @@
-"""Workflow runs and their artifacts, read."""
+"""Workflow runs: read, and which of them a release may come from, each rule with a test named after what it stops."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from flotilla.errors import GitHubError, RunError
-from flotilla.github import replies
 from flotilla.github.api import Call, Calls
-from flotilla.github.trust import workflow_path
-from flotilla.github.values import Artifact, Repository, WorkflowRun
+from flotilla.github.models import Repository, WorkflowRun, parse_repository, parse_workflow_run
 from flotilla.text import one_line
 
 READ = "Reading runs and artifacts needs `actions: read`."
 
+# Events that only somebody with write access can cause. pull_request_target, workflow_run, issue_comment and the like
+# run with this repository's rights on what a stranger wrote, so they are never taken.
+TRUSTED_EVENTS = frozenset({"push", "workflow_dispatch", "schedule", "release", "merge_group"})
+WORKFLOWS = PurePosixPath(".github/workflows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """What a run must be, to release from it.
+
+    Args:
+        repository: "owner/name".
+        workflow: the workflow file of ci.workflow, with or without ".github/workflows/".
+        commit: the tag's commit, 40 hexadecimal digits.
+        pull_requests: runs of pull requests from this same repository are taken too.
+    """
+
+    repository: str
+    workflow: str
+    commit: str
+    pull_requests: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    """Runs to release from, oldest first; and the newest of those that still go on, if there is one."""
+
+    runs: tuple[WorkflowRun, ...]
+    running: WorkflowRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """No run has succeeded yet; this one, the newest of those that go on, still may."""
+
+    run: WorkflowRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Every run of the commit has ended, and none in success; newest first."""
+
+    runs: tuple[WorkflowRun, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotYet:
+    """No run counts yet; refused says why those that are there do not."""
+
+    refused: tuple[str, ...] = ()
+
+
+Choice = Succeeded | Running | Failed | NotYet
+
 
 class Runs:
-    """Reads of one repository's CI."""
+    """The repository and its workflow runs."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -28,7 +82,7 @@ class Runs:
         Raises:
             GitHubError: it has another name by now: lists that are asked for by the old one are not to be relied on.
         """
-        found = replies.repository(self._calls.document(Call(what="read the repository", path=self._root)))
+        found = parse_repository(self._calls.document(Call(what="read the repository", path=self._root)))
         if found.full_name.lower() != self._calls.endpoint.repository.lower():
             raise GitHubError(
                 f"{self._calls.endpoint.repository} is {one_line(found.full_name)} by now: it was renamed or moved.",
@@ -44,7 +98,11 @@ class Runs:
         return found is not None and found.text("status") in {"ahead", "identical"}
 
     def of(self, workflow: str, commit: str) -> tuple[WorkflowRun, ...]:
-        """Every run of a workflow on a commit, newest first."""
+        """Return every run of a workflow on a commit, newest first; `choose_run` decides among them.
+
+        Raises:
+            RunError: the repository has no such workflow.
+        """
         file = quote(PurePosixPath(workflow).name, safe="")
         call = Call(
             what=f"list the runs of {workflow}",
@@ -58,26 +116,99 @@ class Runs:
                 f"{self._calls.endpoint.repository} has no workflow {workflow_path(workflow)}.",
                 advice="Check `ci.workflow` in flotilla.yml, and that the job has `actions: read`.",
             )
-        runs = [replies.workflow_run(document) for document in found]
+        runs = [parse_workflow_run(document) for document in found]
         return tuple(sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True))
 
-    def run(self, run_id: int) -> WorkflowRun | None:
-        """One run; None where there is none of that id."""
+    def get(self, run_id: int) -> WorkflowRun | None:
+        """Return one run; None if there is none of that id."""
         call = Call(what=f"read run {run_id}", path=f"{self._root}/actions/runs/{run_id}", hint=READ)
         found = self._calls.find(call)
-        return replies.workflow_run(found) if found else None
+        return parse_workflow_run(found) if found else None
 
-    def artifacts(self, run_id: int) -> tuple[Artifact, ...]:
-        """Every artifact of a run, those of earlier attempts and of the same name included."""
-        call = Call(
-            what=f"list the artifacts of run {run_id}",
-            path=f"{self._root}/actions/runs/{run_id}/artifacts",
-            hint=READ,
-        )
-        found = self._calls.find_listed(call, key="artifacts")
-        if found is None:
-            raise RunError(
-                f"{self._calls.endpoint.repository} has no run {run_id}.",
-                advice="Check `run-id`; runs are deleted after their retention time.",
-            )
-        return tuple(replies.artifact(document, run_id) for document in found)
+
+def workflow_path(workflow: str) -> str:
+    """The workflow file's path in its repository: "ci.yml" is ".github/workflows/ci.yml"."""
+    return workflow if workflow.startswith(f"{WORKFLOWS}/") else str(WORKFLOWS / workflow)
+
+
+def run_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    """Everything about a run that forbids releasing from it, a sentence each; [] for one to release from."""
+    return [*origin_faults(run, trusted), *_end_faults(run)]
+
+
+def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    """What is wrong with where a run comes from, however it ended."""
+    return [
+        *_repository_faults(run, trusted.repository),
+        *_workflow_faults(run, trusted.workflow),
+        *_commit_faults(run, trusted.commit),
+        *_event_faults(run, trusted),
+    ]
+
+
+def choose_run(runs: Sequence[WorkflowRun], trusted: Trusted) -> Choice:
+    """Return the runs of a commit to release from, or what to do until there is one.
+
+    If several succeeded (a push and a schedule, say) the oldest that has every artifact counts: a run that succeeds
+    later does not change what a re-run of the release takes. Each run counts as its latest attempt stands.
+    """
+    faults = {run.id: origin_faults(run, trusted) for run in runs}
+    counted = sorted((run for run in runs if not faults[run.id]), key=lambda run: (run.created_at, run.id))
+    succeeded = tuple(run for run in counted if not _end_faults(run))
+    running = next((run for run in reversed(counted) if run.status != "completed"), None)
+    if succeeded:
+        return Succeeded(runs=succeeded, running=running)
+    if running:
+        return Running(run=running)
+    if counted:
+        return Failed(runs=tuple(reversed(counted)))
+    return NotYet(refused=tuple(fault for run in runs for fault in faults[run.id]))
+
+
+def _repository_faults(run: WorkflowRun, repository: str) -> list[str]:
+    faults = []
+    if not _same(run.repository, repository):
+        faults.append(f"Run {run.id} belongs to {one_line(run.repository)}, not to {repository}.")
+    if run.head_repository is None:
+        faults.append(f"Run {run.id} built a commit of a repository that is deleted, not of {repository}.")
+    elif not _same(run.head_repository, repository):
+        faults.append(f"Run {run.id} built a commit of {one_line(run.head_repository)}, a fork, not of {repository}.")
+    return faults
+
+
+def _workflow_faults(run: WorkflowRun, workflow: str) -> list[str]:
+    wanted = workflow_path(workflow)
+    if run.path == wanted:
+        return []
+    return [f"Run {run.id} is of the workflow {one_line(run.path)}, not of {wanted} (ci.workflow)."]
+
+
+def _commit_faults(run: WorkflowRun, commit: str) -> list[str]:
+    if run.commit == commit.lower():
+        return []
+    return [f"Run {run.id} built commit {one_line(run.commit)}, not {commit}."]
+
+
+def _event_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
+    if run.event in TRUSTED_EVENTS:
+        return []
+    if run.event == "pull_request" and run.bot is not None:
+        return [f"Run {run.id} was started by {one_line(run.bot)}; a bot's pull request is never released."]
+    if run.event == "pull_request" and trusted.pull_requests:
+        return []
+    ours = run.event == "pull_request" and _same(run.head_repository or "", trusted.repository)
+    hint = "; `pull-requests: true` under `ci` in flotilla.yml would allow it" if ours else ""
+    return [f"Run {run.id} was started by the event {one_line(run.event)}, which is not trusted for a release{hint}."]
+
+
+def _end_faults(run: WorkflowRun) -> list[str]:
+    if run.status != "completed":
+        return [f"Run {run.id} is not finished ({one_line(run.status)}): {run.url}"]
+    if run.conclusion != "success":
+        return [f"Run {run.id} did not succeed ({one_line(run.conclusion or 'no conclusion')}): {run.url}"]
+    return []
+
+
+def _same(one: str, other: str) -> bool:
+    # GitHub takes names in any case, and no two repositories differ in case alone.
+    return one.lower() == other.lower()

@@ -15,7 +15,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError
-from flotilla.github import replies
 from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
 from flotilla.github.assets import (
     KEPT_NAME,
@@ -28,8 +27,8 @@ from flotilla.github.assets import (
 )
 from flotilla.github.document import Document, unusable
 from flotilla.github.endpoint import Endpoint
+from flotilla.github.models import Asset, Release, parse_asset
 from flotilla.github.releases import Releases
-from flotilla.github.values import Asset, Release
 from flotilla.http import Http, Request, Stream, Unsure, parse_json
 from flotilla.retry import Cancelled, StopFlag, TransientError
 from flotilla.text import one_line, sentence
@@ -248,7 +247,7 @@ class Uploads:
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
             now = self._calls.policy.clock.now()
             raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
-        return self._accepted(replies.asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
+        return self._accepted(parse_asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
 
     def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
         """Return the new asset if GitHub stored what was sent; a GitHub without digests is believed by the size."""
@@ -276,7 +275,7 @@ class Uploads:
 
     def _is_draft(self, release: Release) -> bool:
         """Return whether it is still a draft; somebody may have published it since it was read."""
-        now = self._releases.release(release.id) if release.draft else None
+        now = self._releases.get(release.id) if release.draft else None
         return now is not None and now.draft
 
     def _same(self, asset: Asset, wanted: WantedAsset) -> bool:

@@ -280,7 +280,7 @@ def gather(
     Raises:
         ArtifactError: one is missing, altered, hostile or broken; all of them at once.
     """
-    downloads = job.github.download_all(artifacts, job.scratch / "downloads")
+    downloads = job.github.artifacts.download(artifacts, job.scratch / "downloads")
     unpacked: dict[str, UnpackedArtifact] = {}
     faults: list[Fault] = []
     for download in downloads:

@@ -42,7 +42,7 @@ def check_artifacts(job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[N
         ArtifactError: with every artifact that is missing, expired or empty.
         RunError: the run was started again, so that the artifacts may be of an attempt that nobody has checked.
     """
-    found = job.github.artifacts(run.id)
+    found = job.github.artifacts.of(run.id)
     _refuse_restarted(job, run)
     rows = artifact_table([need.artifact for need in needs], found)
     if any(row.fault for row in rows):
@@ -68,7 +68,7 @@ def _family_digest(
     if not given and (unrecorded or not complete) and len({need.artifact for need in needs}) < len(rows):
         return None
     digests = {artifact.name: artifact.digest or "" for artifact in there}
-    for download in job.github.download_all(unrecorded, job.scratch / "unrecorded") if complete else ():
+    for download in job.github.artifacts.download(unrecorded, job.scratch / "unrecorded") if complete else ():
         digests[download.artifact.name] = download.digest
         download.path.unlink()
     digest = artifacts_digest(digests)
@@ -88,7 +88,7 @@ def _family_digest(
 
 def artifact_rows(job: JobContext[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:
     """Return a row for each artifact that the family needs, as the run has it."""
-    return artifact_table([need.artifact for need in job.family.artifacts], job.github.artifacts(run.id))
+    return artifact_table([need.artifact for need in job.family.artifacts], job.github.artifacts.of(run.id))
 
 
 def refuse_incomplete(
@@ -114,7 +114,7 @@ def refuse_incomplete(
 
 def _refuse_restarted(job: JobContext[Inputs], run: WorkflowRun) -> None:
     """An artifact does not say which attempt it is of: between two looks at one and the same, it can be of no later."""
-    again = job.github.run(run.id)
+    again = job.github.runs.get(run.id)
     if again is None or (again.attempt, again.status, again.conclusion) != (run.attempt, run.status, run.conclusion):
         raise RunError(
             f"the CI run {run.url} was started again while its artifacts were looked up",

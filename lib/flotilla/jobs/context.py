@@ -129,7 +129,6 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
     npm = Npm(environment=environment)
     github = GitHub(
         api_url=variables.api_url,
-        server_url=variables.server_url,
         token=inputs.github_token,
         repository=variables.repository,
         policy=policy,

@@ -55,8 +55,8 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, unpacked)
     # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.
-    there = the_release(job.github.releases(job.family.tag), job.family.tag)
-    found = job.github.with_digests(there, assets) if there else None
+    there = the_release(job.github.releases.of(job.family.tag), job.family.tag)
+    found = job.github.assets.with_digests(there, assets) if there else None
     if found is not None:
         plan_for(found, assets)
         if not found.draft:
@@ -104,9 +104,11 @@ def _write(
     """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
     family, github = job.family, job.github
     job.runner.wrote = True
-    github.create_tag(family.tag, prepared.commit)
+    github.tags.create(family.tag, prepared.commit)
     with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}"):
-        draft = found or github.create_draft(family.tag, name=family.tag, body=notes, prerelease=family.prerelease)
+        draft = found or github.releases.create_draft(
+            family.tag, name=family.tag, body=notes, prerelease=family.prerelease
+        )
     assets = [*known.assets]
     if draft.draft:
         # What the artifacts were, for the publishing jobs to compare with.
@@ -115,14 +117,14 @@ def _write(
     with job.runner.group(f"assets of {family.tag}"):
         plan = plan_for(draft, assets)
         _tell(job, draft, plan)
-        for asset in github.upload_assets(draft, plan):
+        for asset in github.assets.upload(draft, plan):
             job.runner.line(f"uploaded {asset.name} ({asset.size} bytes)")
     if not draft.draft or job.inputs.draft:
         return draft
     require_tag(job, prepared.commit)
     latest = is_latest(job, prepared.packuments)
     with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}", f"draft {draft.url}"):
-        return github.publish_release(draft, latest=latest, prerelease=family.prerelease)
+        return github.releases.publish(draft, latest=latest, prerelease=family.prerelease)
 
 
 @contextmanager
@@ -151,5 +153,5 @@ def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> 
 
 def _notes(job: JobContext[ReleaseInputs], prepared: Prepared) -> str:
     if prepared.notes is None:
-        return job.github.generate_notes(job.family.tag, prepared.commit)[:LONGEST_NOTES]
+        return job.github.releases.generate_notes(job.family.tag, prepared.commit)[:LONGEST_NOTES]
     return prepared.notes

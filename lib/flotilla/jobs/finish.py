@@ -41,7 +41,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         ConflictError: the registry or the release has other content, or the tag another commit.
     """
     family = job.family
-    found = the_release(job.github.releases(family.tag), family.tag)
+    found = the_release(job.github.releases.of(family.tag), family.tag)
     if found is None:
         raise RefusedError(
             f"there is no release of {family.tag}, draft or published",
@@ -56,7 +56,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
     built = build(job, family.packages, manifests, unpacked)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     records = _all_published(job, built, decide_packages(job, built, packuments))
-    release = job.github.with_digests(found, assets := wanted_assets(job, unpacked))
+    release = job.github.assets.with_digests(found, assets := wanted_assets(job, unpacked))
     _refuse_incomplete(release, plan_for(release, assets))
     known = Known(
         commit=run.commit,
@@ -73,7 +73,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         _add_ledger(job, found, ledger)
         require_tag(job, run.commit)
         latest = is_latest(job, packuments)
-        release = job.github.publish_release(found, latest=latest, prerelease=family.prerelease)
+        release = job.github.releases.publish(found, latest=latest, prerelease=family.prerelease)
     return Finished(
         release=release,
         records=records,
@@ -144,4 +144,4 @@ def _add_ledger(job: JobContext[ReleaseInputs], draft: Release, ledger: str) -> 
     path = job.variables.workspace / ledger
     data = path.read_bytes()
     asset = WantedAsset(name=LEDGER, size=len(data), digest=f"sha256:{hashlib.sha256(data).hexdigest()}", path=path)
-    job.github.upload_assets(draft, plan_for(draft, [asset]))
+    job.github.assets.upload(draft, plan_for(draft, [asset]))

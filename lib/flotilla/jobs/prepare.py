@@ -60,7 +60,7 @@ def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
         InputError: nothing names a commit.
     """
     tag = job.family.tag
-    tagged = job.github.tag_commit(tag)
+    tagged = job.github.tags.commit(tag)
     if tagged and wanted and tagged != wanted:
         raise ConflictError(
             f"tag {tag} is on commit {tagged}, and this release is of commit {wanted}",
@@ -78,7 +78,7 @@ def tagged_commit(job: JobContext[Inputs]) -> str:
     Raises:
         RefusedError: there is no tag yet.
     """
-    tagged = job.github.tag_commit(job.family.tag)
+    tagged = job.github.tags.commit(job.family.tag)
     if tagged is None and job.inputs.dry_run:
         return settle_commit(job)
     if tagged is None:
@@ -99,7 +99,7 @@ def require_tag(job: JobContext[Inputs], commit: str) -> None:
         ConflictError: it is on another commit.
     """
     tag = job.family.tag
-    tagged = job.github.tag_commit(tag)
+    tagged = job.github.tags.commit(tag)
     if tagged is None:
         raise RefusedError(
             f"there is no tag {tag}, and publishing its release would make GitHub tag another commit",
@@ -184,10 +184,10 @@ def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release 
         commit: what is released; None where that was refused already.
     """
     family, github = job.family, job.github
-    release = the_release(github.releases(family.tag), family.tag)
+    release = the_release(github.releases.of(family.tag), family.tag)
     if release is None or not release.draft or commit is None:
         return release
-    if COMMIT.fullmatch(release.target) and release.target != commit and github.tag_commit(family.tag) is None:
+    if COMMIT.fullmatch(release.target) and release.target != commit and github.tags.commit(family.tag) is None:
         raise ConflictError(
             f"{release.url} is a draft for commit {release.target}, and this release is of {commit}",
             advice="Delete that draft, or release its commit (input `commit`)",
@@ -198,7 +198,7 @@ def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release 
 def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
     """What would keep the registry from taking the packages' provenance."""
     variables, publish = job.variables, job.family.config.publish
-    private = job.github.repository().private
+    private = job.github.runs.repository().private
     # The publishing jobs hold `id-token: write`; this one need not, and is judged as if it did.
     granted = {**job.environment, ID_TOKEN_URL: "granted", ID_TOKEN_BEARER: "granted"}
     provenance = possible(publish.provenance, environment=granted, private=private, access=publish.access)

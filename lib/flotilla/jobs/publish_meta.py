@@ -140,7 +140,7 @@ def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
 
 
 def _ledger(job: JobContext[MetaInputs]) -> Ledger | None:
-    release = the_release(job.github.releases(job.family.tag), job.family.tag)
+    release = the_release(job.github.releases.of(job.family.tag), job.family.tag)
     return release_ledger(job, release) if release else None
 
 

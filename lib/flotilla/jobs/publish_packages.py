@@ -318,7 +318,7 @@ def _provenance(job: JobContext[PublishInputs]) -> Provenance:
     provenance = possible(
         job.inputs.provenance or publish.provenance,
         environment=job.environment,
-        private=job.github.repository().private,
+        private=job.github.runs.repository().private,
         access=publish.access,
     )
     if provenance.refused:

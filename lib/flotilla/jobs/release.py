@@ -92,7 +92,7 @@ def release(job: JobContext[ReleaseInputs]) -> None:
         FlotillaError: what stopped it.
     """
     started = job.policy.clock.now()
-    job.github.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
+    job.github.runs.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
     progress = Progress()
     for step in STEPS[job.inputs.phase]:
         step(job, progress)

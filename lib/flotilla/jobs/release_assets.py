@@ -81,7 +81,7 @@ def refuse_another_build(job: JobContext[Inputs], unpacked: Mapping[str, Unpacke
     """
     if job.inputs.artifacts_digest:
         return
-    found = the_release(job.github.releases(job.family.tag), job.family.tag)
+    found = the_release(job.github.releases.of(job.family.tag), job.family.tag)
     if found is not None:
         hold_to_release(job, unpacked, found)
     elif not job.inputs.dry_run:
@@ -134,7 +134,7 @@ def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
     if asset is None:
         return None
     try:
-        return read_ledger(job.github.download_asset(asset, job.scratch / f"released-{LEDGER}"))
+        return read_ledger(job.github.assets.download(asset, job.scratch / f"released-{LEDGER}"))
     except InputError as failure:
         raise ConflictError(
             [f"{LEDGER} of the release {found.url}: {fault.text}" for fault in failure.faults],

@@ -90,7 +90,7 @@ def _everything(ledger: Ledger, environment: Mapping[str, str], github: GitHub, 
 
 
 def _tag(ledger: Ledger, github: GitHub) -> Iterator[Line]:
-    tag, commit = ledger["tag"], github.tag_commit(ledger["tag"])
+    tag, commit = ledger["tag"], github.tags.commit(ledger["tag"])
     if ledger["commit"] is None:
         yield _note("the ledger names no commit: its job ended before that was settled")
     elif commit == ledger["commit"]:
@@ -103,7 +103,7 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     told = ledger["ci-run"]
     if told is None:
         return
-    run = github.run(told["id"])
+    run = github.runs.get(told["id"])
     if run is None:
         yield _note(f"CI run {told['id']} is gone, and its artifacts with it")
         return
@@ -119,7 +119,7 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     yield from map(_differs, faults)
     if not faults:
         yield _same(f"CI run {run.id} of {told['workflow']} succeeded on {run.commit}")
-    there = {artifact.id: artifact for artifact in github.artifacts(run.id)}
+    there = {artifact.id: artifact for artifact in github.artifacts.of(run.id)}
     for one in ledger["artifacts"]:
         found, shown = there.get(one["id"]), f"artifact {one['name']} ({one['id']})"
         if found is None or found.expired:
@@ -133,7 +133,7 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
 def _assets(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     if not ledger["assets"]:
         return
-    release = the_release(github.releases(ledger["tag"]), ledger["tag"])
+    release = the_release(github.releases.of(ledger["tag"]), ledger["tag"])
     if release is None:
         dry = ledger["release"] is None
         yield (_note if dry else _differs)(f"there is no release of {ledger['tag']}")
@@ -241,7 +241,6 @@ def _github(ledger: Ledger, environment: Mapping[str, str], policy: RetryPolicy)
     given = environment.get(variable("github-token"), "").strip() or environment.get("GITHUB_TOKEN", "").strip()
     return GitHub(
         api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
-        server_url=environment.get("GITHUB_SERVER_URL", "https://github.com"),
         token=given,
         repository=ledger["repository"],
         policy=policy,

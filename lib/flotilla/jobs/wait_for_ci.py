@@ -56,7 +56,7 @@ def checked_run(job: JobContext[Inputs], run_id: int, commit: str) -> WorkflowRu
     Raises:
         RunError: it is not there, or of another repository, workflow, commit or outcome.
     """
-    run = job.github.run(run_id)
+    run = job.github.runs.get(run_id)
     if run is None:
         raise RunError(
             f"run {run_id} does not exist in {job.variables.repository}",
@@ -75,12 +75,12 @@ def merge_faults(job: JobContext[Inputs], run: WorkflowRun) -> list[str]:
     """
     if run.event != "pull_request":
         return []
-    bases = run.bases or (job.github.repository().default_branch,)
+    bases = run.bases or (job.github.runs.repository().default_branch,)
     return [
         f"Run {run.id} built a pull request's merge with {base}, and {run.commit} does not hold all of that: "
         "its artifacts are of other sources than the released commit's."
         for base in bases
-        if not job.github.holds(run.commit, base)
+        if not job.github.runs.holds(run.commit, base)
     ]
 
 
@@ -105,7 +105,7 @@ class _Wait:
 
     def _look(self) -> WorkflowRun | None:
         workflow = self._job.family.config.ci.workflow
-        runs = self._job.github.runs_of(workflow, self._commit)
+        runs = self._job.github.runs.of(workflow, self._commit)
         self._choice = choose_run(runs, _trusted(self._job, self._commit))
         match self._choice:
             case Succeeded(runs=succeeded, running=running):

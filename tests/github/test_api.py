@@ -20,7 +20,7 @@ RUN = f"{REPO}/actions/runs/7"
 
 def test_a_call_carries_the_token_and_the_api_version(server: ScriptedServer, github: GitHub, make: Maker) -> None:
     server.on("GET", RUN, reply=make.run())
-    assert github.run(7) == make.a_run()
+    assert github.runs.get(7) == make.a_run()
     headers = server.seen[0].headers
     assert headers["Authorization"].split()[1] == "ghs_canary0123456789"
     assert headers["X-GitHub-Api-Version"] == "2022-11-28"
@@ -28,7 +28,7 @@ def test_a_call_carries_the_token_and_the_api_version(server: ScriptedServer, gi
 
 def test_a_missing_run_is_an_answer(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", RUN, 404, reply={"message": "Not Found"})
-    assert github.run(7) is None
+    assert github.runs.get(7) is None
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
@@ -37,7 +37,7 @@ def test_a_passing_status_is_tried_again(
 ) -> None:
     server.on("GET", RUN, status)
     server.on("GET", RUN, reply=make.run())
-    assert github.run(7) == make.a_run()
+    assert github.runs.get(7) == make.a_run()
     assert recorded_clock.slept == [2]
 
 
@@ -48,7 +48,7 @@ def test_a_cut_connection_and_a_cut_body_are_tried_again(
     server.on("GET", RUN, reply=make.run(), cut_at=100)
     server.on("GET", RUN, body=b'{"id": 7, "html_')
     server.on("GET", RUN, reply=make.run())
-    assert github.run(7) == make.a_run()
+    assert github.runs.get(7) == make.a_run()
     assert recorded_clock.slept == [2, 4, 8]
 
 
@@ -79,7 +79,7 @@ def test_a_secondary_limit_is_slept_through(
 ) -> None:
     server.on("GET", RUN, 403, reply={"message": "Slow down"}, headers={"Retry-After": "17"})
     server.on("GET", RUN, reply=make.run())
-    assert github.run(7) == make.a_run()
+    assert github.runs.get(7) == make.a_run()
     assert recorded_clock.slept == [18]
 
 
@@ -88,7 +88,7 @@ def test_a_limit_beyond_the_deadline_ends_at_once(
 ) -> None:
     server.on("GET", RUN, 429, headers={"Retry-After": "5000"})
     with pytest.raises(DeadlineError, match=r"read run 7: GitHub's rate limit .*asks to wait 5000 s"):
-        github.run(7)
+        github.runs.get(7)
     assert recorded_clock.slept == []
 
 
@@ -96,7 +96,7 @@ def test_tries_end_with_the_last_answer_in_words(server: ScriptedServer, github:
     for _ in range(12):
         server.on("GET", RUN, 502)
     with pytest.raises(DeadlineError, match="read run 7: GitHub answers HTTP 502"):
-        github.run(7)
+        github.runs.get(7)
 
 
 def test_a_permission_that_lacks_is_named(
@@ -105,7 +105,7 @@ def test_a_permission_that_lacks_is_named(
     headers = {"X-Accepted-GitHub-Permissions": "contents=write; contents=write,workflows=write"}
     server.on("GET", RUN, 403, reply={"message": "Resource not accessible by integration"}, headers=headers)
     with pytest.raises(GitHubError) as refused:
-        github.run(7)
+        github.runs.get(7)
     assert "`contents: write or contents: write, workflows: write`" in str(refused.value)
     assert recorded_clock.slept == []
 
@@ -113,14 +113,14 @@ def test_a_permission_that_lacks_is_named(
 def test_a_bad_token_is_told_in_words_and_not_shown(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", RUN, 401, reply={"message": "Bad credentials"})
     with pytest.raises(GitHubError, match=r"Bad credentials[\s\S]*check github-token") as refused:
-        github.run(7)
+        github.runs.get(7)
     assert "canary" not in str(refused.value)
 
 
 def test_an_html_page_is_not_taken_for_an_answer(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", RUN, body=b"<html>Welcome to the proxy", headers={"Content-Type": "text/html"})
     with pytest.raises(GitHubError, match='no JSON, but "<html>Welcome'):
-        github.run(7)
+        github.runs.get(7)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +138,14 @@ def test_a_malformed_answer_names_its_field(
 ) -> None:
     server.on("GET", RUN, reply=make.run() | changed)
     with pytest.raises(GitHubError, match=r"GitHub's answer about read run 7.* is not usable") as refused:
-        github.run(7)
+        github.runs.get(7)
     assert said in str(refused.value)
 
 
 def test_a_hostile_message_cannot_forge_a_line(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", RUN, 400, reply={"message": "no\n::error::forged\u202e" + "x" * 1000})
     with pytest.raises(GitHubError) as refused:
-        github.run(7)
+        github.runs.get(7)
     assert "\n::error" not in str(refused.value)
     assert "\u202e" not in str(refused.value)
     assert len(str(refused.value)) < 500
@@ -164,7 +164,7 @@ def test_all_pages_are_read_and_an_item_that_moved_counts_once(
     )
     server.on("GET", f"{path}?page=2&per_page=100", 502)
     server.on("GET", f"{path}?page=2&per_page=100", reply={"artifacts": [make.artifact(32), make.artifact(33)]})
-    assert [artifact.id for artifact in github.artifacts(7)] == [31, 32, 33]
+    assert [artifact.id for artifact in github.artifacts.of(7)] == [31, 32, 33]
 
 
 def test_a_next_page_at_another_host_is_refused(
@@ -177,7 +177,7 @@ def test_a_next_page_at_another_host_is_refused(
         headers={"Link": f'<{storage.url}/steal>; rel="next"'},
     )
     with pytest.raises(GitHubError, match="next page is at another address"):
-        github.artifacts(7)
+        github.artifacts.of(7)
     assert storage.seen == []
 
 
@@ -188,7 +188,7 @@ def test_a_redirect_of_a_call_is_not_followed_not_even_at_the_same_host(
     """The client library would follow 301 and drop the query, so that a filtered list would be the whole list."""
     server.on("GET", RUN, status, headers={"Location": f"{server.url}/repositories/1/actions/runs/7"})
     with pytest.raises(GitHubError, match="was renamed or moved"):
-        github.run(7)
+        github.runs.get(7)
     assert len(server.seen) == 1
 
 
@@ -197,7 +197,7 @@ def test_an_answer_that_is_not_ready_is_asked_for_again_within_the_job_s_time(
 ) -> None:
     server.on("GET", RUN, 202, reply={})
     server.on("GET", RUN, reply=make.run())
-    assert github.run(7) == make.a_run()
+    assert github.runs.get(7) == make.a_run()
     assert recorded_clock.slept == [2]
 
 
@@ -205,6 +205,6 @@ def test_the_client_library_s_own_log_lines_go_nowhere(
     server: ScriptedServer, github: GitHub, make: Maker, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server.on("GET", RUN, reply=make.run())
-    github.run(7)
+    github.runs.get(7)
     logging.getLogger("github.Requester").warning("a canary")
     assert "canary" not in "".join(capfd.readouterr())
