@@ -62,3 +62,20 @@ def test_a_plan_of_a_wrong_template_names_its_place(repository: Path, refused: C
     error = refused("plan")
     assert error.title == "Invalid configuration"
     assert str(error).startswith("npm/dev/package.json:2:")
+
+
+def test_a_plan_shows_where_files_come_from_and_what_they_are_called(
+    repository: Path, flotilla: Callable[..., str]
+) -> None:
+    config = repository / "flotilla.yml"
+    text = config.read_text().replace(
+        'artifact: "chroma-{build}-{variant}"', 'artifact: dist\n  root: "{build}-{variant}"'
+    )
+    text = text.replace('archive: "*.tar.gz"', 'archive: "{build}.tar.gz"')
+    config.write_text(text.replace('"versions.json"]', '{from: "v-{build}.json", to: "v.json"}]', 1))
+    shown = flotilla("plan")
+    assert "dist / darwin-arm64.tar.gz / darwin-arm64-free\n" in shown
+    assert "@acme/chroma-darwin-arm64: v-darwin-arm64.json → v.json\n" in shown
+    first = json.loads(flotilla("plan", "--json"))["packages"][0]
+    assert (first["artifact"], first["archive"], first["root"]) == ("dist", "darwin-arm64.tar.gz", "darwin-arm64-free")
+    assert first["files"][-1] == {"from": "v-darwin-arm64.json", "to": "v.json"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flotilla.family import Archive, Family, parse_config
+from flotilla.family import Archive, Family, Placed, parse_config
 
 FAMILY = """\
 schema: 1
@@ -97,3 +97,27 @@ def test_an_unknown_placeholder_in_a_pattern_is_refused_with_its_place(
     )
     (fault,) = faults(text)
     assert fault.startswith("flotilla.yml:7:13: the placeholder {")
+
+
+def test_the_same_files_under_other_names_are_the_same_files(faults: Callable[[str], list[str]]) -> None:
+    files = 'packages: {platform: {files: [{from: tool, to: "{build}"}]}}'
+    (fault,) = faults(f"{FAMILY}ci: {{workflow: ci.yml, artifact: dist}}\n{files}\n")
+    assert "2 packages would have the same files" in fault
+
+
+def test_a_choice_of_files_is_rendered_for_each_package() -> None:
+    made = family(
+        "artifact: dist",
+        'packages: {platform: {files: [{from: "tool-{build}{exe}", to: "bin/tool{exe}"}]}}\n',
+    )
+    assert made.packages[0].files == (Placed(source="tool-linux_amd64", to="bin/tool"),)
+    assert made.packages[0].sources == ("tool-linux_amd64",)
+
+
+def test_exe_is_the_ending_of_programs_on_windows() -> None:
+    text = FAMILY.replace("darwin-arm64", "win32-arm64")
+    made = Family(
+        parse_config(text + "ci: {workflow: ci.yml, artifact: x}\npackages: {platform: {files: ['{build}{exe}']}}\n"),
+        "1.0.0",
+    )
+    assert [package.files for package in made.packages[:2]] == [("linux_amd64",), ("darwin_arm64.exe",)]

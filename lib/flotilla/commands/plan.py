@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from tabulate import tabulate
 
-from flotilla.family import Family, Package, binaries_told, unpinned_told
+from flotilla.family import Family, Package, Placed, binaries_told, unpinned_told
 from flotilla.jobs.manifests import Manifest, render_all
 
 
@@ -27,9 +28,19 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         "",
         tabulate([_row(package, family) for package in family.packages], headers, disable_numparse=True),
     ]
-    if told := [*binaries_told(family.packages), *unpinned_told(family.packages)]:
+    if told := [*_placed(family.packages), *binaries_told(family.packages), *unpinned_told(family.packages)]:
         lines += ["", *told]
     return "\n".join(lines)
+
+
+def _placed(packages: Iterable[Package]) -> list[str]:
+    """Return a line for each choice of files that have another path in their package."""
+    return [
+        f"{package.name}: {choice.source} → {choice.to}"
+        for package in packages
+        for choice in package.files
+        if isinstance(choice, Placed)
+    ]
 
 
 def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
@@ -68,7 +79,7 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
         "artifact": package.artifact,
         "archive": package.archive.pattern if package.archive else None,
         "root": package.root,
-        "files": list(package.files),
+        "files": [{"from": one.source, "to": one.to} if isinstance(one, Placed) else one for one in package.files],
         "manifest": manifest,
         **({"binaries": platform.binaries, "pin": platform.pin} if platform else {}),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import replace
 from typing import TypeVar
 
-from flotilla.family.model import Config, Need, Package, PackageSpec
+from flotilla.family.model import Config, FileChoice, Need, Package, PackageSpec, Placed
 from flotilla.family.names import (
     ALL,
     FAMILY,
@@ -122,6 +122,22 @@ def _pattern_findings(document: Document) -> Iterator[Finding]:
         for where, pattern in items.items():
             faults = [*path_faults(pattern), *pattern_faults(pattern, available)]
             yield from (Finding(path=where, text=fault) for fault in faults)
+        for index, item in enumerate(_list(document, path)):
+            if isinstance(item, dict):
+                yield from _placed_findings(item, (*path, index), available)
+
+
+def _placed_findings(item: Mapping[str, object], path: Path, available: Collection[str]) -> Iterator[Finding]:
+    """Yield what is wrong with an entry of files that has `from` and `to`."""
+    source, to = item.get("from"), item.get("to")
+    if isinstance(source, str) and source:
+        faults = [*path_faults(source), *pattern_faults(source, available)]
+        yield from (Finding(path=(*path, "from"), text=fault) for fault in faults)
+    if isinstance(to, str) and to:
+        faults = [*path_faults(to), *placeholder_faults(to, available)]
+        if "*" in to or "?" in to:
+            faults.append(f"{quoted(to)} is a pattern; `to` is one path, or a folder that ends in /.")
+        yield from (Finding(path=(*path, "to"), text=fault) for fault in faults)
 
 
 def _dist_tag_findings(document: Document) -> Iterator[Finding]:
@@ -239,10 +255,19 @@ def _templates(config: Config) -> Iterator[tuple[Path, str]]:
     yield ("ci", "root"), config.ci.root or ""
     for kind, spec in vars(config.packages).items():
         if isinstance(spec, PackageSpec):
-            for key in ("files", "executables"):
-                yield from ((("packages", kind, key, index), text) for index, text in enumerate(getattr(spec, key)))
+            yield from _file_templates(("packages", kind, "files"), spec.files)
+            yield from ((("packages", kind, "executables", i), text) for i, text in enumerate(spec.executables))
             yield ("packages", kind, "name"), spec.name
             yield ("packages", kind, "template"), spec.template or ""
+
+
+def _file_templates(path: Path, choices: Sequence[FileChoice]) -> Iterator[tuple[Path, str]]:
+    for index, choice in enumerate(choices):
+        if isinstance(choice, Placed):
+            yield (*path, index, "from"), choice.source
+            yield (*path, index, "to"), choice.to
+        else:
+            yield (*path, index), choice
 
 
 def _tag(config: Config, version: str) -> Iterator[Finding]:
@@ -321,10 +346,11 @@ def _artifacts(config: Config, version: str) -> Iterator[Finding]:
 
 def _same_files(config: Config, version: str) -> Iterator[Finding]:
     """Yield that packages would hold the very same files of one artifact."""
-    groups = _clashing(platform_packages(config, version), lambda p: (p.artifact, p.archive, p.root, p.files))
+    groups = _clashing(platform_packages(config, version), lambda p: (p.artifact, p.archive, p.root, p.sources))
     if groups:
         clash, *more = groups
-        templates = (config.ci.artifact, config.ci.archive, config.ci.root, *config.packages.platform.files)
+        files = (text for _path, text in _file_templates((), config.packages.platform.files))
+        templates = (config.ci.artifact, config.ci.archive, config.ci.root, *files)
         advice = _apart(clash, " ".join(filter(None, templates)), ("build", "variant"))
         if advice.endswith("}."):
             advice = f"{advice.removesuffix('.')} to ci.artifact, ci.archive, ci.root or packages.platform.files."

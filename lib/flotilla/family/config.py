@@ -17,6 +17,7 @@ from flotilla.family.model import (
     Limits,
     PackageSpec,
     PackagesSpec,
+    Placed,
     Platform,
     PublishSpec,
     ReleaseSpec,
@@ -166,7 +167,10 @@ def _package(values: Values, name: str) -> PackageSpec:
     return PackageSpec(
         name=values.get("name", name),
         template=values.get("template"),
-        files=tuple(values.get("files", ())),
+        files=tuple(
+            Placed(source=item["from"], to=item["to"]) if isinstance(item, Mapping) else item
+            for item in values.get("files", ())
+        ),
         executables=tuple(values.get("executables", ())),
     )
 

@@ -78,19 +78,36 @@ class Ci:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Files of an artifact that have another path in the package.
+
+    Args:
+        source: pattern of the files.
+        to: the one file's path in the package, or a folder that ends in a slash.
+    """
+
+    source: str
+    to: str
+
+
+FileChoice = str | Placed
+"""A pattern of files that keep their paths, or files with another path."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageSpec:
     """How the packages of one kind are made.
 
     Args:
         name: template of the npm name.
         template: template of the folder that is copied in, relative to flotilla.yml, None for a generated manifest.
-        files: patterns of what is taken from the artifact; empty takes all of it.
+        files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
     """
 
     name: str
     template: str | None = None
-    files: tuple[str, ...] = ()
+    files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
 
 
@@ -225,7 +242,7 @@ class Package:
         archive: the archive in the artifact, None if the artifact holds the files.
         root: the folder in there that the files are taken from; None takes all.
         template: the folder copied in, a posix path relative to flotilla.yml, None for a generated manifest.
-        files: patterns of what is taken from the artifact; empty takes all of it.
+        files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
         placeholders: what each placeholder stands for in this package.
         depends_on: names that a meta package pins: its variant's platform packages, but for the unpinned ones.
@@ -240,7 +257,12 @@ class Package:
     archive: Archive | None = None
     root: str | None = None
     template: str | None
-    files: tuple[str, ...] = ()
+    files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the patterns of the artifact's files that are taken; none takes all."""
+        return tuple(choice.source if isinstance(choice, Placed) else choice for choice in self.files)

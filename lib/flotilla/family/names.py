@@ -111,7 +111,7 @@ def folder_faults(path: str) -> list[str]:
 FAMILY = ("family", "scope", "name")
 RELEASE = ("version", "tag")
 VARIANT = ("variant", "suffix", "license")
-PLATFORM = ("platform", "os", "cpu", "libc", "build")
+PLATFORM = ("platform", "os", "cpu", "libc", "build", "exe")
 ALL = (*FAMILY, *PLATFORM, *VARIANT, *RELEASE)
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]*)\}")
@@ -162,6 +162,8 @@ def variant_values(variant: Variant) -> dict[str, str]:
 
 
 def platform_values(platform: Platform) -> dict[str, str]:
-    """platform, os, cpu, libc and build; several words are joined by hyphens."""
+    """platform, os, cpu, libc, build and exe; several words are joined by hyphens."""
     words = {"os": platform.os, "cpu": platform.cpu, "libc": platform.libc}
-    return {"platform": platform.name, "build": platform.build} | {key: "-".join(of) for key, of in words.items()}
+    exe = ".exe" if platform.os == ("win32",) else ""
+    values = {"platform": platform.name, "build": platform.build, "exe": exe}
+    return values | {key: "-".join(of) for key, of in words.items()}

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import InputError
-from flotilla.family.model import Archive, Config, Kind, Need, Package, PackageSpec, Platform, Variant
+from flotilla.family.model import (
+    Archive,
+    Config,
+    FileChoice,
+    Kind,
+    Need,
+    Package,
+    PackageSpec,
+    Placed,
+    Platform,
+    Variant,
+)
 from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
 from flotilla.family.versions import parse_version, parsed_version, version_fault
 from flotilla.text import quoted
@@ -188,6 +199,12 @@ def _meta(config: Config, version: str, variant: Variant) -> Package:
     return _package("meta", config.packages.meta, _values(config, version, variant), variant=variant, depends_on=pins)
 
 
+def _chosen(choice: FileChoice, values: Mapping[str, str]) -> FileChoice:
+    if isinstance(choice, Placed):
+        return Placed(source=rendered_pattern(choice.source, values), to=rendered(choice.to, values))
+    return rendered_pattern(choice, values)
+
+
 def _package(
     kind: Kind,
     spec: PackageSpec,
@@ -208,7 +225,7 @@ def _package(
         archive=need.archive if need else None,
         root=need.root if need else None,
         template=None if spec.template is None else posixpath.normpath(rendered(spec.template, values)),
-        files=tuple(rendered_pattern(pattern, of_files) for pattern in spec.files),
+        files=tuple(_chosen(choice, of_files) for choice in spec.files),
         executables=tuple(rendered_pattern(pattern, of_files) for pattern in spec.executables),
         placeholders=values,
         depends_on=depends_on,

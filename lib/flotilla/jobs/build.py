@@ -266,7 +266,7 @@ def _takes(package: Package, path: str) -> bool:
     below = path.removeprefix(root)
     if not path.startswith(root):
         return False
-    return not package.files or any(matching([below], pattern) for pattern in package.files)
+    return not package.sources or any(matching([below], pattern) for pattern in package.sources)
 
 
 def gather(

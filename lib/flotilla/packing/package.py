@@ -15,6 +15,7 @@ from flotilla.family import Package, missing_files
 from flotilla.packing.extract import EXECUTABLE, PLAIN
 from flotilla.packing.packlist import IGNORE_FILES, MANIFEST, builds_on_install, left_out, packed_files
 from flotilla.packing.paths import collision_key, files_below, matching, name_fault
+from flotilla.packing.placing import taken_files
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
 from flotilla.packing.streams import CHUNK
 from flotilla.text import printable
@@ -105,7 +106,7 @@ class _Plan:
     def of(cls, package: Package, manifest: Mapping[str, object], template: Path | None, content: Path | None) -> _Plan:
         ours, our_faults = _of_template(template, manifest)
         built, built_faults = _listed(content, "the artifact's ")
-        chosen, unmatched = _chosen(built, package.files) if content else ({}, [])
+        chosen, unmatched = taken_files(built, package.files) if content else ({}, [])
         unlisted = sorted(_unlisted({*ours, *chosen}, manifest, {}) & chosen.keys())
         contradictions, notices = _told(unlisted, chosen_by_pattern=bool(package.files))
         if notices:
@@ -169,19 +170,6 @@ def _listed(root: Path | None, whose: str) -> tuple[dict[str, Path], list[str]]:
         return {}, [f"{whose}folder {printable(root.name)} is not there"]
     files, faults = files_below(root)
     return {path: file for path, file in files.items() if not left_out(path)}, [f"{whose}{fault}" for fault in faults]
-
-
-def _chosen(files: Mapping[str, Path], patterns: tuple[str, ...]) -> tuple[dict[str, Path], list[str]]:
-    """The files that any pattern matches, and a fault for each pattern that matches none; no pattern takes all."""
-    if not patterns:
-        return dict(files), []
-    matched = {pattern: matching(files, pattern) for pattern in patterns}
-    faults = [
-        f'`files` names "{pattern}", which nothing in the artifact matches'
-        for pattern in patterns
-        if not matched[pattern]
-    ]
-    return {path: files[path] for path in sorted(set().union(*matched.values()))}, faults
 
 
 def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> Iterator[str]:
