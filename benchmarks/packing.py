@@ -27,7 +27,8 @@ import pathlib, sys
 from flotilla.packing import PackageFolder, write_tarball
 root = pathlib.Path(sys.argv[1])
 modes = {path.relative_to(root).as_posix(): 0o644 for path in root.rglob("*") if path.is_file()}
-write_tarball(PackageFolder(path=root, name="acme", version="1.0.0", modes=modes), pathlib.Path(sys.argv[2]))
+folder = PackageFolder(path=root, name="acme", version="1.0.0", manifest={}, modes=modes)
+write_tarball(folder, pathlib.Path(sys.argv[2]))
 """
 SHUTIL = """
 import shutil, sys

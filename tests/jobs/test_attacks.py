@@ -87,5 +87,5 @@ def test_a_package_s_tarball_is_not_overwritten_by_another_of_the_same_tarball_s
     built = PackageBuilder(family=family, root=tmp_path, scratch=tmp_path).build(family.metas, manifests, {})
     assert [one.package.name for one in built] == ["@acme/a-b", "@acme-a/b"]
     for one in built:
-        digest = hashlib.sha512(one.tarball.path.read_bytes()).digest()
-        assert one.tarball.integrity == f"sha512-{base64.b64encode(digest).decode()}"
+        digest = hashlib.sha512(one.packed.path.read_bytes()).digest()
+        assert one.packed.integrity == f"sha512-{base64.b64encode(digest).decode()}"

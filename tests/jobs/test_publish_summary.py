@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flotilla.errors import RESUMES, CancelledError, DeadlineError
-from flotilla.family import Package
+from flotilla.family import Package, PackedPackage
 from flotilla.jobs.build import Built
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.publish_summary import Report, approval_commands, publish_summary, with_progress
@@ -24,17 +24,16 @@ def built(name: str, kind: str = "platform") -> Built:
         artifact=None,
         template=None,
     )
-    tarball = Tarball(
-        path=Path("x.tgz"),
+    packed = PackedPackage(
         name=name,
         version="1.0.0",
+        path=Path("x.tgz"),
         integrity="sha512-aa==",
         shasum="00",
         size=1500,
-        unpacked_size=3000,
-        contents={},
+        manifest={},
     )
-    return Built(package=package, manifest={}, tarball=tarball, source=None)
+    return Built(package=package, manifest={}, tarball=Tarball(package=packed, contents={}), source=None)
 
 
 def staged(name: str, stage_id: str, kind: str = "platform") -> Record:

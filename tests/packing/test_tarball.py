@@ -37,11 +37,11 @@ def make_folder(path: Path, extra: dict[str, bytes] | None = None) -> PackageFol
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(data)
     modes = {name: 0o755 if name.startswith("bin/") else 0o644 for name in files}
-    return PackageFolder(path=path, name="@acme/tool", version="1.0.0", modes=modes)
+    return PackageFolder(path=path, name="@acme/tool", version="1.0.0", manifest={}, modes=modes)
 
 
 def test_the_tarball_is_what_npm_pack_would_call_it(folder: PackageFolder, tmp_path: Path) -> None:
-    assert write_tarball(folder, tmp_path / "new").path == tmp_path / "new/acme-tool-1.0.0.tgz"
+    assert write_tarball(folder, tmp_path / "new").package.path == tmp_path / "new/acme-tool-1.0.0.tgz"
     assert tarball_name("tool", "1.0.0-rc.1") == "tool-1.0.0-rc.1.tgz"
 
 
@@ -51,16 +51,20 @@ def test_two_tarballs_of_the_same_content_are_the_same_bytes(tmp_path: Path) -> 
     first = write_tarball(make_folder(tmp_path / "one"), tmp_path / "a")
     other = make_folder(tmp_path / "two")
     shuffled = PackageFolder(
-        path=other.path, name=other.name, version=other.version, modes=dict(reversed(list(other.modes.items())))
+        path=other.path,
+        name=other.name,
+        version=other.version,
+        manifest={},
+        modes=dict(reversed(list(other.modes.items()))),
     )
     (other.path / "README.md").chmod(0o600)
     second = write_tarball(shuffled, tmp_path / "b")
-    assert first.path.read_bytes() == second.path.read_bytes()
-    assert first.integrity == second.integrity
+    assert first.package.path.read_bytes() == second.package.path.read_bytes()
+    assert first.package.integrity == second.package.integrity
 
 
 def test_the_header_of_every_file_says_the_same_everywhere(folder: PackageFolder, tmp_path: Path) -> None:
-    path = write_tarball(folder, tmp_path).path
+    path = write_tarball(folder, tmp_path).package.path
     assert path.read_bytes()[:10] == bytes.fromhex("1f8b0800000000000003")
     with tarfile.open(path) as archive:
         infos = archive.getmembers()
@@ -74,7 +78,7 @@ def test_a_name_that_ustar_cannot_hold_gets_a_pax_header_and_no_other_does(tmp_p
     split, long, accented = "a" * 90 + "/" + "b" * 90, "c" * 120, "caf\u00e9"
     made = make_folder(tmp_path / "package", {split: b"1", long: b"2", accented: b"3"})
     tarball = write_tarball(made, tmp_path)
-    with tarfile.open(tarball.path) as archive:
+    with tarfile.open(tarball.package.path) as archive:
         with_pax = {info.name for info in archive.getmembers() if info.pax_headers}
     assert with_pax == {f"package/{long}", f"package/{accented}"}
     assert {split, long, accented} < set(tarball.contents)
@@ -82,17 +86,16 @@ def test_a_name_that_ustar_cannot_hold_gets_a_pax_header_and_no_other_does(tmp_p
 
 def test_the_digests_and_sizes_are_those_of_the_file(folder: PackageFolder, tmp_path: Path) -> None:
     tarball = write_tarball(folder, tmp_path)
-    data = tarball.path.read_bytes()
-    assert tarball.integrity == "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    assert tarball.shasum == hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    assert tarball.size == len(data)
-    assert tarball.unpacked_size == sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
+    data = tarball.package.path.read_bytes()
+    assert tarball.package.integrity == "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    assert tarball.package.shasum == hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    assert tarball.package.size == len(data)
     assert len(gzip.decompress(data)) % 512 == 0
 
 
 def test_contents_read_back_are_those_that_were_written(folder: PackageFolder, tmp_path: Path, limits: Limits) -> None:
     tarball = write_tarball(folder, tmp_path)
-    assert read_contents(tarball.path, limits=limits) == tarball.contents
+    assert read_contents(tarball.package.path, limits=limits) == tarball.contents
     assert tarball.contents["README.md"] == entry(b"# tool\n")
 
 
@@ -102,12 +105,12 @@ def test_npm_reads_the_same_digests_and_files(folder: PackageFolder, tmp_path: P
     if npm is None:
         pytest.skip("no npm here")
     tarball = write_tarball(folder, tmp_path)
-    argv = [npm, "publish", "--dry-run", "--json", "--offline", "--ignore-scripts", f"./{tarball.path.name}"]
+    argv = [npm, "publish", "--dry-run", "--json", "--offline", "--ignore-scripts", f"./{tarball.package.path.name}"]
     environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)
     report = answer.get("@acme/tool", answer)
-    assert (report["integrity"], report["shasum"]) == (tarball.integrity, tarball.shasum)
+    assert (report["integrity"], report["shasum"]) == (tarball.package.integrity, tarball.package.shasum)
     assert {file["path"]: file["mode"] for file in report["files"]} == {
         path: file.mode for path, file in tarball.contents.items()
     }
@@ -175,11 +178,11 @@ def _peak(tmp_path: Path, megabytes: int) -> int:
         file.truncate(megabytes << 20)
     script = (
         "import sys, resource, pathlib; from flotilla.packing import *; from flotilla.family import Limits\n"
-        "folder = PackageFolder(path=pathlib.Path(sys.argv[1]), name='t', version='1.0.0',"
+        "folder = PackageFolder(path=pathlib.Path(sys.argv[1]), name='t', version='1.0.0', manifest={},"
         " modes={'package.json': 0o644, 'bin/tool': 0o755})\n"
         "tarball = write_tarball(folder, folder.path)\n"
-        "assert read_contents(tarball.path, limits=Limits()) == tarball.contents\n"
-        "extract(tarball.path, folder.path / 'again', limits=Limits())\n"
+        "assert read_contents(tarball.package.path, limits=Limits()) == tarball.contents\n"
+        "extract(tarball.package.path, folder.path / 'again', limits=Limits())\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)

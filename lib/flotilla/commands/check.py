@@ -101,7 +101,7 @@ def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, numb
 
 def _table(built: tuple[Built, ...]) -> str:
     rows = [
-        (one.package.name, len(one.tarball.contents), size(one.tarball.size), one.tarball.integrity[:25] + "…")
+        (one.package.name, len(one.tarball.contents), size(one.packed.size), one.packed.integrity[:25] + "…")
         for one in built
     ]
     return tabulate(rows, ("package", "files", "packed", "integrity"), disable_numparse=True)

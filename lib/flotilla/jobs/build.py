@@ -82,16 +82,7 @@ class Built:
     @property
     def packed(self) -> PackedPackage:
         """Return what is published of it."""
-        tarball = self.tarball
-        return PackedPackage(
-            name=self.package.name,
-            version=self.package.version,
-            path=tarball.path,
-            integrity=tarball.integrity,
-            shasum=tarball.shasum,
-            size=tarball.size,
-            manifest=self.manifest,
-        )
+        return self.tarball.package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +201,10 @@ class PackageBuilder:
         tarball = write_tarball(folder, self.scratch / "tarballs" / place.name)
         shutil.rmtree(place)
         budget = self.family.config.publish.package_size
-        if tarball.size > budget:
+        size = tarball.package.size
+        if size > budget:
             raise PackageError(
-                f"is {tarball.size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
+                f"is {size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
                 "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
             )
         return tarball, folder

@@ -151,12 +151,12 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
     statement = record.provenance if record else None
     published_by = this_run if record and record.status in {"published", "staged"} else None
     return {
-        "name": built.tarball.name,
-        "version": built.tarball.version,
+        "name": built.packed.name,
+        "version": built.packed.version,
         "kind": built.package.kind,
         "artifact": built.source.artifact.id if built.source else None,
-        "integrity": built.tarball.integrity,
-        "size": built.tarball.size,
+        "integrity": built.packed.integrity,
+        "size": built.packed.size,
         "status": record.status if record else "built",
         "dist-tag": record.dist_tag if record else None,
         "registry-integrity": record.integrity if record and on_registry else None,

@@ -110,7 +110,7 @@ class PackagePublisher:
 
     def _publish(self, publisher: Publisher, built: Built) -> Record:
         request, runner = self.request(built), self.job.runner
-        runner.line(f"publishing {request} ({built.tarball.size} bytes) as {request.dist_tag}")
+        runner.line(f"publishing {request} ({built.packed.size} bytes) as {request.dist_tag}")
         runner.wrote = True
         self.begun.add(built.packed.name)
         published = publisher.publish(request)
@@ -145,7 +145,7 @@ def record(
         built=built,
         status=status,
         dist_tag=job.dist_tag.name,
-        integrity=integrity or built.tarball.integrity,
+        integrity=integrity or built.packed.integrity,
         stage_id=stage_id,
         note=note,
     )

@@ -92,7 +92,7 @@ def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
 def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
     """The job summary of a publishing job, in Markdown."""
     rows = [_row(record) for record in report.records]
-    sizes = {built.package.name: size(built.tarball.size) for built in report.planned}
+    sizes = {built.package.name: size(built.packed.size) for built in report.planned}
     rows += [
         (code(f"{left.name}@{left.version}"), report.state(left), sizes.get(left.name, ""), "", "", "")
         for left in report.left
@@ -122,11 +122,11 @@ def approval_commands(records: Iterable[Record], registry: str) -> str:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    tarball = record.built.tarball
+    packed = record.built.packed
     return (
-        code(f"{tarball.name}@{tarball.version}"),
+        code(f"{packed.name}@{packed.version}"),
         record.status + (", with provenance" if record.provenance else ""),
-        size(tarball.size),
+        size(packed.size),
         code(record.dist_tag),
         code(record.integrity),
         linked(record.note),
@@ -143,7 +143,7 @@ def _source(report: Report) -> str:
 def _counted(report: Report, seconds: float) -> str:
     counts = Counter([record.status for record in report.records] + [report.state(left) for left in report.left])
     said = [", ".join(f"{count} {status}" for status, count in counts.items())]
-    said += [f"{size(sum(built.tarball.size for built in report.planned))} packed"] if report.planned else []
+    said += [f"{size(sum(built.packed.size for built in report.planned))} packed"] if report.planned else []
     return f"{'; '.join([*said, f'{seconds:.0f} s'])}."
 
 

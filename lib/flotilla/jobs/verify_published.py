@@ -56,8 +56,8 @@ def visible_minutes(job: JobContext[PublishInputs]) -> float:
 
 def _integrity(record: Record) -> str:
     """By what the registry's tarball is known; one that keeps no sha512 of ours has its sha1."""
-    tarball = record.built.tarball
-    return with_shasum(tarball.integrity, tarball.shasum) if record.integrity == tarball.integrity else record.integrity
+    packed = record.built.packed
+    return with_shasum(packed.integrity, packed.shasum) if record.integrity == packed.integrity else record.integrity
 
 
 def _await(job: JobContext[PublishInputs], records: Sequence[Record]) -> None:

@@ -46,6 +46,7 @@ class PackageFolder:
         path: the folder.
         name: of the package.
         version: of the package.
+        manifest: its package.json.
         modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; nothing else in the folder counts.
         warnings: what could not be checked in it, or should be looked at, a line each.
         notices: what was left out of it, a line each.
@@ -54,6 +55,7 @@ class PackageFolder:
     path: Path
     name: str
     version: str
+    manifest: Mapping[str, object]
     modes: Mapping[str, int]
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ def build_folder(
         path=into,
         name=package.name,
         version=package.version,
+        manifest=manifest,
         modes=dict(sorted(modes.items())),
         warnings=_warnings(package, plan),
         notices=plan.notices,

@@ -19,7 +19,7 @@ else:
     from backports.zstd import tarfile
 
 from flotilla.errors import ArchiveError
-from flotilla.family import Limits
+from flotilla.family import Limits, PackedPackage
 from flotilla.packing.extract import EXECUTABLE, PLAIN, open_members
 from flotilla.packing.package import PackageFolder
 from flotilla.packing.packlist import MANIFEST
@@ -34,26 +34,14 @@ LIBRARY = re.compile(r"\.so(\.\d+)*$|\.dylib$")
 
 @dataclass(frozen=True, kw_only=True)
 class Tarball:
-    """A package, ready to publish.
+    """A package, packed.
 
     Args:
-        path: the file.
-        name: of the package.
-        version: of the package.
-        integrity: sha512 of the file, as npm writes it.
-        shasum: sha1 of the file, in hex.
-        size: bytes of the file.
-        unpacked_size: bytes of the files in it.
-        contents: what is in it.
+        package: what is published of it.
+        contents: the files in it.
     """
 
-    path: Path
-    name: str
-    version: str
-    integrity: str
-    shasum: str
-    size: int
-    unpacked_size: int
+    package: PackedPackage
     contents: Contents
 
 
@@ -71,16 +59,16 @@ def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
         contents = {name: _write_file(folder, name, sink) for name in package_order(folder.modes)}
         sink.write(END)
         sink.close()
-    return Tarball(
-        path=path,
+    package = PackedPackage(
         name=folder.name,
         version=folder.version,
+        path=path,
         integrity=sink.integrity,
         shasum=sink.shasum,
         size=sink.size,
-        unpacked_size=sum(entry.size for entry in contents.values()),
-        contents=contents,
+        manifest=folder.manifest,
     )
+    return Tarball(package=package, contents=contents)
 
 
 def tarball_name(name: str, version: str) -> str:
