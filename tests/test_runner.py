@@ -121,7 +121,7 @@ def test_a_blank_secret_masks_nothing(runner: Runner, out: io.StringIO) -> None:
     assert out.getvalue() == "a b\n"
 
 
-def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
+def test_locally_nothing_is_a_command(out: io.StringIO) -> None:
     runner = Runner({}, out)
     runner.mask("canary")
     runner.error(FlotillaError("no"))
@@ -130,7 +130,7 @@ def test_on_a_desk_nothing_is_a_command(out: io.StringIO) -> None:
     assert out.getvalue() == "error: Job stopped: no\ngroup\nname=value\n"
 
 
-def test_on_a_desk_several_faults_stand_in_a_column(out: io.StringIO) -> None:
+def test_locally_several_faults_stand_in_a_column(out: io.StringIO) -> None:
     Runner({}, out).error(ConfigError(["one", "two"], advice="Mend both."))
     assert out.getvalue() == "error: Invalid configuration:\n- one\n- two\nMend both.\n"
 

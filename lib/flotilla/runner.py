@@ -81,7 +81,7 @@ class Runner:
         self._append(self._output_file, f"{name}<<{delimiter}\n{self._blanked(value)}\n{delimiter}\n")
 
     def summary(self, markdown: str) -> None:
-        """Add to the job summary; on a desk, to the log."""
+        """Add to the job summary; locally, to the log."""
         if self._summary_file is None:
             self.line(markdown)
         else:

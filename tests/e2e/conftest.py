@@ -29,7 +29,7 @@ def cache() -> Path:
 
 @pytest.fixture(scope="session")
 def engine(cache: Path) -> Iterator[DockerClient]:
-    """A Docker engine; without one the tests fail in CI, and are skipped on a desk."""
+    """A Docker engine; without one the tests fail in CI, and are skipped locally."""
     try:
         with running_engine(cache / "dockerd.log") as docker:
             yield docker

@@ -76,6 +76,7 @@ def test_every_placeholder_has_its_value(family: Family) -> None:
         "cpu": "x64",
         "libc": "musl",
         "build": "linuxmusl-x64",
+        "exe": "",
         "variant": "non-free",
         "suffix": "-non-free",
         "license": "GPL-2.0-or-later",

@@ -239,8 +239,8 @@ def test_two_packings_are_byte_identical_whatever_the_machine(tmp_path: Path) ->
 
 
 @pytest.mark.registry
-def test_what_was_published_is_what_a_desk_packs(released: Released, tmp_path: Path) -> None:
-    here = pack(tmp_path / "desk", umask="022", variables={})
+def test_what_was_published_is_what_a_local_build_packs(released: Released, tmp_path: Path) -> None:
+    here = pack(tmp_path / "local", umask="022", variables={})
     there = {package.name: released.manifest(package.name)["dist"]["integrity"] for package in PACKAGES}
     assert there == {name: integrity for name, (integrity, _size) in here.items()}
 

@@ -24,7 +24,7 @@ STALL_SECONDS = 0.05
 
 
 def installed(locks: Path) -> Path:
-    """The node_modules of a lock; where it cannot be installed the tests fail in CI, and are skipped on a desk."""
+    """The node_modules of a lock; where it cannot be installed the tests fail in CI, and are skipped locally."""
     cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache"))
     try:
         return node_modules(cache, environment=os.environ, locks=locks)

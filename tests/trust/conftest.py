@@ -85,7 +85,7 @@ def all_secrets(world: Rehearsal, recorded: Recorded) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trust_modules() -> Path:
-    """What the stand-in of sigstore is made of; without it the tests fail in CI, and are skipped on a desk."""
+    """What the stand-in of sigstore is made of; without it the tests fail in CI, and are skipped locally."""
     try:
         return node_modules(Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")), environment=os.environ)
     except RegistryError as why:

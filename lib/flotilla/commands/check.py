@@ -26,7 +26,7 @@ FOLDER = "Name the folder with CI's artifacts, each in a sub-folder of its name:
 
 
 def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None, listing: bool = False) -> str:
-    """What was checked, in words.
+    """Return what was checked, in words.
 
     Args:
         artifacts: a folder with CI's artifacts, each a sub-folder or a zip of its name; None checks the templates only.
@@ -75,7 +75,7 @@ def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str
 
 
 def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, number: int) -> UnpackedArtifact:
-    """An artifact as CI would have uploaded it, from a folder, a zip or a raw file of its name."""
+    """Return an artifact as CI would have uploaded it, from a folder, a zip or a raw file of its name."""
     folder, archive, raw = artifacts / name, artifacts / f"{name}.zip", artifacts / name
     files = builder.scratch / "artifacts" / str(number)
     if folder.is_dir():
@@ -108,7 +108,7 @@ def _table(built: tuple[Built, ...]) -> str:
 
 
 def _files(built: tuple[Built, ...]) -> str:
-    """Every file of each package, with its size and mode."""
+    """Return every file of each package, with its size and mode."""
     return "\n\n".join(
         f"{one.package.name}:\n"
         + tabulate(

@@ -92,7 +92,7 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
 
 
 def _repository(options: argparse.Namespace, environment: Mapping[str, str], family: Family) -> str:
-    """OWNER/REPO: as told, else as the runner tells, else what the family's name suggests."""
+    """Return OWNER/REPO: as told, else as the runner tells, else what the family's name suggests."""
     told = options.repository or environment.get("GITHUB_REPOSITORY", "")
     scope, _, name = family.config.family.removeprefix("@").rpartition("/")
     return told or f"{scope or name}/{name}"

@@ -13,7 +13,7 @@ from flotilla.jobs.manifests import Manifest, render_all
 
 
 def plan(family: Family, *, root: Path, repository_url: str) -> str:
-    """The family's packages as a table, and where their files come from.
+    """Return the family's packages as a table, and where their files come from.
 
     Raises:
         ConfigError: a template is wrong.
@@ -44,7 +44,7 @@ def _placed(packages: Iterable[Package]) -> list[str]:
 
 
 def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
-    """The same for a machine: names, artifacts and whole manifests."""
+    """Return the same for a machine: names, artifacts and whole manifests."""
     manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     document = {
         "family": family.config.family,

@@ -172,7 +172,7 @@ EMPTY_PART = re.compile(r"[-_.](?=[-_./]|$)")
 
 
 def family_findings(config: Config, version: str, *, unfit: Collection[str] = ()) -> list[Finding]:
-    """What is wrong with a config at a version.
+    """Return what is wrong with a config at a version.
 
     Args:
         config: the config; its unfit sections may hold anything that is well formed.
@@ -191,7 +191,7 @@ def _found(checks: Checks, config: Config, version: str, unfit: Collection[str])
 
 
 def _licensed(config: Config) -> Config:
-    """The config with a licence everywhere, so that one that lacks does not show as a fault of each name."""
+    """Return the config with a licence everywhere, so that a missing one does not show as a fault of each name."""
     return replace(config, variants=tuple(replace(v, license=v.license or "license") for v in config.variants))
 
 
@@ -228,7 +228,7 @@ def _licenses(config: Config, _version: str) -> Iterator[Finding]:
 
 
 def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
-    """Names on the registry, for good, with an empty part where {variant} or {libc} stands."""
+    """Yield placeholders without a value that would leave an empty part in a name, and so on the registry for good."""
     unnamed = any(not variant.name for variant in config.variants)
     bare = next((platform.name for platform in config.platforms if not platform.libc), None)
     for path, template in _templates(config):
@@ -244,7 +244,7 @@ def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
 
 
 def _leaves_a_gap(template: str, word: str) -> bool:
-    """Whether a template has an empty part only because this placeholder is empty."""
+    """Return whether a template has an empty part only because this placeholder is empty."""
     empty, filled = (len(EMPTY_PART.findall(rendered(template, {word: value}))) for value in ("", "x"))
     return empty > filled
 
@@ -299,7 +299,7 @@ def _all_packages(config: Config, version: str) -> list[Package]:
 def _first_of_each_kind(
     packages: Iterable[Package], config: Config, key: str, faults_of: Callable[[Package], list[str]]
 ) -> Iterator[Finding]:
-    """The faults of the first package of a kind that has some: its siblings' have the same cause."""
+    """Yield the faults of the first package of a kind that has some: its siblings' have the same cause."""
     faulty = [(package, faults) for package in packages if (faults := faults_of(package))]
     for kind in dict.fromkeys(package.kind for package, _faults in faulty):
         of_kind = [(package, faults) for package, faults in faulty if package.kind == kind]
@@ -312,14 +312,14 @@ def _first_of_each_kind(
 
 
 def _origin(package: Package, config: Config) -> Path:
-    """Where the platform or variant stands that a package with a default name has its name from."""
+    """Return where the platform or variant stands that a package with a default name has its name from."""
     if package.kind == "platform" and package.platform and not _capital(package):
         return ("platforms", config.platforms.index(package.platform))
     return ("variants", config.variants.index(package.variant)) if package.variant else ("family",)
 
 
 def _capital(package: Package) -> bool:
-    """Whether the package's variant brings a capital letter into its name."""
+    """Return whether the package's variant brings a capital letter into its name."""
     return package.variant is not None and package.variant.suffix != package.variant.suffix.lower()
 
 
@@ -379,7 +379,7 @@ def _words_for(item: Package | Need) -> str:
 
 
 def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str]) -> str:
-    """What would tell clashing things apart: the placeholder that the template lacks."""
+    """Return what would tell clashing things apart: the placeholder that the template lacks."""
     if len({item.kind for item in clash if isinstance(item, Package)}) > 1:
         return "give one of them another name."
     of_platform, of_variant = words

@@ -94,7 +94,7 @@ META_NAME = "{family}{suffix}"
 
 
 def build_config(values: Values) -> Config:
-    """The config of a flotilla.yml that the schema and the checks of words found sound."""
+    """Return the config of a flotilla.yml that the schema and the checks of words found sound."""
     platforms = with_libc([build_platform(item) for item in values["platforms"]])
     variants = build_variants(values.get("variants"))
     ci = _ci(values["ci"])
@@ -112,7 +112,7 @@ def build_config(values: Values) -> Config:
 
 
 def build_platform(item: str | Values) -> Platform:
-    """The platform that a word or mapping describes."""
+    """Return the platform that a word or mapping describes."""
     if isinstance(item, str):
         item = {"name": item}
     name = item["name"]
@@ -131,7 +131,7 @@ def build_platform(item: str | Values) -> Platform:
 
 
 def build_variants(items: Sequence[Values] | None) -> tuple[Variant, ...]:
-    """The variants; one unnamed one where the file lists none. The first has no suffix unless it gives one."""
+    """Return the variants; one unnamed one if the file lists none. The first has no suffix unless it gives one."""
     if not items:
         return (Variant(),)
     return tuple(

@@ -39,12 +39,12 @@ class NamedFile:
 
 
 def named_files(manifest: Mapping[str, object]) -> tuple[NamedFile, ...]:
-    """What main, module, browser, bin, exports, types, typings, man and files of a manifest name."""
+    """Return what main, module, browser, bin, exports, types, typings, man and files of a manifest name."""
     return tuple(dict.fromkeys(_named(manifest)))
 
 
 def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tuple[str, ...]:
-    """What a manifest names and a package does not have, a line each.
+    """Return what a manifest names and a package does not have, a line each.
 
     Args:
         manifest: the package.json.
@@ -55,7 +55,7 @@ def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tup
 
 
 def is_there(named: NamedFile, paths: Collection[str]) -> bool:
-    """Whether a package with these files has what is named."""
+    """Return whether a package with these files has what is named."""
     if named.form == "file":
         return named.path in paths
     if named.form == "module":
@@ -66,7 +66,7 @@ def is_there(named: NamedFile, paths: Collection[str]) -> bool:
 
 
 def _fits(parts: Sequence[str], path: str) -> bool:
-    """Whether the parts of a pattern between its * stand in a path in order; in linear time, unlike a regex."""
+    """Return whether the parts of a pattern between its * stand in a path in order; in linear time, unlike a regex."""
     first, *middle, last = parts
     if not path.startswith(first) or not path.endswith(last) or len(path) < len(first) + len(last) + len(middle) + 1:
         return False
@@ -116,7 +116,7 @@ def _each(field: str, value: object) -> Iterator[NamedFile]:
 
 
 def _browser(value: object) -> Iterator[NamedFile]:
-    """A file instead of main, or a map of replacements; names of other packages are none of this one's files."""
+    """Yield the files that browser names: one in place of main, or a map; names of other packages are left out."""
     if not isinstance(value, Mapping):
         yield from _one("browser", value, "module")
         return
@@ -134,7 +134,7 @@ def _bin(value: object) -> Iterator[NamedFile]:
 
 
 def _exports(field: str, value: object, depth: int = 1) -> Iterator[NamedFile]:
-    """The targets of exports, through conditions, subpaths and lists of fallbacks; null excludes and names nothing."""
+    """Yield the targets of exports, through conditions, subpaths and fallbacks; null excludes, and names nothing."""
     if isinstance(value, str):
         yield from _one(field, value, "pattern" if "*" in value else "file")
     elif isinstance(value, Mapping) and depth < DEEPEST:

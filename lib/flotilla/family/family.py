@@ -50,7 +50,7 @@ class Family:
 
     @cached_property
     def dev(self) -> Package | None:
-        """The package with the headers, None where the family has none."""
+        """The package with the headers, None if the family has none."""
         return dev_package(self.config, self.version)
 
     @cached_property
@@ -75,11 +75,11 @@ class Family:
 
     @property
     def notes(self) -> str | None:
-        """The file with the release's notes, relative to the repository; None where GitHub is to generate them."""
+        """The file with the release's notes, relative to the repository; None if GitHub generates them."""
         return notes_of(self.config, self.version)
 
     def of_platform(self, name: str) -> tuple[Package, ...]:
-        """The packages of one platform, by its name.
+        """Return the packages of one platform, by its name.
 
         Raises:
             InputError: the family has no such platform.
@@ -93,7 +93,7 @@ class Family:
         return tuple(p for p in self.packages if p.kind == "platform" and p.platform and p.platform.name == name)
 
     def below(self, latest: str) -> bool:
-        """Whether this version is lower than that one, which the registry calls latest.
+        """Return whether this version is lower than that one, which the registry calls latest.
 
         Raises:
             RegistryError: that one is no version.

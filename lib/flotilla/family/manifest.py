@@ -23,7 +23,7 @@ Manifest = dict[str, object]
 def render_manifest(
     package: Package, template: Mapping[str, object] | None, *, repository: str | None, file: str
 ) -> Manifest:
-    """The manifest of a package.
+    """Return the manifest of a package.
 
     Args:
         package: the package.
@@ -60,7 +60,7 @@ def _rendered(value: object, placeholders: Mapping[str, str], file: str, depth: 
 
 
 def _wanted(package: Package, given: Manifest, repository: str | None) -> Manifest:
-    """What flotilla sets, in the order of a manifest that has none of it."""
+    """Return what flotilla sets, in the order of a manifest that has none of it."""
     wanted: Manifest = {"name": package.name, "version": package.version}
     if not given:
         wanted["description"] = _description(package)
@@ -77,7 +77,7 @@ def _wanted(package: Package, given: Manifest, repository: str | None) -> Manife
 
 
 def _repository(given: object, url: str | None) -> Manifest:
-    """The repository where the template has none; one that only names a directory keeps it."""
+    """Return the repository if the template has none; one that only names a directory keeps it."""
     if url is None or (given and not isinstance(given, Mapping)):
         return {}
     own = given if isinstance(given, Mapping) else {}
@@ -128,7 +128,7 @@ def _pin_contradictions(given: object, package: Package) -> Iterator[str]:
 
 
 def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
-    """What a manifest holds that npm would refuse, or that would quietly change how it is published."""
+    """Yield what a manifest holds that npm would refuse, or that would quietly change how it is published."""
     if manifest.get("private") not in (None, False):
         yield "private is set, and npm publishes no private package; take it out."
     if "tag" in manifest:
@@ -150,7 +150,7 @@ def _dependency_faults(field: str, dependencies: object) -> Iterator[str]:
 
 
 def _merged(given: Manifest, wanted: Manifest) -> Manifest:
-    """The template's keys in its order, then ours; name and version go first where the template lacks them."""
+    """Return the template's keys in its order, then ours; name and version go first if the template lacks them."""
     keys = list(given)
     if "name" not in keys:
         keys.insert(0, "name")
@@ -169,7 +169,7 @@ GITHUB = "https://github.com"
 
 
 def repository_url(server_url: str, repository: str) -> str:
-    """The URL for a manifest: git+https://github.com/OWNER/REPO.git.
+    """Return the URL for a manifest: git+https://github.com/OWNER/REPO.git.
 
     Args:
         server_url: GITHUB_SERVER_URL.
@@ -179,7 +179,7 @@ def repository_url(server_url: str, repository: str) -> str:
 
 
 def same_repository(manifest_repository: object, server_url: str, repository: str) -> bool:
-    """Whether the registry would accept provenance from a repository for a manifest with this repository field.
+    """Return whether the registry would accept provenance from a repository for a manifest with this repository field.
 
     The registry compares npm's normal form of repository.url with the server's URL and OWNER/REPO, case-sensitive.
     Forms that npm leaves with another scheme (ssh, git, http) count as different: write https.
@@ -197,7 +197,7 @@ def same_repository(manifest_repository: object, server_url: str, repository: st
 
 
 def _normal(url: str) -> str | None:
-    """The https form of a repository's URL, without git+ and .git; None for one that names something else.
+    """Return the https form of a repository's URL, without git+ and .git; None for one that names something else.
 
     Source: hosted-git-info as @npmcli/package-json uses it (fixRepositoryField).
     """

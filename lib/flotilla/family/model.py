@@ -121,7 +121,7 @@ class DevSpec(PackageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class PackagesSpec:
-    """How the packages of each kind are made; dev is None where the family has none."""
+    """How the packages of each kind are made; dev is None if the family has none."""
 
     platform: PackageSpec
     dev: DevSpec | None = None

@@ -30,7 +30,7 @@ DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def package_name_faults(name: str) -> list[str]:
-    """Why npm would not take this as a new package's name.
+    """Return why npm would not take this as a new package's name.
 
     Source: validate-npm-package-name, validForNewPackages.
     """
@@ -58,7 +58,7 @@ def _part_faults(part: str, *, first_not: str) -> list[str]:
 
 
 def tag_faults(tag: str) -> list[str]:
-    """Why git would not take this as a tag.
+    """Return why git would not take this as a tag.
 
     Source: git check-ref-format; git tag refuses a leading hyphen too.
     """
@@ -78,7 +78,7 @@ def tag_faults(tag: str) -> list[str]:
 
 
 def artifact_faults(name: str) -> list[str]:
-    """Why actions/upload-artifact would not take this as an artifact's name."""
+    """Return why actions/upload-artifact would not take this as an artifact's name."""
     if found := BAD_IN_ARTIFACT.search(name):
         return [f"the artifact name {quoted(name)}: GitHub takes no {found[0]} in it."]
     if not name.strip() or len(name) > LONGEST_ARTIFACT:
@@ -87,7 +87,7 @@ def artifact_faults(name: str) -> list[str]:
 
 
 def path_faults(path: str) -> list[str]:
-    """Why a path or pattern is not one inside the repository."""
+    """Return why a path or pattern is not one inside the repository."""
     parts = path.split("/")
     rules = {
         "is not inside the repository; write it relative to flotilla.yml, without a leading / or drive": (
@@ -102,7 +102,7 @@ def path_faults(path: str) -> list[str]:
 
 
 def folder_faults(path: str) -> list[str]:
-    """Why a path is not that of a folder or file below the repository's own folder."""
+    """Return why a path is not that of a folder or file below the repository's own folder."""
     if not path_faults(path) and posixpath.normpath(path) == ".":
         return [f"{quoted(path)} is the whole folder of flotilla.yml; name one below it."]
     return path_faults(path)
@@ -120,12 +120,12 @@ PATTERN_SIGN = re.compile(r"[][*?{}!\\|]")
 
 
 def rendered(template: str, values: Mapping[str, str]) -> str:
-    """The template with each placeholder that has a value replaced, once; others stay."""
+    """Return the template with each placeholder that has a value replaced, once; others stay."""
     return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def placeholder_faults(template: str, available: Collection[str]) -> list[str]:
-    """What is wrong with the placeholders of a template in flotilla.yml."""
+    """Return what is wrong with the placeholders of a template in flotilla.yml."""
     faults = [_fault(word, available) for word in PLACEHOLDER.findall(template) if word not in available]
     if BRACE.search(PLACEHOLDER.sub("", template)):
         faults.append("a brace stands alone; placeholders are written {like-this}, without spaces.")
@@ -150,19 +150,19 @@ def pattern_faults(pattern: str, available: Collection[str]) -> list[str]:
 
 
 def family_values(family: str) -> dict[str, str]:
-    """family, scope and name: @acme/ffmpeg is of scope @acme and has the name ffmpeg."""
+    """Return family, scope and name: @acme/ffmpeg is of scope @acme and has the name ffmpeg."""
     scope, slash, name = family.rpartition("/")
     return {"family": family, "scope": scope if slash else "", "name": name}
 
 
 def variant_values(variant: Variant) -> dict[str, str]:
-    """variant, suffix, and license where it has one."""
+    """Return variant, suffix, and license if it has one."""
     values = {"variant": variant.name, "suffix": variant.suffix}
     return values if variant.license is None else {**values, "license": variant.license}
 
 
 def platform_values(platform: Platform) -> dict[str, str]:
-    """platform, os, cpu, libc, build and exe; several words are joined by hyphens."""
+    """Return platform, os, cpu, libc, build and exe; several words are joined by hyphens."""
     words = {"os": platform.os, "cpu": platform.cpu, "libc": platform.libc}
     exe = ".exe" if platform.os == ("win32",) else ""
     values = {"platform": platform.name, "build": platform.build, "exe": exe}

@@ -60,7 +60,7 @@ class PackedPackage:
 
 
 def tag_of(config: Config, version: str) -> str:
-    """The tag of a version."""
+    """Return the tag of a version."""
     return rendered(config.release.tag, family_values(config.family) | {"version": version})
 
 
@@ -95,13 +95,13 @@ def version_of(config: Config, given: str) -> str:
 
 
 def notes_of(config: Config, version: str) -> str | None:
-    """The file with the release's notes, relative to the repository; None where GitHub is to generate them."""
+    """Return the file with the release's notes, relative to the repository; None if GitHub generates them."""
     notes = config.release.notes
     return None if notes == "generate" else posixpath.normpath(rendered(notes, _release_values(config, version)))
 
 
 def platform_packages(config: Config, version: str) -> tuple[Package, ...]:
-    """The packages with the binaries, platform by platform."""
+    """Return the packages with the binaries, platform by platform."""
     spec = config.packages.platform
     return tuple(
         _package(
@@ -115,7 +115,7 @@ def platform_packages(config: Config, version: str) -> tuple[Package, ...]:
 
 
 def dev_package(config: Config, version: str) -> Package | None:
-    """The package with the headers, None where the family has none."""
+    """Return the package with the headers, None if the family has none."""
     spec = config.packages.dev
     if spec is None:
         return None
@@ -126,7 +126,7 @@ def dev_package(config: Config, version: str) -> Package | None:
 
 
 def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
-    """The packages that users install, one a variant."""
+    """Return the packages that users install, one a variant."""
     return tuple(_meta(config, version, variant) for variant in config.variants)
 
 

@@ -166,7 +166,7 @@ def _means_glibc(platform: Platform, platforms: Sequence[Platform]) -> bool:
 
 
 def as_words(value: object) -> tuple[str, ...]:
-    """A word, or a list of them."""
+    """Return a word, or a list of them."""
     if isinstance(value, str):
         return (value,)
     return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()

@@ -36,7 +36,7 @@ TYPES = {
 
 @cache
 def schema() -> Mapping[str, object]:
-    """The JSON schema of flotilla.yml; it ships with the package, for editors too."""
+    """Return the JSON schema of flotilla.yml; it ships with the package, for editors too."""
     text = resources.files("flotilla.family").joinpath(SCHEMA).read_text(encoding="utf-8")
     loaded: Mapping[str, object] = json.loads(text)
     return loaded
@@ -63,12 +63,12 @@ class Broken:
     message: str
 
     def __str__(self) -> str:
-        """The path as people write it."""
+        """Return the path as people write it."""
         return dotted(self.path)
 
 
 def schema_findings(document: Document) -> Iterator[Finding]:
-    """Everything in which a document's shape is not that of a flotilla.yml."""
+    """Yield everything in a document that does not have the shape of a flotilla.yml."""
     for error in Draft202012Validator(schema()).iter_errors(document.value):
         broken = _broken(error)
         yield from TRANSLATIONS.get(broken.rule, _otherwise)(broken, document)
@@ -102,7 +102,7 @@ def _right_key(key: str, known: tuple[str, ...]) -> str:
 
 @cache
 def _homes() -> Mapping[str, str]:
-    """Keys that stand in one section only, and which it is."""
+    """Return the keys that only one section has, and which section that is."""
     found = list(_sections(schema(), ""))
     keys = [key for _section, key in found]
     return {key: section for section, key in found if section and keys.count(key) == 1}

@@ -22,7 +22,7 @@ LATEST = "latest"
 
 
 def parse_version(text: str) -> str:
-    """The version that an input names, without its leading v.
+    """Return the version that an input names, without its leading v.
 
     Raises:
         InputError: npm would not take it as it stands.
@@ -34,7 +34,7 @@ def parse_version(text: str) -> str:
 
 
 def version_fault(version: str) -> str | None:
-    """Why npm would not take this version as it stands, None where it would."""
+    """Return why npm would not take this version as it stands, None if it would."""
     if len(version) > LONGEST_VERSION:
         return f"has {len(version)} characters; npm takes {LONGEST_VERSION}."
     parsed = parsed_version(version)
@@ -48,7 +48,7 @@ def version_fault(version: str) -> str | None:
 
 
 def parsed_version(version: str) -> Version | None:
-    """A semantic version, None where it is not one."""
+    """Return a semantic version, None if it is not one."""
     if len(version) > LONGEST_VERSION:
         return None
     try:
@@ -68,13 +68,13 @@ def _no_semver(version: str) -> str:
 
 
 def is_prerelease(version: str) -> bool:
-    """Whether a version has a prerelease part."""
+    """Return whether a version has a prerelease part."""
     parsed = parsed_version(version)
     return parsed is not None and parsed.prerelease is not None
 
 
 def default_dist_tag(version: str) -> str:
-    """The tag latest for a stable version; for a prerelease its first identifier if that is a fit word, else next."""
+    """Return latest for a stable version; for a prerelease its first identifier if that is a fit word, else next."""
     parsed = parsed_version(version)
     if parsed is None or parsed.prerelease is None:
         return LATEST
@@ -84,7 +84,7 @@ def default_dist_tag(version: str) -> str:
 
 
 def dist_tag_fault(tag: str) -> str | None:
-    """Why npm would not take this dist-tag, None where it would."""
+    """Return why npm would not take this dist-tag, None if it would."""
     if not TAG.fullmatch(tag):
         return f"the dist-tag {quoted(tag)} may hold letters, digits, hyphens, dots and underscores only."
     if RANGE.fullmatch(tag):

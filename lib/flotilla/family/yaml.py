@@ -43,7 +43,7 @@ class Finding:
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: platforms[4].os."""
+    """Return a path as people write it: platforms[4].os."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "the file"
 
@@ -60,7 +60,7 @@ UNQUOTED = re.compile(r"^\s*(?:-\s+)*(?:[\w-]+:\s+)?(?P<value>[@`*&!%{].*)$")
 
 
 def compose(text: str, file: str) -> yaml.Node | None:
-    """The nodes of a text, None for an empty one.
+    """Return the nodes of a text, None for an empty one.
 
     Raises:
         ConfigError: it is not one YAML document that this reads, with line and column.
@@ -94,7 +94,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigEr
 
 
 def _explained(error: yaml.MarkedYAMLError, line: str, began: int) -> str:
-    """What is wrong, in words.
+    """Return what is wrong, in words.
 
     Args:
         line: of the file, where the reader stopped.
@@ -139,7 +139,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         self.nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
-        """One node, once it is known to be harmless."""
+        """Return one node, once it is known to be harmless."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # the stub leaves it out
         if problem := self._problem(event):
             raise yaml.MarkedYAMLError(None, None, problem, event.start_mark)  # type: ignore[arg-type]  # the C reader's Mark
@@ -162,7 +162,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 def core_schema(text: str) -> object:
-    """What YAML 1.2's core schema takes an unquoted scalar for; "no", "on" and 1:30 are strings there.
+    """Return what YAML 1.2's core schema takes an unquoted scalar for; "no", "on" and 1:30 are strings there.
 
     Source: YAML 1.2.2, section 10.3.2, without .inf, .nan, octal and hexadecimal numbers, which mean nothing here.
     """
@@ -197,12 +197,12 @@ class Document:
     findings: list[Finding] = field(default_factory=list)
 
     def fault(self, finding: Finding) -> Fault:
-        """A finding, with the place that it has in this file."""
+        """Return a finding, with the place that it has in this file."""
         path = finding.path if finding.path in self.spots else finding.instead or finding.path
         return Fault(text=finding.text, place=self.place(path, on_key=finding.on_key))
 
     def place(self, path: Path, *, on_key: bool = False) -> Place:
-        """Where a path stands; a path that is not there stands where its nearest parent does."""
+        """Return where a path stands; a path that is not there stands where its nearest parent does."""
         while path and path not in self.spots:
             path, on_key = path[:-1], False
         spot = self.spots.get(path)
@@ -212,20 +212,20 @@ class Document:
         return Place(file=self.file, line=line, column=column)
 
     def at(self, path: Path) -> Value:
-        """The value at a path of keys, None where there is none."""
+        """Return the value at a path of keys, None if there is none."""
         value = self.value
         for key in path:
             value = value.get(str(key)) if isinstance(value, dict) else None
         return value
 
     def raw(self, path: Path) -> str | None:
-        """A scalar as it was written, None for a list or mapping."""
+        """Return a scalar as it was written, None for a list or mapping."""
         spot = self.spots.get(path)
         return spot.raw if spot else None
 
 
 def read_document(text: str, file: str) -> Document:
-    """The document that a text holds.
+    """Return the document that a text holds.
 
     Raises:
         ConfigError: it is not one YAML document that this reads, with line and column.
@@ -272,7 +272,7 @@ def _key_fault(key: yaml.Node, path: Path, document: Document, values: dict[str,
 
 
 def _marker(document: Document, path: Path, key: yaml.Node) -> Path:
-    """A path of its own for a key that has no value of its own, so that it keeps its place."""
+    """Return a path of its own for a key that has no value of its own, so that it keeps its place."""
     marker = (*path, f"\0{key.start_mark.line}:{key.start_mark.column}")
     document.spots[marker] = _spot(key, key)
     return marker

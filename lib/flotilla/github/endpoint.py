@@ -80,7 +80,7 @@ class Endpoint:
 
     def _token_faults(self) -> list[str]:
         if not self.token:
-            how = "give github-token, by default ${{ github.token }}; on a desk, set GITHUB_TOKEN."
+            how = "give github-token, by default ${{ github.token }}; locally, set GITHUB_TOKEN."
             return [f"There is no token for GitHub; {how}"]
         if not TOKEN.fullmatch(self.token):
             return ["The token for GitHub holds a space, a line break or another character that no token has."]
