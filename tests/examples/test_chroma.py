@@ -107,7 +107,9 @@ def test_the_release_workflow_has_the_designs_job_graph() -> None:
         "max-parallel": 2,
         "matrix": {"platform": "${{ fromJSON(needs.prepare.outputs.platforms) }}"},
     }
-    assert jobs["release"]["outputs"] == {"run_id": "${{ needs.check-artifacts.outputs.run_id }}"}
+    assert jobs["release"]["outputs"] == {
+        name: f"${{{{ needs.check-artifacts.outputs.{name} }}}}" for name in ("run_id", "artifacts_digest")
+    }
 
 
 def test_each_job_of_the_release_has_the_least_permissions() -> None:
