@@ -1,9 +1,11 @@
 # The image of all four actions: Python, the library, node and npm, and nothing else that could be of use to anyone
 # who got into it. It builds with the classic builder and with BuildKit, for amd64 and arm64.
+#
+# The bases are pinned by digest; Dependabot renews both together. npm comes with node's, and its version is checked.
 
-FROM node:24.19.0-trixie-slim AS node
+FROM node:24.19.0-trixie-slim@sha256:ab3eebe934147fee049b5eb83c570f68c849a13c930bdfa482de99fcdfa3b3de AS node
 
-FROM python:3.13.15-slim-trixie AS library
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS library
 COPY requirements/runtime.txt /tmp/runtime.txt
 RUN python3 -m venv /opt/flotilla \
     && /opt/flotilla/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
@@ -13,7 +15,7 @@ RUN python3 -m venv /opt/flotilla \
 COPY lib/flotilla /opt/flotilla/lib/python3.13/site-packages/flotilla
 RUN /opt/flotilla/bin/python -m compileall -q /opt/flotilla/lib/python3.13/site-packages/flotilla
 
-FROM python:3.13.15-slim-trixie
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 # No pip, no apt, no dpkg, no program that runs as another user. dpkg's records stay: scanners read them.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr/local/lib/python3.13/ensurepip \
         /usr/bin/apt* /usr/lib/apt /usr/bin/dpkg* /usr/sbin/dpkg* /var/lib/apt /var/cache/apt \
@@ -21,10 +23,11 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
 COPY --from=library /opt/flotilla /opt/flotilla
+ARG NPM_VERSION=11.17.0
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
     && node --version \
-    && npm --version \
+    && if [ "$(npm --version)" != "$NPM_VERSION" ]; then echo "npm is $(npm --version): test it, then set NPM_VERSION"; exit 1; fi \
     && /opt/flotilla/bin/python -IB -c "import flotilla" \
     && rm -rf /tmp/node-compile-cache
 LABEL org.opencontainers.image.title="flotilla" \

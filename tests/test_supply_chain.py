@@ -69,6 +69,16 @@ def test_every_npm_package_is_locked_with_its_integrity(lock: Path) -> None:
             assert package["integrity"].startswith("sha512-"), name
 
 
+def test_every_base_image_is_pinned_by_its_digest_and_version_and_npm_by_its_version() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert len(bases) == 3
+    for base in bases:
+        assert re.fullmatch(r"(python|node):\d+\.\d+\.\d+-[a-z-]+@sha256:[0-9a-f]{64}", base), base
+    assert re.search(r"^ARG NPM_VERSION=\d+\.\d+\.\d+$", text, re.MULTILINE)
+    assert '[ "$(npm --version)" != "$NPM_VERSION" ]' in text
+
+
 @each_workflow
 def test_no_job_runs_without_a_time_limit(file: Path) -> None:
     for name, job in workflow(file)["jobs"].items():

@@ -34,14 +34,28 @@ def provide_bases(docker: DockerClient, cache: Path) -> None:
     """The base images, pulled; or stand-ins of the same names, where the real ones cannot be had."""
     python, node = base_names()
     if not _present_or_pulled(docker, python):
-        _import_python(docker, python, cache / "python-stand-in.tar")
+        _import_python(docker, _tagged(python), cache / "python-stand-in.tar")
     if not _present_or_pulled(docker, node):
-        _import_node(docker, node)
+        _import_node(docker, _tagged(node))
+
+
+def available(docker: DockerClient, base: str) -> str:
+    """Return the base image by digest, or by its tag alone if a stand-in has that: no stand-in has its digest."""
+    return base if _present(docker, base) else _tagged(base)
+
+
+def name_available_bases(docker: DockerClient, tree: Path) -> None:
+    """Let the Dockerfile of a tree name the base images that are here."""
+    file = tree / "Dockerfile"
+    text = file.read_text(encoding="utf-8")
+    for base in base_names():
+        text = text.replace(base, available(docker, base))
+    file.write_text(text, encoding="utf-8")
 
 
 def build_runner(docker: DockerClient) -> str:
     """The image that stands for ubuntu-latest: act asks of it no more than bash and node."""
-    python, node = base_names()
+    python, node = (available(docker, base) for base in base_names())
     recipe = f"FROM {node} AS node\nFROM {python}\nCOPY --from=node /usr/local/bin/node /usr/local/bin/node\n"
     with tempfile.TemporaryDirectory() as empty:
         Path(empty, "Dockerfile").write_text(recipe, encoding="utf-8")
@@ -65,14 +79,26 @@ def export_tree(into: Path) -> Path:
     return into
 
 
-def _present_or_pulled(docker: DockerClient, image: str) -> bool:
+def _tagged(base: str) -> str:
+    return base.partition("@")[0]
+
+
+def _present(docker: DockerClient, image: str) -> bool:
     try:
         docker.images.get(image)
     except ImageNotFound:
-        try:
-            docker.images.pull(image)
-        except DockerException:
-            return False
+        return False
+    return True
+
+
+def _present_or_pulled(docker: DockerClient, image: str) -> bool:
+    if _present(docker, image) or _present(docker, _tagged(image)):
+        return True
+    try:
+        name, _, digest = image.partition("@")
+        docker.images.pull(f"{name.partition(':')[0]}@{digest}" if digest else name)
+    except DockerException:
+        return False
     return True
 
 

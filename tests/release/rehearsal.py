@@ -212,7 +212,7 @@ def main() -> None:
             world = World(folder=folder, github=server, images=host, more=more, say=lambda name: say(f"--> {name}"))
             try:
                 say(f"registry {host}, remote {MAIN} in a bare repository, GitHub's API simulated")
-                images.export_tree(world.tree)
+                images.name_available_bases(docker, images.export_tree(world.tree))
                 world.begin({})
                 releases(world)
                 use(world, docker, log, folder)
