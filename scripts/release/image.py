@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scripts.release.registry import INDEX, Registry
 from scripts.release.settings import DIGEST, ReleaseError, Settings, run
@@ -27,8 +28,8 @@ def sign_in(settings: Settings) -> None:
 def build(settings: Settings) -> None:
     """Build and push the image of this machine's architecture, or take the attested one that this commit has.
 
-    An image of the tag that has no attestation by this workflow for this commit is built again: the tag could be
-    anybody's who may write packages.
+    An image of the tag that has no attestation by this workflow is built again: the tag could be anybody's who may
+    write packages.
     """
     architecture = settings.environment.get("ARCHITECTURE", "")
     if architecture not in ARCHITECTURES:
@@ -44,12 +45,7 @@ def build(settings: Settings) -> None:
     if found is None:
         raise ReleaseError(f"the registry does not show {settings.image}:{tag}, which was pushed")
     digest, manifest = found
-    config = registry.config(manifest)
-    revision = (config.get("config", {}).get("Labels") or {}).get("org.opencontainers.image.revision")
-    if config["architecture"] != architecture or revision != settings.commit:
-        raise ReleaseError(
-            f"{digest} is of {config['architecture']} and commit {revision}, not {architecture} and ours"
-        )
+    _check_origin(settings, registry.config(manifest), architecture)
     settings.output("image", settings.image)
     settings.output("built", "true" if fresh else "false")
     settings.output(architecture, digest)
@@ -122,9 +118,13 @@ def name_version(settings: Settings) -> None:
 
 
 def is_attested(settings: Settings, digest: str) -> bool:
-    """Say whether this repository's release workflow attests that it built the image from the commit."""
-    command = (*_gh("verify", settings, digest), "--source-digest", settings.commit)
-    command = (*command, "--signer-workflow", f"{settings.repository}/{SIGNER}")
+    """Say whether this repository's release workflow on main attests that it built the image.
+
+    An attestation names the commit whose workflow ran, which for a backport is not the released one: that one stands
+    in the label that the workflow sets, and is checked beside this.
+    """
+    signer = f"{settings.repository}/{SIGNER}"
+    command = (*_gh("verify", settings, digest), "--signer-workflow", signer, "--source-ref", "refs/heads/main")
     try:
         run(*command, tree=settings.tree, environment=_with_token(settings))
     except ReleaseError:
@@ -133,14 +133,28 @@ def is_attested(settings: Settings, digest: str) -> bool:
 
 
 def verify_attestation(settings: Settings) -> None:
-    """Check the index's attestation before anything names the digest.
+    """Check before anything names the digest that it is attested and holds the commit's images.
 
     Raises:
-        ReleaseError: if it has none.
+        ReleaseError: if not.
     """
-    if not is_attested(settings, settings.digest):
-        raise ReleaseError(f"{settings.pinned} has no attestation by {SIGNER} for commit {settings.commit}")
-    settings.say(f"{settings.pinned} is attested")
+    registry = Registry(settings)
+    if (index := registry.manifest(settings.digest)) is None or not is_attested(settings, settings.digest):
+        raise ReleaseError(f"{settings.pinned} is missing, or has no attestation by {SIGNER}")
+    for one in json.loads(index[1])["manifests"]:
+        if (found := registry.manifest(one["digest"])) is None:
+            raise ReleaseError(f"{settings.pinned} names {one['digest']}, which is missing")
+        _check_origin(settings, registry.config(found[1]), one["platform"]["architecture"])
+    settings.say(f"{settings.pinned} is attested, and of commit {settings.commit}")
+
+
+def _check_origin(settings: Settings, config: Mapping[str, Any], architecture: str) -> None:
+    revision = (config.get("config", {}).get("Labels") or {}).get("org.opencontainers.image.revision")
+    if config["architecture"] != architecture or revision != settings.commit:
+        raise ReleaseError(
+            f"expected an image for {architecture} of commit {settings.commit}, "
+            f"got one for {config['architecture']} of commit {revision}"
+        )
 
 
 def attestations(settings: Settings) -> bytes:

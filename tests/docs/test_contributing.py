@@ -30,8 +30,8 @@ def test_every_file_and_command_that_a_page_for_contributors_names_is_there(page
     said = text(page)
     named = set(re.findall(r"(?<![\w/.])(?:lib|tests|docs|requirements|\.github)/[\w./-]*\w", said))
     assert not {name for name in named if not (ROOT / name).exists()}
-    targets = set(re.findall(r"\bmake ([a-z0-9]+)", said.replace("make` sets", "")))
-    assert targets <= set(re.findall(r"^([a-z0-9]+):", text("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"\bmake ([a-z0-9-]+)", said.replace("make` sets", "")))
+    assert targets <= set(re.findall(r"^([a-z0-9-]+):", text("Makefile"), re.MULTILINE))
 
 
 def test_every_runtime_dependency_is_explained_and_no_other() -> None:

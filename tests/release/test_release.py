@@ -126,6 +126,17 @@ def test_a_digest_without_an_attestation_is_not_released(world: World) -> None:
         world.step(environment, "attested", DIGEST=f"sha256:{'0' * 64}")
 
 
+def test_an_attested_image_of_another_commit_is_not_released(
+    world: World, images: MemoryRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = world.commit("0.2.0")
+    world.release("0.2.0", older)
+    newer = world.environment("0.2.1", world.commit("0.2.1"))
+    with pytest.raises(StoppedError):
+        world.step(newer, "attested", DIGEST=images.tags["0.2.0"])
+    assert f"of commit {older}" in capsys.readouterr().out
+
+
 def test_an_image_of_the_other_architecture_does_not_enter_the_index(world: World) -> None:
     commit = world.commit("0.2.0")
     environment = world.environment("0.2.0", commit)
