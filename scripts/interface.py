@@ -113,8 +113,8 @@ def _new_demand(name: str, old: Interface, new: Interface) -> bool:
     """Say whether a new key is required in a mapping that files of today have."""
     if not name.startswith("flotilla.yml ") or not new[name].get("required"):
         return False
-    parent = leaf(name).rpartition(".")[0].removesuffix("[]")
-    return not parent or f"flotilla.yml {parent}" in old
+    parent = leaf(name).rpartition(".")[0]
+    return not parent or any(key.startswith(f"flotilla.yml {parent}.") for key in old)
 
 
 def _wider(old: Any, new: Any) -> bool:

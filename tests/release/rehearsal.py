@@ -187,8 +187,8 @@ def use(world: World, docker: DockerClient, log: Path, folder: Path) -> None:
 def forget(docker: DockerClient, image: str) -> None:
     """Remove what the engine has of an image, so that it must be pulled."""
     for one in docker.images.list():
-        for name in one.tags:
-            if name.startswith(f"{image}:"):
+        for name in (*one.tags, *(one.attrs.get("RepoDigests") or [])):
+            if name.startswith((f"{image}:", f"{image}@")):
                 docker.images.remove(name, force=True)
 
 
