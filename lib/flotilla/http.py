@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import threading
@@ -352,15 +351,6 @@ def date_of(headers: Mapping[str, str], now: float) -> float:
         return parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (ValueError, OverflowError, TypeError):
         return now
-
-
-def parse_json(body: bytes) -> object:
-    """Return the JSON document of a body; ValueError if it is none."""
-    try:
-        document: object = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return document
 
 
 def headers_of(response: requests.Response) -> dict[str, str]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flotilla.documents import Document
 from flotilla.github import Artifact, Asset, Download, GitHub, Release, WantedAsset, WorkflowRun
-from flotilla.github.document import Document
-from flotilla.github.models import parse_artifact, parse_asset, parse_release, parse_workflow_run
+from flotilla.github.models import parse_artifact, parse_asset, parse_release, parse_workflow_run, unusable
 from flotilla.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -244,16 +244,16 @@ class Maker:
         } | changed
 
     def a_run(self, run_id: int = 7, **changed: object) -> WorkflowRun:
-        return parse_workflow_run(Document(self.run(run_id, **changed), "a run"))
+        return parse_workflow_run(Document(self.run(run_id, **changed), "a run", unusable))
 
     def an_artifact(self, artifact_id: int = 31, **changed: object) -> Artifact:
-        return parse_artifact(Document(self.artifact(artifact_id, **changed), "an artifact"), 7)
+        return parse_artifact(Document(self.artifact(artifact_id, **changed), "an artifact", unusable), 7)
 
     def an_asset(self, asset_id: int = 51, **changed: object) -> Asset:
-        return parse_asset(Document(self.asset(asset_id, **changed), "an asset"))
+        return parse_asset(Document(self.asset(asset_id, **changed), "an asset", unusable))
 
     def a_release(self, release_id: int = 90, **changed: object) -> Release:
-        return parse_release(Document(self.release(release_id, **changed), "a release"))
+        return parse_release(Document(self.release(release_id, **changed), "a release", unusable))
 
     def wanted(self, folder: Path, name: str = "a.tar.gz", content: bytes = b"hello") -> WantedAsset:
         path = folder / name

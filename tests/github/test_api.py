@@ -126,10 +126,10 @@ def test_an_html_page_is_not_taken_for_an_answer(server: ScriptedServer, github:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"id": "7"}, "has a str as 'id'"),
-        ({"id": True}, "has a bool as 'id'"),
+        ({"id": "7"}, "has text as 'id'"),
+        ({"id": True}, "has a boolean as 'id'"),
         ({"head_sha": None}, "has nothing as 'head_sha'"),
-        ({"repository": []}, "an object was expected"),
+        ({"repository": []}, "expected an object"),
         ({"created_at": "yesterday"}, "'created_at'"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from requests.utils import parse_header_links
 
+from flotilla.documents import Document, documents, parse_json
 from flotilla.errors import FlotillaError, GitHubError
-from flotilla.github.document import Document, documents, unusable
 from flotilla.github.endpoint import Endpoint
+from flotilla.github.models import unusable
 from flotilla.http import Answer, Http, Request, Unsure, transient
 from flotilla.retry import RetryPolicy, TransientError
 from flotilla.text import one_line, quoted, sentence
@@ -106,12 +106,12 @@ class Calls:
 
     def document(self, call: Call) -> Document:
         """Return the JSON object that a call answers with."""
-        return Document.of(self.ask(call).document, call.what)
+        return Document.of(self.ask(call).document, call.what, unusable)
 
     def find(self, call: Call) -> Document | None:
         """Return the JSON object that a call answers with; None for 404."""
         reply = self.ask(replace(call, answers=(*call.answers, HTTPStatus.NOT_FOUND)))
-        return None if reply.status == HTTPStatus.NOT_FOUND else Document.of(reply.document, call.what)
+        return None if reply.status == HTTPStatus.NOT_FOUND else Document.of(reply.document, call.what, unusable)
 
     def listed(self, call: Call, *, key: str | None = None) -> tuple[Document, ...]:
         """Return all items of all pages, each id once.
@@ -132,7 +132,11 @@ class Calls:
             reply = self.ask(page)
             if reply.status == HTTPStatus.NOT_FOUND:
                 return None
-            items = Document.of(reply.document, call.what).inners(key) if key else documents(reply.document, call.what)
+            items = (
+                Document.of(reply.document, call.what, unusable).inners(key)
+                if key
+                else documents(reply.document, call.what, unusable)
+            )
             found.update((item.number("id"), item) for item in items)
             following = self._next_page(reply, call)
             if following is None:
@@ -258,8 +262,8 @@ def parsed(text: str, status: int, what: str) -> object:
     if not text:
         return None
     try:
-        document: object = json.loads(text)
-    except (ValueError, RecursionError):
+        document = parse_json(text)
+    except ValueError:
         if status >= HTTPStatus.MULTIPLE_CHOICES:  # the status says enough; a proxy's error page is no JSON
             return None
         if text.lstrip()[:1] in "{[":

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flotilla.github.document import Document, unusable
+from flotilla.documents import Document
+from flotilla.errors import GitHubError
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # GitHub writes ".github/workflows/ci.yml@refs/heads/main" in some answers. Something that itself ends like a workflow
 # file is not taken for a ref, so that a file named "ci.yml@x.yml" cannot pass for ci.yml.
 WITH_REF = re.compile(r"(?P<file>[^@]+\.ya?ml)@(?!.*\.ya?ml$).+", re.DOTALL)
+ADVICE = "Re-run the job; if it stays, GitHub's API has changed, or api-url is not GitHub's: report it to flotilla."
+
+
+def unusable(what: str, why: str) -> GitHubError:
+    """Return the error for an answer that cannot be read."""
+    return GitHubError(f"GitHub's answer about {what} is not usable: {why}.", advice=ADVICE)
 
 
 @dataclass(frozen=True, kw_only=True)

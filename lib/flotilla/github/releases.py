@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from flotilla.documents import Document
 from flotilla.errors import ConflictError, FlotillaError
 from flotilla.github.api import Call, Calls, Reply
-from flotilla.github.document import Document, unusable
-from flotilla.github.models import Asset, Release, parse_asset, parse_release
+from flotilla.github.models import Asset, Release, parse_asset, parse_release, unusable
 from flotilla.github.tags import WRITE
 from flotilla.retry import TransientError
 
@@ -152,7 +152,7 @@ class Releases:
         reply = self._calls.once(call)
         if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             raise self._refused(reply, call, tag)
-        release = parse_release(Document.of(reply.document, call.what))
+        release = parse_release(Document.of(reply.document, call.what, unusable))
         if release.tag != tag:
             raise unusable(call.what, "it is about another tag")
         return release

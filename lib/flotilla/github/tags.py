@@ -6,9 +6,10 @@ from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
 
+from flotilla.documents import Document
 from flotilla.errors import ConflictError, FlotillaError, GitHubError
 from flotilla.github.api import Call, Calls, Reply
-from flotilla.github.document import Document, unusable
+from flotilla.github.models import unusable
 from flotilla.retry import TransientError
 from flotilla.text import one_line, sentence
 

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from flotilla.documents import Document, parse_json
 from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError
 from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
 from flotilla.github.assets import (
@@ -25,11 +26,10 @@ from flotilla.github.assets import (
     asset_name_faults,
     same_content,
 )
-from flotilla.github.document import Document, unusable
 from flotilla.github.endpoint import Endpoint
-from flotilla.github.models import Asset, Release, parse_asset
+from flotilla.github.models import Asset, Release, parse_asset, unusable
 from flotilla.github.releases import Releases
-from flotilla.http import Http, Request, Stream, Unsure, parse_json
+from flotilla.http import Http, Request, Stream, Unsure
 from flotilla.retry import Cancelled, StopFlag, TransientError
 from flotilla.text import one_line, sentence
 
@@ -247,7 +247,7 @@ class Uploads:
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
             now = self._calls.policy.clock.now()
             raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
-        return self._accepted(parse_asset(Document.of(reply.document, f"upload {wanted.name}")), wanted)
+        return self._accepted(parse_asset(Document.of(reply.document, f"upload {wanted.name}", unusable)), wanted)
 
     def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
         """Return the new asset if GitHub stored what was sent; a GitHub without digests is believed by the size."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 
+from flotilla.documents import parse_json
 from flotilla.errors import Fault, InputError, Place
 from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
@@ -217,16 +218,15 @@ def read_ledger(file: Path) -> Ledger:
     if len(data) > LARGEST:
         raise InputError(Fault(text=f"the ledger is larger than {LARGEST // 2**20} MiB", place=place))
     try:
-        document = json.loads(data, parse_constant=_no_number, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as failure:
+        document = parse_json(data, strict=True)
+    except ValueError as failure:
         raise InputError(Fault(text=f"is not JSON: {_cut(str(failure))}", place=place)) from failure
     if faults := list(schema_faults(document)):
         raise InputError(
             [Fault(text=text, place=place) for text in faults[:FAULTS_SHOWN]],
             advice="This is not a ledger of flotilla's: take the file that the output `ledger` names, or the asset.",
         )
-    ledger: Ledger = document
-    return ledger
+    return cast("Ledger", document)
 
 
 def schema_faults(document: object) -> Iterator[str]:
@@ -267,18 +267,6 @@ def _package_faults(package: Mapping[str, Any], version: str) -> Iterator[str]:
 def subject_of(name: str, version: str) -> str:
     """How a provenance statement names a package."""
     return f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose keys are all different: of two, readers disagree which counts."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return made
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")
 
 
 def _cut(text: str) -> str:

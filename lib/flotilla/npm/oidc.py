@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+from flotilla.documents import parse_json
 from flotilla.errors import GitHubError
-from flotilla.http import Answer, Http, Request, parse_json, transient
+from flotilla.http import Answer, Http, Request, transient
 from flotilla.npm.packument import Json
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.retry import RetryPolicy

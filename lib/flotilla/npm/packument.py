@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
-from flotilla import http
+from flotilla import documents
+from flotilla.documents import Document
 from flotilla.errors import RegistryError
 from flotilla.text import plain
 
@@ -59,9 +60,9 @@ class Packument:
 def parse_json(text: bytes, *, what: str) -> object:
     """Return the document in these bytes, or a RegistryError that names what was asked."""
     try:
-        return http.parse_json(text)
+        return documents.parse_json(text)
     except ValueError as error:
-        raise _malformed(what, f"not JSON ({plain(str(error), longest=120)})") from error
+        raise malformed(what, f"not JSON ({plain(str(error), longest=120)})") from error
 
 
 def parse_packument(document: object, *, name: str, what: str) -> Packument:
@@ -75,19 +76,19 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
     Raises:
         RegistryError: names the first part that has another shape.
     """
-    top = as_object(document, what=what, part="the answer")
-    if top.get("name", name) != name:
-        raise _malformed(what, f"the packument of another package, {_short(top['name'])}")
-    tags = as_object(top.get("dist-tags", {}), what=what, part="dist-tags")
-    versions = as_object(top.get("versions", {}), what=what, part="versions")
+    top = Document.of(document, what, malformed)
+    if top.fields.get("name", name) != name:
+        raise malformed(what, f"the packument of another package, {_short(top.fields['name'])}")
+    tags, versions = (top.inner(key) if key in top.fields else None for key in ("dist-tags", "versions"))
+    numbers = versions.fields if versions else ()
     parsed = {
-        number: _parse_version(manifest, name=name, number=number, what=what) for number, manifest in versions.items()
+        number: _parse_version(versions.inner(number), name=name, number=number) for number in numbers if versions
     }
     return Packument(
         name=name,
-        dist_tags={tag: _as_text(version, what=what, part=f"dist-tag {tag}") for tag, version in tags.items()},
+        dist_tags={tag: tags.text(tag) for tag in tags.fields} if tags else {},
         versions=parsed,
-        burnt=_burnt(top.get("time"), what) - parsed.keys(),
+        burnt=_burnt(top) - parsed.keys(),
     )
 
 
@@ -137,48 +138,34 @@ def with_shasum(integrity: str, shasum: str) -> str:
     return f"{integrity} {_from_shasum(shasum)}"
 
 
-def as_object(value: object, *, what: str, part: str) -> Json:
-    """Return the value, a JSON object; or a RegistryError that names the part."""
-    if not isinstance(value, dict):
-        raise _malformed(what, f"{part} is {_kind(value)}, not an object")
-    return value
-
-
-def _parse_version(value: object, *, name: str, number: str, what: str) -> PublishedVersion:
-    manifest = as_object(value, what=what, part=f"version {number}")
-    dist = as_object(manifest.get("dist"), what=what, part=f"dist of version {number}")
+def _parse_version(manifest: Document, *, name: str, number: str) -> PublishedVersion:
+    dist = manifest.inner("dist")
+    attestations = dist.optional_inner("attestations")
     return PublishedVersion(
         name=name,
         version=number,
-        integrity=_integrity(dist, number, what),
-        tarball=_as_text(dist.get("tarball"), what=what, part=f"dist.tarball of version {number}"),
-        attestations=_attestations(dist.get("attestations"), number, what),
-        manifest=manifest,
+        integrity=_integrity(dist),
+        tarball=dist.text("tarball"),
+        attestations=attestations.text("url") if attestations else None,
+        manifest=manifest.fields,
     )
 
 
-def _integrity(dist: Json, number: str, what: str) -> str:
-    given = dist.get("integrity")
+def _integrity(dist: Document) -> str:
+    given = dist.optional_text("integrity")
     if given is not None:
-        return _as_text(given, what=what, part=f"dist.integrity of version {number}")
-    shasum = _as_text(dist.get("shasum"), what=what, part=f"dist.shasum of version {number}")
+        return given
     try:
-        return _from_shasum(shasum)
+        return _from_shasum(dist.text("shasum"))
     except ValueError as error:
-        raise _malformed(what, f"dist.shasum of version {number} is not hexadecimal") from error
+        raise malformed(dist.about, "shasum is not hexadecimal") from error
 
 
-def _attestations(value: object, number: str, what: str) -> str | None:
-    if value is None:
-        return None
-    part = f"dist.attestations of version {number}"
-    return _as_text(as_object(value, what=what, part=part).get("url"), what=what, part=f"{part}: url")
-
-
-def _burnt(time: object, what: str) -> frozenset[str]:
+def _burnt(packument: Document) -> frozenset[str]:
+    time = packument.optional_inner("time")
     if time is None:
         return frozenset()
-    moments = as_object(time, what=what, part="time")
+    moments = time.fields
     unpublished = moments.get("unpublished")
     listed = unpublished.get("versions") if isinstance(unpublished, dict) else None
     gone = [number for number in listed if isinstance(number, str)] if isinstance(listed, list) else []
@@ -193,22 +180,12 @@ def _hashes(integrity: str, algorithm: str) -> frozenset[str]:
     return frozenset(part.partition("?")[0] for part in integrity.split() if part.startswith(f"{algorithm}-"))
 
 
-def _as_text(value: object, *, what: str, part: str) -> str:
-    if not isinstance(value, str):
-        raise _malformed(what, f"{part} is {_kind(value)}, not text")
-    return value
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "missing"}
-    return names.get(type(value), "a number")
-
-
 def _short(value: object) -> str:
     return plain(str(value), longest=100)
 
 
-def _malformed(what: str, why: str) -> RegistryError:
+def malformed(what: str, why: str) -> RegistryError:
+    """Return the error for an answer that cannot be read."""
     return RegistryError(
         f"{what}: the registry's answer makes no sense: {why}.",
         advice="Check that the registry's URL is right and that no proxy answers in its place.",

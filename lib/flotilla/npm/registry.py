@@ -13,13 +13,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
+from flotilla.documents import Document
 from flotilla.errors import ConflictError, DeadlineError, Fault, InputError, RegistryError
 from flotilla.http import PORTS, Http, Origin, Request, transient
 from flotilla.npm.packument import (
     Json,
     Packument,
     PublishedVersion,
-    as_object,
+    malformed,
     parse_json,
     parse_packument,
     same_integrity,
@@ -81,10 +82,7 @@ class Registry:
         answer = self._json(f"-/npm/v1/attestations/{escaped(published.name)}@{published.version}", what=what)
         if answer is None:
             return None
-        listed = as_object(answer, what=what, part="the answer").get("attestations")
-        if not isinstance(listed, list):
-            raise RegistryError(f"{what}: the registry's answer makes no sense: attestations is not a list.")
-        return [as_object(each, what=what, part="an attestation") for each in listed]
+        return [each.fields for each in Document.of(answer, what, malformed).inners("attestations")]
 
     def token_fault(self) -> str:
         """Return why nothing can be published with this token, as far as the registry tells; empty if it does not.
