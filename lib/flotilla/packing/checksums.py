@@ -16,7 +16,7 @@ LINE = re.compile(r"\\?(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<name>.+))?")
 
 
 def sidecar_faults(folder: Path) -> list[str]:
-    """What is wrong with the .sha256 files below a folder, a line each, sorted; empty where all are right.
+    """Return what is wrong with the .sha256 files below a folder, a line each, sorted; empty if all are right.
 
     Each is a hash alone, for the file that it lies beside, or sha256sum's own lines of hash and name; of a name only
     the last part counts, since CI may have called it in another folder.

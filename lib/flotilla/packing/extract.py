@@ -1,4 +1,4 @@
-"""Unpacks an archive that may be hostile: nothing outside the folder, nothing but files, nothing without end."""
+"""Unpack an archive that may be hostile: nothing outside the folder, nothing but files, nothing without end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ZIP = b"PK\x03\x04"
 
 
 def everything(_: str) -> bool:
-    """Whether a path is wanted: each is."""
+    """Return that a path is wanted, whatever it is."""
     return True
 
 
@@ -39,7 +39,7 @@ def extract(
     limits: Limits,
     wanted: Callable[[str], bool] = everything,
 ) -> None:
-    """Unpacks a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, told apart by content.
+    """Unpack a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, told apart by content.
 
     Links inside the archive become copies of what they lead to, since npm drops links. Files come out 0755 where
     their owner could run them, 0644 otherwise; no more is kept of modes, owners and times. On an error nothing is left.
@@ -148,7 +148,7 @@ class _Unpacking:
             self._copy(*found, parts, inside=())
 
     def _resolve(self, link: Link, parts: Parts, *, to: Parts) -> tuple[Parts, File | Folder] | None:
-        """What a link leads to; None if that is nothing, and nobody wants what it would become."""
+        """Return what a link leads to; None if that is nothing, and nobody wants what it would become."""
         try:
             return self._tree.resolve(link, name="/".join(parts))
         except DanglingLinkError:
@@ -157,7 +157,7 @@ class _Unpacking:
             return None
 
     def _copy(self, source: Parts, node: File | Folder, to: Parts, *, inside: tuple[Parts, ...]) -> None:
-        """Copies a file or a folder with all below it; `inside` are the folders being copied, to see a circle."""
+        """Copy a file or a folder with all below it; `inside` are the folders being copied, to see a circle."""
         self._budget.place()
         if isinstance(node, File):
             original = self._root.joinpath(*source)
@@ -181,7 +181,7 @@ class _Unpacking:
 
 
 def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iterator[Member]:
-    """The members of an archive of any format that flotilla reads.
+    """Return the members of an archive of any format that flotilla reads.
 
     Raises:
         ArchiveError: it is of none of these formats; later, whatever is wrong with a member.
@@ -198,7 +198,7 @@ def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iter
 
 
 def link_parts(member: Member) -> Parts:
-    """A symbolic link's target, step by step; ".." is kept.
+    """Return a symbolic link's target, step by step; ".." is kept.
 
     Raises:
         ArchiveError: it is absolute, or has characters that no path should have.

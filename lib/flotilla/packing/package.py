@@ -1,4 +1,4 @@
-"""Builds a package's folder from its template and what CI built: all decided and refused first, then written."""
+"""Build a package's folder from its template and what CI built: all decided and refused first, then written."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PackageFolder:
 def build_folder(
     package: Package, manifest: Mapping[str, object], *, template: Path | None, content: Path | None, into: Path
 ) -> PackageFolder:
-    """Copies a package's files together and settles their modes.
+    """Build a package's folder: copy its files together and set their modes.
 
     Args:
         package: what to build.
@@ -127,7 +127,7 @@ class _Plan:
 
 
 def _of_template(template: Path | None, manifest: Mapping[str, object]) -> tuple[dict[str, Path], list[str]]:
-    """The files that npm would pack of the template's folder, but for its manifest."""
+    """Return the files that npm would pack of the template's folder, except its manifest."""
     listed, faults = _listed(template, "the template's ")
     texts = {
         path: file.read_text(encoding="utf-8", errors="replace")
@@ -139,7 +139,7 @@ def _of_template(template: Path | None, manifest: Mapping[str, object]) -> tuple
 
 
 def _unlisted(paths: Iterable[str], manifest: Mapping[str, object], ignore_files: Mapping[str, str]) -> frozenset[str]:
-    """The paths that npm would drop for the manifest's `files` or for an ignore file, and take without them."""
+    """Return the paths that npm drops for the manifest's `files` or an ignore file, and takes without them."""
     if "files" not in manifest and not ignore_files:
         return frozenset()
     files = {*paths, MANIFEST}
@@ -148,7 +148,7 @@ def _unlisted(paths: Iterable[str], manifest: Mapping[str, object], ignore_files
 
 
 def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
-    """The faults and notices of files that the artifact has and `files` of the manifest does not name.
+    """Return the faults and notices of files that the artifact has and `files` of the manifest does not name.
 
     flotilla.yml and the manifest contradict each other if the one chose a file that the other drops. If flotilla.yml
     chose none, the manifest alone decides, as it does for npm.
@@ -197,7 +197,7 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
 
 
 def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
-    """What should be looked at. A library that tests itself holds a key for that, and only its authors can tell."""
+    """Return what should be looked at: a library may hold a key for its own tests, and only its authors can tell."""
     keys = (
         f"{printable(path)} is a binary that holds a private key: look whether it is one for tests only"
         for path, found in plan.inspected.items()
@@ -217,7 +217,7 @@ def _collisions(paths: list[str]) -> Iterator[str]:
 
 
 def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
-    """0755 for what its source could run, for programs, for the manifest's bins, and for what the config names."""
+    """Return each mode: 0755 for what its source could run, programs, bins, and what the config names; else 0644."""
     named = _bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
     return {
         path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
@@ -230,7 +230,7 @@ def _own_bit(file: Path) -> bool:
 
 
 def _as_json(manifest: Mapping[str, object]) -> bytes | None:
-    """The manifest as npm would write it, None where it holds half a character, NaN or an infinite number."""
+    """Return the manifest as npm would write it, None if it holds half a character, NaN or an infinite number."""
     try:
         return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except ValueError:
@@ -251,7 +251,7 @@ def _write(files: Mapping[str, Path], modes: Mapping[str, int], manifest: bytes,
 
 
 def _bins(manifest: Mapping[str, object], paths: Iterable[str]) -> set[str]:
-    """The paths that the manifest's bin names, or that lie in its directories.bin."""
+    """Return the paths that the manifest's bin names, or that lie in its directories.bin."""
     named, folders = set(_files(manifest.get("bin"))), tuple(_folders(manifest.get("directories")))
     return {path for path in paths if path in named or path.startswith(folders)}
 
@@ -268,7 +268,7 @@ def _folders(directories: object) -> Iterator[str]:
 
 
 def _refusal(path: str) -> str | None:
-    """Why a package must not hold this file, None where it may."""
+    """Return why a package must not hold this file, None if it may."""
     parts = {part.casefold() for part in path.split("/")}  # for whom .NPMRC is .npmrc
     if why := next((why for name, why in REFUSED.items() if name in parts), None):
         return why

@@ -70,7 +70,7 @@ class _Rule:
         self._any_depth = any(len(parts) <= (1 if parts[-1] else 2) for parts in self._patterns)
 
     def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
-        """Whether the rule speaks of a path.
+        """Return whether the rule is about a path.
 
         Args:
             path: relative to the folder of the rule.
@@ -108,7 +108,7 @@ class _Level:
         self._taken = taken  # as a whole: rules of its own may take what rules above would drop
 
     def takes(self, path: str, *, folder: bool = False, name: str | None = None) -> bool:
-        """Whether a path below this folder is packed; of a folder, whether it is worth a look."""
+        """Return whether a path below this folder is packed; of a folder, whether it may hold something that is."""
         included = True
         if self._above is not None:
             included = self._above.takes(f"{self._name}/{path}", folder=folder, name=name or path)
@@ -172,7 +172,7 @@ def _root_rules(manifest: Mapping[str, object], folders: Folders, ignore_files: 
 
 
 def _selection(entries: list[object], folders: Folders) -> tuple[list[str], list[str]]:
-    """The rules that `files` makes, and its entries that are files: those count more than anything else."""
+    """Return the rules that `files` makes, and its entries that are files: those count more than anything else."""
     rules: list[str] = []
     exact: list[str] = []
     for entry in _entries(entries):
@@ -225,7 +225,7 @@ def _below(folder: str, folders: Folders) -> Iterator[str]:
 
 
 def _inside(path: str) -> str:
-    """A path as npm makes it one inside the package."""
+    """Return a path as npm makes it one inside the package."""
     return posixpath.normpath("/" + path.replace("\\", "/").replace(":", "/")).lstrip("/")
 
 
@@ -251,7 +251,7 @@ def _expanded(pattern: str) -> list[str]:
 
 
 def _parts(pattern: str) -> tuple[str, ...]:
-    """A pattern's parts, without what `..` takes back and without a second ** in a row."""
+    """Return a pattern's parts, without what `..` takes back and without a second ** in a row."""
     parts: list[str] = []
     for part in re.split("/+", pattern):
         last = parts[-1] if parts else ""
@@ -265,7 +265,7 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
-    """Whether names fit a pattern, or with `begins` whether names below them could."""
+    """Return whether names fit a pattern, or with `begins` whether names below them could."""
     if begins:
         head = parts[: parts.index("**")] if "**" in parts else parts
         if len(names) > len(head):
@@ -277,7 +277,7 @@ def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
 
 
 def _fits_whole(parts: tuple[str, ...], names: list[str]) -> bool:
-    """Whether names fit a pattern to the end; ** stands for any number of names, at the end for one at least."""
+    """Return whether names fit a pattern to the end; ** is any number of names, at the end one at least."""
     reached = {0}  # the counts of names that the parts so far can stand for
     for at, part in enumerate(parts):
         if part == "**":
@@ -303,13 +303,13 @@ def _compiled(part: str) -> fnmatch.WcMatcher[str]:
 
 
 def left_out(path: str) -> bool:
-    """Whether npm pack leaves this file out of every package, for good reason; a package built here does too."""
+    """Return whether npm pack leaves this file out of every package; a package built here does too."""
     parts = path.split("/")
     return path in LEFT_OUT_AT_TOP or any(fnmatchcase(part, pattern) for part in parts for pattern in LEFT_OUT)
 
 
 def builds_on_install(path: str, manifest: Mapping[str, object]) -> bool:
-    """Whether npm adds `node-gyp rebuild` as the install script for this file, though no manifest says so.
+    """Return whether npm adds `node-gyp rebuild` as an install script for this file, which no manifest says.
 
     Source: @npmcli/package-json lib/normalize.js (gypfile), which looks for *.gyp beside package.json.
     """

@@ -27,13 +27,13 @@ MOST_HOPS = 40  # links to follow for one path: Linux's own limit
 
 
 def collision_key(name: str) -> str:
-    """What two names share that macOS or Windows takes for one: case, Unicode's form, dots and blanks at the end."""
+    """Return what names share that macOS or Windows takes for one: no case, Unicode form, final dots or blanks."""
     folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
     return folded.rstrip(". ") or folded
 
 
 def name_fault(name: str) -> str | None:
-    """Why no member of an archive may be called this, None where it may; ends a sentence that starts with the name."""
+    """Return why no member of an archive may be called this, None if it may; it ends a sentence that starts with it."""
     if not name:
         return "has no name"
     if not name.isprintable():
@@ -59,7 +59,7 @@ def _length_fault(name: str) -> str | None:
 
 
 def safe_parts(name: str) -> tuple[str, ...]:
-    """The path's folders and name; () for the archive's own root.
+    """Return the path's folders and name; () for the archive's own root.
 
     Raises:
         ArchiveError: no member may be called this.
@@ -73,7 +73,7 @@ def safe_parts(name: str) -> tuple[str, ...]:
 
 
 def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
-    """The regular files below a folder by their posix paths, sorted, and a fault for each link or special file."""
+    """Return the regular files below a folder by their posix paths, and a fault for each link or special file."""
     files: dict[str, Path] = {}
     faults: list[str] = []
     for folder, folders, names in os.walk(root, followlinks=False):
@@ -90,7 +90,7 @@ def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def matching(paths: Iterable[str], pattern: str) -> set[str]:
-    """The paths that a pattern matches; one that names a folder means all below it, as in a manifest's `files`.
+    """Return the paths that a pattern matches; one that names a folder means all below it, as in a manifest.
 
     Raises:
         PackageError: its braces stand for too many patterns.
@@ -129,7 +129,7 @@ class Folder:
     children: dict[str, tuple[str, Node]] = field(default_factory=dict)
 
     def child(self, name: str) -> Node | None:
-        """The child of exactly this name."""
+        """Return the child of exactly this name."""
         spelled, node = self.children.get(collision_key(name), ("", None))
         return node if spelled == name else None
 
@@ -148,7 +148,7 @@ class Tree:
         self._root = Folder()
 
     def add(self, parts: Parts, node: Node) -> list[Parts]:
-        """Puts a node there, and gives the folders that are new on the way to it, outermost first.
+        """Put a node there, and return the folders that are new on the way to it, outermost first.
 
         Raises:
             ArchiveError: something is there already, or the way leads through a file or a link.
@@ -172,7 +172,7 @@ class Tree:
         return [*new, parts] if placed is not None and isinstance(node, Folder) else new
 
     def resolve(self, link: Link, *, name: str) -> tuple[Parts, File | Folder]:
-        """Where a link leads in the end, and what is there.
+        """Return where a link leads in the end, and what is there.
 
         Raises:
             DanglingLinkError: nowhere.
@@ -205,14 +205,14 @@ class Tree:
         return tuple(at), found
 
     def find(self, parts: Parts) -> Node | None:
-        """The node at exactly this path; links on the way are not followed."""
+        """Return the node at exactly this path; links on the way are not followed."""
         node: Node | None = self._root
         for name in parts:
             node = node.child(name) if isinstance(node, Folder) else None
         return node
 
     def links(self) -> Iterator[tuple[Parts, Link]]:
-        """All links, in the order in which they came into their folders."""
+        """Return all links, in the order in which they came into their folders."""
         stack: list[tuple[Parts, Folder]] = [((), self._root)]
         while stack:
             parts, folder = stack.pop()
@@ -224,11 +224,11 @@ class Tree:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing at all."""
+        """Return whether there is nothing at all."""
         return not self._root.children
 
     def _place(self, folder: Folder, parts: Parts, node: Node) -> Node | None:
-        """The node where the place was free, None where one of exactly that name has it."""
+        """Return the node if the place was free, None if one of exactly that name has it."""
         spelled, placed = folder.children.setdefault(collision_key(parts[-1]), (parts[-1], node))
         if spelled != parts[-1]:
             raise ArchiveError(

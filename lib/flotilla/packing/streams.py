@@ -49,22 +49,22 @@ class Budget:
         self._placed = 0
 
     def inflate(self, count: int) -> None:
-        """So many bytes came out of the decompressor."""
+        """Count bytes that came out of the decompressor."""
         self._inflated += count
         self._refuse_beyond(self._inflated)
 
     def write(self, count: int) -> None:
-        """So many bytes go to the disk."""
+        """Count bytes that go to the disk."""
         self._written += count
         self._refuse_beyond(self._written)
 
     def enter(self) -> None:
-        """One more member of the archive."""
+        """Count one more member of the archive."""
         self._members += 1
         self._refuse_more(self._members)
 
     def place(self) -> None:
-        """One more file or folder on the disk."""
+        """Count one more file or folder on the disk."""
         self._placed += 1
         self._refuse_more(self._placed)
 
@@ -74,7 +74,7 @@ class Budget:
 
     @property
     def directory_size(self) -> int:
-        """Bytes that the list of members may have, where a format keeps one."""
+        """Return the bytes that the list of members may have, if a format keeps one."""
         return self._limits.files * 256 + MEBIBYTE
 
     def _refuse_beyond(self, count: int) -> None:
@@ -158,23 +158,23 @@ class Inflated:
         self.last_block = b""
 
     def tell(self) -> int:
-        """Bytes that came out so far."""
+        """Return the bytes that came out so far."""
         return self._position
 
     def seekable(self) -> bool:
-        """False: there is no way back."""
+        """Return False: there is no way back."""
         return False
 
     def expect_headers(self) -> None:
-        """What is read from here on are a member's headers, until expect_data."""
+        """Expect a member's headers from here on, until expect_data."""
         self._headers_left = HEADERS
 
     def expect_data(self) -> None:
-        """What is read from here on is streamed to the disk."""
+        """Expect content from here on, which is streamed to the disk."""
         self._headers_left = sys.maxsize
 
     def read(self, size: int) -> bytes:
-        """The next bytes; fewer than asked for only at the end."""
+        """Return the next bytes; fewer than asked for only at the end."""
         self._headers_left -= size
         if self._headers_left < 0:
             raise ArchiveError(f"a member has more than {HEADERS >> 20} MiB of headers.", advice=DAMAGED)
@@ -188,14 +188,14 @@ class Inflated:
         return self.last_block
 
     def seek(self, position: int) -> None:
-        """Skips forwards."""
+        """Skip forwards."""
         if position < self._position:
             raise ArchiveError("its headers point backwards.", advice=DAMAGED)
         while self._position < position and self._some(min(position - self._position, CHUNK)):
             pass
 
     def finish(self) -> None:
-        """Reads what is left, so that checksums are checked; nothing but zeros may be there."""
+        """Read what is left, so that checksums are checked; nothing but zeros may be there."""
         while part := self._some(CHUNK):
             if part.count(0) != len(part):
                 raise ArchiveError("there is data after its end.", advice=DAMAGED)
@@ -229,7 +229,7 @@ class Inflated:
         return fed
 
     def _following(self, inflater: Inflater) -> Inflater | None:
-        """The inflater of a further stream (pigz, pzstd and `cat a.gz b.gz` make several), None at the end."""
+        """Return the inflater of a further stream (pigz and `cat a.gz b.gz` make several), None at the end."""
         rest = inflater.unused_data.lstrip(b"\0") or self._feed().lstrip(b"\0")
         while not rest and (fed := self._source.read(CHUNK)):
             rest = fed.lstrip(b"\0")
@@ -247,7 +247,7 @@ Kind = Literal["file", "folder", "symlink", "hardlink"]
 
 
 def no_content() -> Iterator[bytes]:
-    """The content of what has none."""
+    """Return the content of what has none."""
     return iter(())
 
 

@@ -41,7 +41,7 @@ PAX_KEYS = {
 
 
 def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, into: Path | None) -> Iterator[Member]:
-    """The members in their order; names and links are not judged here, but for tarfile's own `data` filter.
+    """Return the members in their order; names and links are only checked by tarfile's own `data` filter.
 
     Args:
         source: the archive's file, at its start.
@@ -71,7 +71,7 @@ def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, in
 
 
 def looks_like_tar(head: bytes) -> bool:
-    """Whether a file that starts like this is a plain tar archive."""
+    """Return whether a file that starts like this is a plain tar archive."""
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError):
@@ -170,7 +170,7 @@ def _cut(info: tarfile.TarInfo) -> ArchiveError:
 
 
 def _check_sparse_map(info: tarfile.TarInfo) -> None:
-    """Refuses a wild map: tarfile searches it anew for each part, and would search for ever.
+    """Refuse a wild map: tarfile searches it anew for each part, and would search for ever.
 
     A header has room for four runs; tarfile gives those that are not used, too, and they stand in no order.
     """
@@ -189,7 +189,7 @@ def _check_sparse_map(info: tarfile.TarInfo) -> None:
 
 
 def read_alike(info: tarfile.TarInfo, headers: bytes) -> bool:
-    """Whether both readers see the same member.
+    """Return whether both readers see the same member.
 
     Args:
         info: as Python's reader took it.
@@ -214,7 +214,7 @@ def _prefix_alike(prefix: bytes, magic: bytes) -> bool:
 
 
 def _extension_alike(info: tarfile.TarInfo, extended: bytes) -> bool:
-    """One extended header, a long name or a pax one, written as all write it."""
+    """Return whether there is one extended header, a long name or a pax one, written as all write it."""
     if not NUMBER.fullmatch(extended[SIZE]):
         return False
     size = int(extended[SIZE].strip(b" \0"), 8)
@@ -233,7 +233,7 @@ def _records(info: tarfile.TarInfo) -> bytes:
 
 
 def _record(text: bytes) -> bytes:
-    """A pax record; the length before it counts itself."""
+    """Return a pax record; the length before it counts itself."""
     length = len(text) + 2
     while len(str(length)) + 1 + len(text) != length:
         length = len(str(length)) + 1 + len(text)

@@ -46,7 +46,7 @@ class Tarball:
 
 
 def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
-    """Packs a package folder, in constant memory.
+    """Pack a package folder, in constant memory.
 
     Args:
         folder: what build_folder made.
@@ -72,12 +72,12 @@ def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
 
 
 def tarball_name(name: str, version: str) -> str:
-    """What npm pack calls a package's tarball: @acme/tool at 1.0.0 is acme-tool-1.0.0.tgz."""
+    """Return npm pack's name for a package's tarball: @acme/tool at 1.0.0 is acme-tool-1.0.0.tgz."""
     return f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
 def package_order(paths: Iterable[str]) -> list[str]:
-    """The manifest first, so that a reader finds it at once, then by path."""
+    """Return the manifest first, so that a reader finds it at once, then the others by path."""
     return sorted(paths, key=lambda path: (path != MANIFEST, path))
 
 
@@ -128,7 +128,7 @@ def _write_file(folder: PackageFolder, name: str, sink: _Gzip) -> FileEntry:
 
 
 def _header(name: str, size: int, mode: int) -> bytes:
-    """A plain ustar header; a pax one only where ustar cannot hold the name or the size."""
+    """Return a plain ustar header; a pax one only if ustar cannot hold the name or the size."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, mode, MTIME
     if name.isascii():
@@ -159,7 +159,7 @@ Contents = Mapping[str, FileEntry]
 
 
 def differences(ours: Contents, theirs: Contents) -> tuple[str, ...]:
-    """How the files differ, a line each in plain words, sorted by path; empty where all are the same.
+    """Return how the files differ, a line each in plain words, sorted by path; empty if all are the same.
 
     Args:
         ours: what is here.
@@ -206,7 +206,7 @@ def library_copies(contents: Contents) -> tuple[str, ...]:
 
 
 def read_contents(tarball: Path, *, limits: Limits) -> Contents:
-    """What an npm tarball holds, as npm would install it: links dropped, the first folder of each path too.
+    """Return what an npm tarball holds, as npm would install it: without links and each path's first folder.
 
     Args:
         tarball: the file; anybody may have made it.

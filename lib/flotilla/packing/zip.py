@@ -32,7 +32,7 @@ REPACK = "Pack it with an ordinary zip tool (zip -r, or actions/upload-artifact)
 
 
 def zip_members(source: BinaryIO, budget: Budget) -> Iterator[Member]:
-    """The members in the order of the zip's directory; names and links are not judged here.
+    """Return the members in the order of the zip's directory; their paths and links are not checked here.
 
     Args:
         source: the archive's file; it must be seekable.
@@ -95,7 +95,7 @@ def _check_end(source: BinaryIO, archive: zipfile.ZipFile) -> None:
 
 
 def _check_layout(source: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
-    """Members follow each other without overlap or gap, so that nobody reads another content from the same bytes."""
+    """Check that members follow each other without overlap or gap, so that all readers see the same content."""
     spans = sorted(_span(source, info) for info in infos)
     if not spans or spans[0][0] != 0:
         raise ArchiveError("it does not begin with its first member.", advice=REPACK)
@@ -106,7 +106,7 @@ def _check_layout(source: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfil
 
 
 def _span(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, int, bool]:
-    """Where a member starts and ends, and whether a data descriptor may follow; its two headers must agree."""
+    """Return where a member starts and ends, and whether a data descriptor may follow; its headers must agree."""
     inside = 0 <= info.header_offset < source.seek(0, 2)
     head = _read_at(source, info.header_offset, LOCAL_HEADER.size) if inside else b""
     if len(head) < LOCAL_HEADER.size or not head.startswith(LOCAL_MAGIC):
@@ -135,7 +135,7 @@ def _read_at(source: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """A member's name: what its Unicode field says, else what its bytes say in UTF-8.
+    """Return a member's name: what its Unicode field says, else what its bytes say in UTF-8.
 
     Raises:
         ArchiveError: its bytes are of another encoding, which the zip does not name; or it was packed on Windows by a
@@ -162,7 +162,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def _unicode_names(extra: bytes) -> set[tuple[int, bytes]]:
-    """The names in a header's Unicode fields, each with the checksum of the name that it stands for."""
+    """Return the names in a header's Unicode fields, each with the checksum of the name that it stands for."""
     found = set()
     while len(extra) >= 4:  # noqa: PLR2004 - a field's own header
         kind, size = struct.unpack_from("<HH", extra)
@@ -187,7 +187,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, budget: 
 
 
 def _kind(info: zipfile.ZipInfo, name: str) -> Kind:
-    """The kind by the Unix mode in the external attributes, whatever system the zip says it was made on."""
+    """Return the kind by the Unix mode in the external attributes, whatever system the zip says it is from."""
     form = stat.S_IFMT(info.external_attr >> 16)
     if form == stat.S_IFLNK:
         return "symlink"
