@@ -105,8 +105,18 @@ def changes(old: Interface, new: Interface) -> dict[str, int]:
         elif name not in new:
             found[name] = MAJOR
         elif old[name] != new[name]:
-            found[name] = MINOR if _wider(old[name], new[name]) else MAJOR
+            found[name] = MINOR if _wider(old[name], _demanded_of_today(name, old, new)) else MAJOR
     return found
+
+
+def _demanded_of_today(name: str, old: Interface, new: Interface) -> Any:
+    """Return what a part demands, without what only a key demands that no file of today has."""
+    demanded = new[name]
+    if not isinstance(demanded, dict) or "dependentRequired" not in demanded:
+        return demanded
+    rules = {key: others for key, others in demanded["dependentRequired"].items() if f"{name}.{key}" in old}
+    rest = {key: value for key, value in demanded.items() if key != "dependentRequired"}
+    return {**rest, "dependentRequired": rules} if rules else rest
 
 
 def _new_demand(name: str, old: Interface, new: Interface) -> bool:

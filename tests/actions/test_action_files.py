@@ -22,7 +22,7 @@ INPUTS = {
     "action-release": COMMON | {"phase", "commit", "run-id", "timeout-minutes", "draft"},
     "action-publish-platform": COMMON | PUBLISH | {"platform", "run-id"},
     "action-publish-dev": COMMON | PUBLISH | {"run-id"},
-    "action-publish-meta": COMMON | PUBLISH | {"packages"},
+    "action-publish-meta": COMMON | PUBLISH | {"packages", "run-id"},
 }
 REQUIRED = {
     "action-release": {"version"},

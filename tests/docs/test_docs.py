@@ -94,7 +94,7 @@ def test_a_keys_default_is_the_schemas(key: str) -> None:
 def test_every_required_key_is_said_to_be_required() -> None:
     required = {f"platforms[].{name}" for name in SCHEMA["$defs"]["platform"]["required"]}
     required |= {f"variants[].{name}" for name in SCHEMA["$defs"]["variant"]["required"]}
-    required |= {f"packages.{kind}.files[].{name}" for kind in ("platform", "dev") for name in ("from", "to")}
+    required |= {f"packages.{kind}.files[].{name}" for kind in ("platform", "dev", "meta") for name in ("from", "to")}
     required |= {f"ci.{name}" for name in SCHEMA["properties"]["ci"]["required"]} | set(SCHEMA["required"])
     assert {key for key, row in documented().items() if row[1] == "required"} == required
 

@@ -81,7 +81,7 @@ def test_a_program_links_with_either_library_and_runs(tmp_path: Path, variant: s
 def test_the_family_has_13_packages_and_ci_builds_each_of_its_artifacts() -> None:
     family, matrix = read_family(), read_workflow("ci.yml")["jobs"]["build"]["strategy"]["matrix"]
     assert len(family.packages) == 13
-    assert {need.platform.build for need in family.artifacts} == set(matrix["platform"])
+    assert {need.platform.build for need in family.artifacts if need.platform} == set(matrix["platform"])
     steps = read_workflow("ci.yml")["jobs"]["build"]["steps"]
     uploaded = {step["with"]["name"] for step in steps if "upload-artifact" in step.get("uses", "")}
     assert uploaded == {f"chroma-${{{{ matrix.platform }}}}-{variant}" for variant in ("free", "non-free")}

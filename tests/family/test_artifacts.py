@@ -121,3 +121,10 @@ def test_exe_is_the_ending_of_programs_on_windows() -> None:
         "1.0.0",
     )
     assert [package.files for package in made.packages[:2]] == [("linux_amd64",), ("darwin_arm64.exe",)]
+
+
+def test_a_placeholder_cannot_lead_the_root_out_of_the_artifact(faults: Callable[[str], list[str]]) -> None:
+    text = f"{FAMILY.replace('linux_amd64', '..')}ci: {{workflow: ci.yml, artifact: x, root: '{{build}}'}}\n"
+    (fault,) = faults(text)
+    assert fault.startswith("flotilla.yml:4:")
+    assert "leaves the repository" in fault

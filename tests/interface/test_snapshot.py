@@ -49,6 +49,12 @@ def test_the_snapshot_holds_all_that_a_consumer_builds_on() -> None:
         ({}, {"flotilla.yml new": {"required": False}, "flotilla.yml new.x": {"required": True}}, MINOR),
         ({"flotilla.yml ci.y": {}}, {"flotilla.yml ci.y": {}, "flotilla.yml ci.x": {"required": True}}, MAJOR),
         ({"flotilla.yml files": {}}, {"flotilla.yml files": {}, "flotilla.yml files[].to": {"required": True}}, MINOR),
+        ({"flotilla.yml x": {}}, {"flotilla.yml x": {"dependentRequired": {"y": ["z"]}}}, MINOR),
+        (
+            {"flotilla.yml x": {}, "flotilla.yml x.y": {}},
+            {"flotilla.yml x": {"dependentRequired": {"y": ["z"]}}, "flotilla.yml x.y": {}},
+            MAJOR,
+        ),
         ({"flotilla.yml x": {"enum": ["a"]}}, {"flotilla.yml x": {"enum": ["b", "a"]}}, MINOR),
         ({"flotilla.yml x": {"enum": ["a", "b"]}}, {"flotilla.yml x": {"enum": ["a"]}}, MAJOR),
         ({"flotilla.yml x": {"type": "string"}}, {"flotilla.yml x": {"type": ["string", "object"]}}, MINOR),

@@ -23,7 +23,7 @@ from flotilla.family.names import (
     rendered,
     tag_faults,
 )
-from flotilla.family.packages import dev_package, meta_packages, needs, notes_of, platform_packages, tag_of
+from flotilla.family.packages import dev_package, meta_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
 from flotilla.family.versions import dist_tag_fault
 from flotilla.family.yaml import Document, Finding, Path
@@ -35,8 +35,10 @@ TEMPLATES: Mapping[Path, tuple[str, ...]] = {
     ("ci", "root"): ALL,
     ("packages", "platform", "name"): ALL,
     ("packages", "platform", "template"): ALL,
+    ("packages", "dev", "artifact"): ALL,
     ("packages", "dev", "name"): OF_VARIANT,
     ("packages", "dev", "template"): OF_VARIANT,
+    ("packages", "meta", "artifact"): OF_VARIANT,
     ("packages", "meta", "name"): OF_VARIANT,
     ("packages", "meta", "template"): OF_VARIANT,
     ("release", "tag"): (*FAMILY, "version"),
@@ -51,8 +53,11 @@ PATTERNS: Mapping[Path, tuple[str, ...]] = {
     ("ci", "archive"): ALL,
     ("packages", "platform", "files"): ALL,
     ("packages", "platform", "executables"): ALL,
+    ("packages", "dev", "archive"): ALL,
     ("packages", "dev", "files"): ALL,
     ("packages", "dev", "executables"): ALL,
+    ("packages", "meta", "archive"): OF_VARIANT,
+    ("packages", "meta", "files"): OF_VARIANT,
     ("release", "assets"): ALL,
 }
 
@@ -259,6 +264,8 @@ def _templates(config: Config) -> Iterator[tuple[Path, str]]:
             yield from ((("packages", kind, "executables", i), text) for i, text in enumerate(spec.executables))
             yield ("packages", kind, "name"), spec.name
             yield ("packages", kind, "template"), spec.template or ""
+            yield ("packages", kind, "artifact"), spec.artifact or ""
+            yield ("packages", kind, "archive"), spec.archive or ""
 
 
 def _file_templates(path: Path, choices: Sequence[FileChoice]) -> Iterator[tuple[Path, str]]:
@@ -336,12 +343,18 @@ def _same_names(config: Config, version: str) -> Iterator[Finding]:
 
 
 def _artifacts(config: Config, version: str) -> Iterator[Finding]:
-    found = needs(config, version)
-    wrong = next((faults for need in found if (faults := artifact_faults(need.artifact))), [])
+    found = platform_packages(config, version)
+    wrong = next((faults for one in found if (faults := artifact_faults(one.artifact or ""))), [])
     yield from (Finding(path=("ci", "artifact"), text=fault) for fault in wrong)
-    roots = [need.root for need in found if need.root is not None]
+    roots = [one.root for one in found if one.root is not None]
     wrong = next((faults for root in roots if (faults := path_faults(root))), [])
     yield from (Finding(path=("ci", "root"), text=fault) for fault in wrong)
+
+
+def _own_artifacts(config: Config, version: str) -> Iterator[Finding]:
+    faulty = {kind: faults for kind, need in own_needs(config, version) if (faults := artifact_faults(need.artifact))}
+    for kind, faults in faulty.items():
+        yield from (Finding(path=("packages", kind, "artifact"), text=fault) for fault in faults)
 
 
 def _same_files(config: Config, version: str) -> Iterator[Finding]:
@@ -406,5 +419,6 @@ REST: Checks = (
     (("family", "platforms", "variants", "packages", "release"), _package_names),
     (("family", "platforms", "variants", "packages", "release"), _same_names),
     (("family", "platforms", "variants", "ci", "release"), _artifacts),
+    (("family", "platforms", "variants", "packages", "release"), _own_artifacts),
     (("family", "platforms", "variants", "packages", "ci", "release"), _same_files),
 )

@@ -167,6 +167,8 @@ def _package(values: Values, name: str) -> PackageSpec:
     return PackageSpec(
         name=values.get("name", name),
         template=values.get("template"),
+        artifact=values.get("artifact"),
+        archive=values.get("archive"),
         files=tuple(
             Placed(source=item["from"], to=item["to"]) if isinstance(item, Mapping) else item
             for item in values.get("files", ())
@@ -181,6 +183,8 @@ def _dev(values: Values, platforms: Sequence[Platform], variants: Sequence[Varia
     return DevSpec(
         name=spec.name,
         template=spec.template,
+        artifact=spec.artifact,
+        archive=spec.archive,
         files=spec.files,
         executables=spec.executables,
         from_platform=source.get("platform", platforms[0].name),

@@ -60,7 +60,7 @@ class Family:
 
     @cached_property
     def artifacts(self) -> tuple[Need, ...]:
-        """What is taken from the CI run's artifacts: something for each platform and variant."""
+        """What is taken from the CI run's artifacts: for each platform and variant, then for other packages."""
         return needs(self.config, self.version)
 
     def needs_of(self, packages: Iterable[Package]) -> tuple[Need, ...]:

@@ -103,10 +103,14 @@ class PackageSpec:
         template: template of the folder that is copied in, relative to flotilla.yml, None for a generated manifest.
         files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
+        artifact: template of the name of an artifact of its own; None for that of the platform, or for none at all.
+        archive: pattern of the archive in the artifact of its own, None if that holds the files.
     """
 
     name: str
     template: str | None = None
+    artifact: str | None = None
+    archive: str | None = None
     files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
 
@@ -223,7 +227,7 @@ class Need:
     artifact: str
     archive: Archive | None = None
     root: str | None = None
-    platform: Platform
+    platform: Platform | None
     variant: Variant
     placeholders: Mapping[str, str] = field(default_factory=dict)
 
@@ -238,7 +242,7 @@ class Package:
         version: the version of the family.
         platform: None for a meta package; for the dev package the one its files come from.
         variant: its variant; for the dev package the one its files come from.
-        artifact: the CI artifact that its files come from, None for a meta package.
+        artifact: the CI artifact that its files come from, None for a package without.
         archive: the archive in the artifact, None if the artifact holds the files.
         root: the folder in there that the files are taken from; None takes all.
         template: the folder copied in, a posix path relative to flotilla.yml, None for a generated manifest.

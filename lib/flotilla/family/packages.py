@@ -122,7 +122,8 @@ def dev_package(config: Config, version: str) -> Package | None:
     # A name that is none of the family's is a fault of its own; the first stands in while the others are looked for.
     platform = next((p for p in config.platforms if p.name == spec.from_platform), config.platforms[0])
     variant = next((v for v in config.variants if v.name == spec.from_variant), config.variants[0])
-    return _package("dev", spec, _values(config, version, variant), need=_need(config, version, platform, variant))
+    need = _own_need(config, version, spec, variant, platform) or _need(config, version, platform, variant)
+    return _package("dev", spec, _values(config, version, variant), need=need)
 
 
 def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
@@ -140,8 +141,18 @@ def asset_patterns(config: Config, version: str) -> dict[str, tuple[str, ...]]:
 
 
 def needs(config: Config, version: str) -> tuple[Need, ...]:
-    """Return what is taken from the CI run's artifacts: something for each platform and variant."""
-    return tuple(_need(config, version, platform, variant) for platform, variant in _pairs(config))
+    """Return what is taken from the CI run's artifacts: for each platform and variant, then for other packages."""
+    found = [_need(config, version, platform, variant) for platform, variant in _pairs(config)]
+    return (*found, *(need for _kind, need in own_needs(config, version)))
+
+
+def own_needs(config: Config, version: str) -> Iterator[tuple[Kind, Need]]:
+    """Yield what the dev package and the meta packages take from artifacts of their own, each with its kind."""
+    packages = (dev_package(config, version), *meta_packages(config, version))
+    for package in filter(None, packages):
+        spec = config.packages.dev if package.kind == "dev" else config.packages.meta
+        if spec and package.variant and (need := _own_need(config, version, spec, package.variant, package.platform)):
+            yield package.kind, need
 
 
 def binaries_told(packages: Iterable[Package]) -> list[str]:
@@ -191,12 +202,30 @@ def _need(config: Config, version: str, platform: Platform, variant: Variant) ->
     )
 
 
+def _own_need(
+    config: Config, version: str, spec: PackageSpec, variant: Variant, platform: Platform | None
+) -> Need | None:
+    """Return what a package takes from an artifact of its own, None if it has none."""
+    if spec.artifact is None:
+        return None
+    values = _values(config, version, variant, platform)
+    return Need(
+        artifact=rendered(spec.artifact, values),
+        archive=Archive(pattern=rendered_pattern(spec.archive, values)) if spec.archive is not None else None,
+        platform=platform,
+        variant=variant,
+        placeholders=values,
+    )
+
+
 def _meta(config: Config, version: str, variant: Variant) -> Package:
     name = config.packages.platform.name
     pins = tuple(
         rendered(name, _values(config, version, variant, platform)) for platform in config.platforms if platform.pin
     )
-    return _package("meta", config.packages.meta, _values(config, version, variant), variant=variant, depends_on=pins)
+    spec = config.packages.meta
+    need = _own_need(config, version, spec, variant, None)
+    return _package("meta", spec, _values(config, version, variant), need=need, variant=variant, depends_on=pins)
 
 
 def _chosen(choice: FileChoice, values: Mapping[str, str]) -> FileChoice:

@@ -244,7 +244,8 @@ def _archive_fault(files: Path, pattern: str) -> str | None:
     found = len(matching_files(files, pattern))
     if found == 1:
         return None
-    return f"{pattern} (ci.archive) matches {found} files in it, and must match one; it holds {_names(files)}"
+    which = f"{pattern} (`archive` in flotilla.yml)"
+    return f"{which} matches {found} files in it, and must match one; it holds {_names(files)}"
 
 
 def _names(folder: Path) -> str:

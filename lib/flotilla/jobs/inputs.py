@@ -84,6 +84,7 @@ class ReportedPackage(NamedTuple):
 class MetaInputs(PublishInputs):
     """action-publish-meta."""
 
+    run_id: int | None = None
     packages: tuple[ReportedPackage, ...] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from flotilla.errors import ConflictError, RefusedError
+from flotilla.errors import ConflictError, InputError, RefusedError
 from flotilla.github import the_release
 from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.inputs import MetaInputs
@@ -37,15 +37,27 @@ def publish_meta(job: JobContext[MetaInputs]) -> None:
     """Publish the meta packages; each pins its platform packages, so these come first.
 
     Raises:
+        InputError: a meta package has an artifact, and no input says of which run.
         RefusedError: a platform package was never published, or is not the one that was built.
         DeadlineError: one was, and `npm install` does not see it in time.
         ConflictError: `npm install` sees other content than the registry has.
     """
     names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
     then = f"The family can be installed: {names}. A release kept as a draft is published by the phase `finish`."
-    publish_packages(
-        job, job.family.metas, title="Meta packages", then=then, run_id=None, before=partial(_platforms_first, job)
-    )
+    before, run_id = partial(_platforms_first, job), _run_id(job)
+    publish_packages(job, job.family.metas, title="Meta packages", then=then, run_id=run_id, before=before)
+
+
+def _run_id(job: JobContext[MetaInputs]) -> int | None:
+    """Return the CI run that the meta packages take files from, None if they take none."""
+    artifacts = dict.fromkeys(meta.artifact for meta in job.family.metas if meta.artifact)
+    if artifacts and job.inputs.run_id is None:
+        raise InputError(
+            f"input run-id is required: the meta package takes files from the CI artifact {', '.join(artifacts)} "
+            "(packages.meta.artifact)",
+            advice="Give the output run-id of action-release: run-id: ${{ needs.release.outputs.run-id }}.",
+        )
+    return job.inputs.run_id if artifacts else None
 
 
 def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Provenance) -> None:

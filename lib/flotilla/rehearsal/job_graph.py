@@ -72,7 +72,7 @@ class Graph:
             middle += [job.result() for job in dev]
         if any(job.status for job in middle):
             return [release, *middle]
-        return [release, *middle, self.job("publish-meta")]
+        return [release, *middle, self.job("publish-meta", {"run-id": build["run-id"]})]
 
     def job(self, name: str, inputs: Mapping[str, str] | None = None) -> JobRun:
         """Run one job to its end."""
