@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.jobs.conftest import (  # noqa: F401 - fixtures
 from tests.jobs.jobworld import Ended, JobWorld, packed
 from tests.jobs.test_release_refusals import draft, put_asset
 from tests.messages.conftest import Golden, Messages
+from tests.simulator.faults import Kind, PlannedFault
 from tests.simulator.world import Saved
 
 from flotilla.rehearsal.github import GitObject
@@ -130,6 +132,12 @@ def without_staging(jobs: JobWorld) -> None:
     jobs.registry.staging = False
 
 
+def broken(kind: Kind, *, times: int = 1, at: int | None = None, label: str | None = None) -> Prepare:
+    """Let one request go wrong, that often in a row."""
+    fault = PlannedFault(kind=kind, at=at, label=label, times=times, retry_after=40)
+    return lambda jobs: jobs.world.plan.start([fault])
+
+
 GOOD = (
     Scene(heading="a whole release"),
     Scene(heading="the same again", after="released"),
@@ -205,6 +213,43 @@ REFUSED = (
     Scene(heading="main is missing", prepare=missing_main),
 )
 
+PREPARE = {"phase": "prepare"}
+DEV = {"run_id": "$RUN"}
+PUT = "registry PUT /@acme/chroma-dev"
+WAITING = (
+    Scene(heading="GitHub answers 503 once", prepare=broken(Kind.ERROR_503, at=1), inputs=PREPARE),
+    Scene(heading="GitHub limits the rate", prepare=broken(Kind.SECONDARY_LIMIT, at=1), inputs=PREPARE),
+    Scene(heading="GitHub answers 502 for good", prepare=broken(Kind.ERROR_502, at=1, times=10**6), inputs=PREPARE),
+    Scene(heading="GitHub cuts the connection", prepare=broken(Kind.RESET_BEFORE, at=1), inputs=PREPARE),
+    Scene(
+        heading="the registry limits the rate",
+        action="publish-dev",
+        after="platforms",
+        prepare=broken(Kind.TOO_MANY, label=PUT),
+        inputs=DEV,
+    ),
+    Scene(
+        heading="the registry's answer is lost",
+        action="publish-dev",
+        after="platforms",
+        prepare=broken(Kind.RESET_AFTER, label=PUT),
+        inputs=DEV,
+    ),
+    Scene(
+        heading="the registry answers 503 for good",
+        action="publish-dev",
+        after="platforms",
+        prepare=broken(Kind.ERROR_503, label=PUT, times=10**6),
+        inputs=DEV | {"timeout_minutes": "0.5"},
+    ),
+    Scene(
+        heading="a platform package is not visible yet",
+        action="publish-meta",
+        after="dev",
+        prepare=lambda jobs: jobs.hide("@acme/chroma-linux-x64", seconds=200),
+    ),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -244,11 +289,13 @@ def left(done: Ended, jobs: JobWorld, folder: Path) -> str:
         (r"(?<=runs/)\d+|(?<=[Rr]un )\d+", "RUN"),
         (r"\b[\d.,]+ (bytes|[kM]i?B|B)\b", r"N \1"),
         (r"\b\d+(\.\d+)? (s|ms|seconds)\b", r"N \2"),
+        (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\b", "TIME"),
         (r" {2,}", "  "),
         (r"-{3,}", "---"),
     ):
         text = re.sub(found, named, text)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    # How often something is tried again depends on chance.
+    return "\n".join(line for line, _several in groupby(line.rstrip() for line in text.splitlines()))
 
 
 @pytest.fixture
@@ -263,7 +310,13 @@ def stage(
 @pytest.mark.npm
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "scenes"), [("jobs-release", GOOD), ("jobs-publish", PUBLISHING), ("jobs-refused", REFUSED)]
+    ("name", "scenes"),
+    [
+        ("jobs-release", GOOD),
+        ("jobs-publish", PUBLISHING),
+        ("jobs-refused", REFUSED),
+        ("jobs-waiting", WAITING),
+    ],
 )
 def test_what_jobs_print_and_leave(golden: Golden, stage: Stage, name: str, scenes: tuple[Scene, ...]) -> None:
     golden(name, stage.play(*scenes))
