@@ -6,16 +6,18 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from scripts.release.settings import ReleaseError
 
 ATTEMPTS = 4
 SECONDS = 60
+pause = time.sleep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,6 @@ def call(
     headers: Mapping[str, str],
     body: bytes | None = None,
     accepted: tuple[int, ...] = (200, 201, 204),
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
     """Return the answer of a request; a POST is sent once, because a lost answer may have created something.
 
@@ -56,7 +57,7 @@ def call(
     why = ""
     for attempt in range(1 if method == "POST" else ATTEMPTS):
         if attempt:
-            sleep(2.0**attempt)
+            pause(2.0**attempt)
         request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310 - of the job
         try:
             with OPENER.open(request, timeout=SECONDS) as answer:
@@ -64,7 +65,7 @@ def call(
         except urllib.error.HTTPError as refused:
             with refused:
                 found = Answer(status=refused.code, headers=_lower(refused.headers), body=refused.read())
-        except OSError as failure:
+        except (OSError, HTTPException) as failure:
             why = str(failure)
             continue
         if found.status in accepted:

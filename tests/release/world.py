@@ -13,8 +13,10 @@ from typing import Any
 
 from scripts.release.__main__ import main
 from tests.release import programs
+from tests.simulator.faults import FaultPlan
+from tests.simulator.servers import GitHubServer
 
-from flotilla.rehearsal.github import GitHubServer, GitHubState
+from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.github.records import GitObject
 from flotilla.rehearsal.loopback import Serving
 
@@ -181,9 +183,9 @@ class World:
 
 
 @contextmanager
-def github(serving: Serving) -> Iterator[GitHubServer]:
-    """A GitHub with this repository."""
-    yield GitHubServer(GitHubState(repository=REPOSITORY), serving)
+def github(serving: Serving, plan: FaultPlan | None = None) -> Iterator[GitHubServer]:
+    """A GitHub with this repository, of whose answers the plan breaks some."""
+    yield GitHubServer(GitHubState(repository=REPOSITORY), serving, plan=plan)
 
 
 def small_repository() -> dict[str, str]:
