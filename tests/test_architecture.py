@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.picture import PAGE, page
+from tests.shape import cycles, edges, modules
 
 import flotilla
 
@@ -83,6 +84,10 @@ def test_the_rehearsal_is_known_to_the_command_line_alone_and_only_when_it_is_as
         if name == "rehearsal" and part_of(module) != "rehearsal"
     }
     assert knows == {("commands", True)}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert cycles(edges(modules())) == []
 
 
 def test_the_picture_in_the_documentation_is_that_of_the_code() -> None:
