@@ -157,3 +157,64 @@ def test_a_link_to_nothing_in_an_archive_matters_only_to_a_package_that_takes_it
     made = family("tool.tar.bz2", ', archive: "*.bz2"}\npackages: {platform: {files: ["*.wasm", "share/**"]}')
     with pytest.raises(ArtifactError, match=r"share/man/tool\.1"):
         checked(made, tmp_path, tmp_path / "dist")
+
+
+PLATFORMS = ("wasm32-a", "wasm32-b")
+TO = 'packages: {platform: {files: [{from: "%s", to: "lib/tool.wasm"}]}}'
+# How CI uploads the same two files: the config, and what lies in the folder of artifacts.
+UPLOADS: dict[str, tuple[str, str, dict[str, bytes]]] = {
+    "a folder for each": (
+        'artifact: "tool-{build}"',
+        TO % "tool.wasm",
+        {f"tool-{name}/tool.wasm": WASM for name in PLATFORMS},
+    ),
+    "a zip for each": (
+        'artifact: "tool-{build}"',
+        TO % "out/*.wasm",
+        {f"tool-{name}.zip": zipped("out/x.wasm", WASM) for name in PLATFORMS},
+    ),
+    "a raw file for each": (
+        'artifact: "tool-{build}.wasm"',
+        TO % "tool-{build}.wasm",
+        {f"tool-{name}.wasm": WASM for name in PLATFORMS},
+    ),
+    "a raw archive for each": (
+        'artifact: "tool-{build}.tgz", archive: "*.tgz", strip-components: 1',
+        TO % "tool.wasm",
+        {f"tool-{name}.tgz": packed({"tool.wasm": WASM}) for name in PLATFORMS},
+    ),
+    "one with all files": (
+        "artifact: dist",
+        TO % "tool-{build}.wasm",
+        {f"dist/tool-{name}.wasm": WASM for name in PLATFORMS},
+    ),
+    "one with all folders": (
+        'artifact: dist, root: "{build}/release"',
+        TO % "tool.wasm",
+        {f"dist/{name}/release/tool.wasm": WASM for name in PLATFORMS},
+    ),
+    "one with all archives": (
+        'artifact: dist, archive: "tool_{version}_{build}.{tgz,zip}", root: package',
+        TO % "tool.wasm",
+        {f"dist/tool_1.2.3_{name}.tgz": packed({"tool.wasm": WASM}) for name in PLATFORMS} | {"dist/other.txt": b""},
+    ),
+}
+
+
+def uploaded(folder: Path, upload: str) -> list[str]:
+    """The line of each package with its integrity, after CI has uploaded in a way."""
+    ci, packages, files = UPLOADS[upload]
+    for name, content in files.items():
+        path = folder / "artifacts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    family_of = f'schema: 1\nfamily: "@acme/tool"\nplatforms: [{", ".join(PLATFORMS)}]\n'
+    of = Family(parse_config(f"{family_of}ci: {{workflow: ci.yml, {ci}}}\n{packages}\n"), "1.2.3")
+    said = checked(of, folder, folder / "artifacts", listing=True)
+    assert said.count("lib/tool.wasm") == len(PLATFORMS)
+    return [line for line in said.splitlines() if "sha512" in line]
+
+
+@pytest.mark.parametrize("upload", UPLOADS)
+def test_however_ci_uploads_the_files_the_packages_are_the_same(tmp_path: Path, upload: str) -> None:
+    assert uploaded(tmp_path / "this", upload) == uploaded(tmp_path / "that", "a folder for each")

@@ -118,7 +118,7 @@ def test_a_familys_own_name_is_not_warned_of_if_os_and_cpu_stand_beside_it() -> 
     assert [platform.libc for platform in parsed.platforms] == [(), ()]
 
 
-@pytest.mark.parametrize("name", ["linux-mips64el", "ios-arm64", "linux-x64-musl", "wasm32"])
+@pytest.mark.parametrize("name", ["linux-mips64el", "ios-arm64", "linux-x64-musl", "{name: wasm32, pin: true}"])
 def test_a_word_that_node_has_is_not_warned_of(name: str) -> None:
     assert config(name).warnings == ()
 
@@ -141,3 +141,10 @@ def test_every_word_of_npms_is_understood(os: str, cpu: str) -> None:
     words, faults = read_name(f"{os}-{cpu}")
     assert words is not None
     assert (words.os, words.cpu, faults) == ((os,), (cpu,), [])
+
+
+def test_a_family_that_pins_no_platform_is_warned(small: str) -> None:
+    (warning,) = parse_config(small.replace("[linux-x64, darwin-arm64]", "[wasm32-wasi]")).warnings
+    assert str(warning).startswith("flotilla.yml:3:")
+    assert "pin: true" in str(warning)
+    assert parse_config(small.replace("darwin-arm64", "wasm32-wasi")).warnings == ()

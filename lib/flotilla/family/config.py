@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,8 +58,14 @@ def parse_config(text: str, *, file: str = "flotilla.yml") -> Config:
     findings += family_findings(config, SAMPLE_VERSION, unfit=unfit)
     if findings:
         raise _refusal(document, findings)
-    warnings = tuple(document.fault(finding) for finding in platform_warnings(document.value["platforms"]))
-    return replace(config, warnings=warnings)
+    doubts = [*platform_warnings(document.value["platforms"]), *_pin_warnings(config)]
+    return replace(config, warnings=tuple(document.fault(finding) for finding in doubts))
+
+
+def _pin_warnings(config: Config) -> Iterator[Finding]:
+    if not any(platform.pin for platform in config.platforms):
+        text = "no platform is pinned, so the meta package brings no binaries; give one of them pin: true."
+        yield Finding(path=("platforms",), text=text)
 
 
 def _no_mapping(document: Document) -> ConfigError:
