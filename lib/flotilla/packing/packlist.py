@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import groupby
 
 import bracex
 from wcmatch import fnmatch
@@ -66,26 +67,24 @@ class _Rule:
         pattern = line.lstrip("!")
         self.takes = (len(line) - len(pattern)) % 2 == 1
         self._patterns = [_parts(one) for one in _expanded(pattern)]
+        # Of each pattern the part that fits the fewest names: what has no such name does not match.
+        self.signs = {max(parts, key=lambda part: len(part.strip("*?"))) for parts in self._patterns}
         # node_modules and node_modules/ are for every depth.
         self._any_depth = any(len(parts) <= (1 if parts[-1] else 2) for parts in self._patterns)
 
     def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
-        """Return whether the rule is about a path.
-
-        Args:
-            path: relative to the folder of the rule.
-            folder: take the path for a folder; a rule that takes then also matches what leads to its files.
-            name: the last part of the path if it lies in a folder below that of the rule.
-        """
+        """Return whether the rule is about a path, or a folder; `name` is its last part if it lies in one below."""
         if self._match(path):
             return True
-        if not folder:
-            return False
-        if self._match(f"{path}/") or (self.takes and self._match(path, begins=True)):
+        return folder and (
+            self._match(f"{path}/") or (name is not None and self._any_depth and self._match(f"{name}/"))
+        )
+
+    def leads_on(self, path: str, *, name: str | None) -> bool:
+        """Return whether the rule may be about a path below this folder."""
+        if self._match(path, begins=True):
             return True
-        if name is None or not self._any_depth:
-            return False
-        return self._match(f"{name}/") or (self.takes and self._match(name, begins=True))
+        return name is not None and self._any_depth and self._match(name, begins=True)
 
     def _match(self, path: str, *, begins: bool = False) -> bool:
         names = path.split("/")
@@ -98,10 +97,36 @@ class _Rule:
         )
 
 
+class _Group:
+    """Rules in a row that all take, or all drop."""
+
+    def __init__(self, rules: Sequence[_Rule]) -> None:
+        self.takes = rules[0].takes
+        self._rules = sorted(rules, key=lambda rule: min(map(len, rule.signs)))  # * is about everything: ask it first
+        self._signs = frozenset().union(*(rule.signs for rule in rules))
+        self._known: dict[str, bool] = {}  # the same names come again and again
+
+    def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
+        """Return whether any rule is about a path; see _Rule.matches."""
+        if any(map(self._may_match, path.split("/"))) and any(
+            rule.matches(path, folder=folder, name=name) for rule in self._rules
+        ):
+            return True
+        return folder and self.takes and any(rule.leads_on(path, name=name) for rule in self._rules)
+
+    def _may_match(self, name: str) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = any(sign in ("", "**") or _fits_part(sign, name) for sign in self._signs)
+        return known
+
+
 class _Level:
     """A folder on the way down, with the rules that count in it besides those above."""
 
-    def __init__(self, rules: list[_Rule], *, above: _Level | None = None, name: str = "", taken: bool = False) -> None:
+    def __init__(
+        self, rules: Sequence[_Group], *, above: _Level | None = None, name: str = "", taken: bool = False
+    ) -> None:
         self._rules = rules
         self._above = above
         self._name = name
@@ -162,7 +187,7 @@ def _ignored(folder: str, ignore_files: Mapping[str, str]) -> list[str]:
     return []
 
 
-def _root_rules(manifest: Mapping[str, object], folders: Folders, ignore_files: Mapping[str, str]) -> list[_Rule]:
+def _root_rules(manifest: Mapping[str, object], folders: Folders, ignore_files: Mapping[str, str]) -> Sequence[_Group]:
     selected = manifest.get("files")
     listed, exact = _selection(selected, folders) if isinstance(selected, list) else ([], [])
     own = ["*", *listed] if isinstance(selected, list) else _ignored("", ignore_files)
@@ -229,15 +254,15 @@ def _inside(path: str) -> str:
     return posixpath.normpath("/" + path.replace("\\", "/").replace(":", "/")).lstrip("/")
 
 
-def _rules(lines: Iterable[str]) -> list[_Rule]:
+def _rules(lines: Iterable[str]) -> Sequence[_Group]:
     text = "\n".join(lines).replace("\r\n", "\n")
     stripped = (line.strip().strip("\ufeff").strip() for line in text.split("\n"))
-    return [_rule(line) for line in stripped if line and not line.startswith("#")]
+    return _grouped(tuple(line for line in stripped if line and not line.startswith("#")))
 
 
-@lru_cache(maxsize=4096)
-def _rule(line: str) -> _Rule:
-    return _Rule(line)
+@lru_cache(maxsize=256)
+def _grouped(lines: tuple[str, ...]) -> Sequence[_Group]:
+    return [_Group(tuple(rules)) for _, rules in groupby(map(_Rule, lines), lambda rule: rule.takes)]
 
 
 def _expanded(pattern: str) -> list[str]:
@@ -278,6 +303,11 @@ def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
 
 def _fits_whole(parts: tuple[str, ...], names: list[str]) -> bool:
     """Return whether names fit a pattern to the end; ** is any number of names, at the end one at least."""
+    ends = ((parts[0], names[:1]), (parts[-1], names[-1:]))
+    if any(part != "**" and not (name and _fits_part(part, name[0])) for part, name in ends):
+        return False
+    if "**" not in parts and len(parts) != len(names):
+        return False
     reached = {0}  # the counts of names that the parts so far can stand for
     for at, part in enumerate(parts):
         if part == "**":
