@@ -42,6 +42,15 @@ def test_a_plan_names_the_packages_that_no_meta_package_pins(repository: Path, f
     ]
 
 
+def test_a_plan_shows_no_cpu_of_webassembly_because_its_package_has_none(
+    repository: Path, flotilla: Callable[..., str]
+) -> None:
+    config = repository / "flotilla.yml"
+    config.write_text(config.read_text().replace("  - darwin-x64\n", "  - wasm32-wasi\n"))
+    (row,) = [line for line in flotilla("plan").splitlines() if line.startswith("@acme/chroma-wasm32-wasi ")]
+    assert row.split()[1:] == ["platform", "chroma-wasm32-wasi-free"]
+
+
 def test_a_plan_for_machines_holds_whole_manifests(repository: Path, flotilla: Callable[..., str]) -> None:
     assert repository.is_dir()
     plan = json.loads(flotilla("plan", "--json", "--version", "v1.4.0", "--repository", "OWNER/chroma"))

@@ -13,7 +13,7 @@ from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import JobRun, errors
 from flotilla.rehearsal.rehearse import Plan, copied
 from flotilla.rehearsal.show import WIDTH, Show
-from flotilla.rehearsal.users import Installed, Machine
+from flotilla.rehearsal.users import Installed, Machine, by_name, machines
 
 CONFIG = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\nci: {workflow: ci.yml, artifact: "tool-{build}"}\n'
 
@@ -75,3 +75,27 @@ def test_binaries_are_counted_in_words(found: tuple[tuple[str, str], ...], said:
         )
     )
     assert out.getvalue().endswith(said)
+
+
+def test_a_package_that_is_installed_by_name_is_shown_as_the_user_types_it(tmp_path: Path) -> None:
+    out = io.StringIO()
+    family = Family(parse_config(CONFIG), "1.0.0")
+    (meta,), (wasm,) = family.metas, family.of_platform("wasm32")
+    assert by_name(family, family.config.platforms[0], meta) == [wasm]
+    Show(Console(file=out, width=WIDTH)).installed(
+        Installed(
+            platform=family.config.platforms[0],
+            machine=next(machines(family.config.platforms[0])),
+            meta=meta.name,
+            folder=tmp_path,
+            packages=(meta.name, wasm.name),
+            binaries=(),
+            named=(wasm.name,),
+        )
+    )
+    assert "npm install @acme/tool @acme/tool-wasm32 " in out.getvalue()
+
+
+def test_webassembly_is_for_every_machine() -> None:
+    (wasm,) = parse_config(CONFIG).platforms
+    assert Machine(os="darwin", cpu="arm64", libc="").takes(wasm)

@@ -60,7 +60,8 @@ def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
 
 def _row(package: Package, family: Family) -> tuple[str, ...]:
     platform = package.platform if package.kind == "platform" else None
-    words = (platform.os, platform.cpu, platform.libc) if platform else ((), (), ())
+    cpu = platform.cpu if platform and not platform.wasm else ()
+    words = (platform.os, cpu, platform.libc) if platform else ((), (), ())
     return (package.name, package.kind, *(" ".join(word) for word in words), _source(package, family))
 
 

@@ -53,9 +53,10 @@ class Show:
         """One meta package on one machine."""
         machine = " ".join(filter(None, (one.machine.os, one.machine.cpu, one.machine.libc)))
         brought = ", ".join(name for name in one.packages if name != one.meta)
+        asked = escape(" ".join((one.meta, *one.named)))
         kinds = ", ".join(dict.fromkeys(what for _, what in one.binaries))
         self._say(
-            f" [green]✓[/] [bold]{machine:<18}[/] npm install {escape(one.meta):<24} → {escape(brought)}",
+            f" [green]✓[/] [bold]{machine:<18}[/] npm install {asked:<24} → {escape(brought)}",
             f"   {'':<18} [dim]{escape(_counted(one, kinds))}[/]",
         )
 

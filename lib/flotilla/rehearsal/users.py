@@ -42,6 +42,7 @@ class Installed:
     Args:
         folder: the user's project.
         packages: names of the family's packages that npm installed.
+        named: those that were asked for by name, beside the meta package.
         binaries: the binaries among their files, by path, and what each is.
     """
 
@@ -51,6 +52,7 @@ class Installed:
     folder: Path
     packages: tuple[str, ...]
     binaries: tuple[tuple[str, str], ...]
+    named: tuple[str, ...] = ()
 
 
 def machines(platform: Platform) -> Iterator[Machine]:
@@ -142,6 +144,7 @@ def _installed(
         folder=project,
         packages=tuple(found),
         binaries=tuple(_binaries(modules, expected)),
+        named=tuple(package.name for package in named),
     )
 
 
