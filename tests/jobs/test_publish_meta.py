@@ -82,6 +82,17 @@ def test_a_platform_package_that_the_release_was_not_made_with_is_not_pinned(pla
 
 
 @pytest.mark.npm
+def test_a_platform_package_that_no_job_reported_is_held_to_the_ledger(platforms: JobWorld, outputs: list[str]) -> None:
+    """A matrix job has the outputs of one of its platforms only."""
+    done = platforms.run("publish-meta", packages=outputs[1], dry_run="true")
+    assert "2 of 4 have the integrity that the input packages names." in done.summary
+    assert "2 of 4 have the integrity that the release's flotilla-ledger.json names." in done.summary
+    with changed(integrity=OTHER):
+        error = platforms.refused("publish-meta", packages=outputs[1])
+    assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry; the release's flotilla-ledger.json says" in error.text
+
+
+@pytest.mark.npm
 def test_a_package_reported_with_two_integrities_is_refused(platforms: JobWorld, outputs: list[str]) -> None:
     (first, *_) = json.loads(outputs[0])
     error = platforms.refused("publish-meta", packages=outputs[0] + outputs[0].replace(first["integrity"], OTHER))
@@ -103,6 +114,7 @@ def test_without_provenance_or_a_list_the_summary_says_that_nothing_was_compared
     ("fields", "named"),
     [
         ({"manifest": {"scripts": {"postinstall": "node evil.js"}}}, "scripts.postinstall"),
+        ({"manifest": {"scripts": {"install": "node-gyp rebuild"}, "gypfile": True}}, "gypfile"),
         ({"manifest": {"bundleDependencies": ["evil"]}}, "bundleDependencies"),
         ({"tarball": "https://evil.example/chroma-linux-x64-1.2.3.tgz"}, "dist.tarball"),
     ],

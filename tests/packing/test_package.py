@@ -215,6 +215,15 @@ def test_a_file_that_holds_a_private_key_is_refused(build: Build, tmp_path: Path
     assert fault.startswith("share/notes.txt holds a private key")
 
 
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
+def test_a_private_key_that_powershell_redirected_is_refused(
+    build: Build, tmp_path: Path, content: Path, form: str
+) -> None:
+    put(content, {"share/notes.txt": ("\ufeff" + KEYS["a key"]).encode(form)})
+    (fault,) = refusals(build, tmp_path)
+    assert fault.startswith("share/notes.txt holds a private key")
+
+
 @pytest.mark.parametrize(
     "text",
     [f"{PEM.format('', '')}\0{BASE64}", f"{PEM.format('', '')}\n...\n", "-----BEGIN CERTIFICATE-----\n" + BASE64],

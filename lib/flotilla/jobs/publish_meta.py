@@ -30,6 +30,7 @@ REPACKED = (
     "If another version of flotilla packed them, give the outputs `packages` of the platform jobs as the input "
     "packages: those jobs compare the files."
 )
+RELEASED = f"the release's {LEDGER}"
 NOT_OURS = "Nothing was published. Do not pin these packages: find out who published them, and from where."
 
 
@@ -93,19 +94,21 @@ def _check_pinned(
     manifests = render_all(
         packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
-    source, reported = _reported(job)
-    faults = [fault for one in found.values() for fault in _content_faults(job, one, manifests, reported, source)]
+    reported = _reported(job, found)
+    faults = [fault for one in found.values() for fault in _content_faults(job, one, manifests, reported)]
     compared = [name for name in found if name in reported]
     if provenance.on:
         commits = {job.variables.commit, report.commit or ""}
         for name, one in found.items():
             faults += _provenance_faults(job, one, commits, known=name in reported)
+    sources = {source: [name for name in compared if reported[name][0] == source] for source, _ in reported.values()}
     if faults:
-        raise RefusedError(faults, advice=NOT_OURS if job.inputs.packages else f"{NOT_OURS} {REPACKED}")
+        raise RefusedError(faults, advice=f"{NOT_OURS} {REPACKED}" if RELEASED in sources else NOT_OURS)
     if provenance.on:
         report.checked.append(f"All {len(found)} platform packages have provenance of this repository and commit.")
-    if compared:
-        report.checked.append(f"{len(compared)} of {len(found)} have the integrity that {source} names.")
+    for source, names in sources.items():
+        if names:
+            report.checked.append(f"{len(names)} of {len(found)} have the integrity that {source} names.")
     if not provenance.on and len(compared) < len(found):
         left = [name for name in found if name not in reported]
         which = "the platform packages" if not compared else ", ".join(left)
@@ -117,16 +120,20 @@ def _check_pinned(
         )
 
 
-def _reported(job: JobContext[MetaInputs]) -> tuple[str, dict[str, str]]:
-    """Return where integrities come from, and those of this version by name: the input, else the release's ledger.
+def _reported(job: JobContext[MetaInputs], found: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+    """Return each package's integrity by its name, and who says it: the input, for the rest the release's ledger.
 
     Raises:
         RefusedError: a package is named twice, with different integrities.
     """
-    source, listed = "the input packages", [*job.inputs.packages]
-    entries = [(one.name, one.integrity) for one in listed if one.version == job.family.version]
-    if not listed:
-        source, entries = f"the release's {LEDGER}", _in_ledger(job)
+    given = [(one.name, one.integrity) for one in job.inputs.packages if one.version == job.family.version]
+    reported = _by_name("the input packages", given)
+    if found.keys() <= reported.keys():
+        return reported
+    return _by_name(RELEASED, _in_ledger(job)) | reported
+
+
+def _by_name(source: str, entries: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     integrities: dict[str, set[str]] = {}
     for name, integrity in entries:
         integrities.setdefault(name, set()).add(integrity)
@@ -135,7 +142,7 @@ def _reported(job: JobContext[MetaInputs]) -> tuple[str, dict[str, str]]:
             [f"{source} names {name} with {len(integrities[name])} integrities" for name in twice],
             advice="Nothing was published. Pass the outputs of the platform jobs of one run.",
         )
-    return source, {name: several.pop() for name, several in integrities.items()}
+    return {name: (source, several.pop()) for name, several in integrities.items()}
 
 
 def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
@@ -171,10 +178,9 @@ def _content_faults(
     job: JobContext[MetaInputs],
     found: PublishedVersion,
     manifests: Mapping[str, Manifest],
-    reported: Mapping[str, str],
-    source: str,
+    reported: Mapping[str, tuple[str, str]],
 ) -> list[str]:
-    package, wanted = f"{found.name}@{found.version}", reported.get(found.name)
+    package, (source, wanted) = f"{found.name}@{found.version}", reported.get(found.name, ("", None))
     lines = version_differences(manifests[found.name], "", found, registry=job.registry.url)
     faults = [f"{package}: manifest on the registry: {line}" for line in lines]
     if wanted is not None and not same_integrity(wanted, found.integrity):

@@ -42,7 +42,8 @@ def manifest_differences(ours: Manifest, theirs: Manifest, files: Collection[str
     Args:
         ours: package.json of the tarball.
         theirs: as the registry has it; anybody may have written it.
-        files: paths in the package, which npm fills some fields by; None if they are not known, then they may exist.
+        files: paths in the package, which npm fills some fields by; None if they are not known, then they may exist,
+            except a .gyp file: npm runs node-gyp for it on install, and no package built here has one.
     """
     if isinstance(several := ours.get("repositories"), list) and several:
         ours = {**ours, "repository": several[0]}
@@ -119,7 +120,7 @@ def _drop_script(here: Manifest, there: dict[str, object], name: str, command: s
 def _has_gyp(here: Manifest, files: Collection[str] | None) -> bool:
     scripts = here.get("scripts")
     own = isinstance(scripts, dict) and {"install", "preinstall"} & scripts.keys()
-    return not own and (files is None or any(re.fullmatch(r"[^/.][^/]*\.gyp", file) for file in files))
+    return not own and any(re.fullmatch(r"[^/.][^/]*\.gyp", file) for file in files or ())
 
 
 def _may_exist(files: Collection[str] | None, file: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import posixpath
 import re
@@ -33,6 +34,7 @@ KEY = re.compile(
     rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\\r|\\n|\s){1,20}"
     rb"(?:[A-Za-z-]{1,40}: [^\r\n\\]{1,200}(?:\\r|\\n|\s){1,20}){0,5}[A-Za-z0-9+/]{40}"
 )
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what PowerShell's > writes
 KEY_SPAN = 4096  # bytes in which a key's first lines lie
 MOST_NAMES = 10  # of files in one message
 ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
@@ -282,9 +284,11 @@ def _refusal(path: str) -> str | None:
 def _holds_private_key(file: Path) -> bool:
     """Return whether a private key stands in a file, in PEM's or OpenPGP's text form."""
     with file.open("rb") as source:
+        wide = source.read(2) in UTF_16
+        source.seek(0)
         rest = b""
         while part := source.read(CHUNK):
-            text = rest + part
+            text = rest + (part.replace(b"\0", b"") if wide else part)
             if KEY_MARK in text and KEY.search(text):
                 return True
             rest = text[-KEY_SPAN:]
