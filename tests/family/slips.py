@@ -53,6 +53,8 @@ ONE_FAULT = (
     (NON_FREE, "name: true", "15:12"),
     ("license: LGPL-2.1-or-later", "license: ''", "14:27"),
     ("license: LGPL-2.1-or-later", "licence: MIT", "14:18"),
+    ("workflow: ci.yml", "workflow: ci.yml\n  jobs: build", "19:9"),
+    ("workflow: ci.yml", "workflow: ci.yml\n  jobs: []", "19:9"),
     ("workflow: ci.yml", "workflow: .github/workflows/ci.yml", "18:13"),
     (ARTIFACT, '{biuld}-{variant}"', "19:13"),
     (ARTIFACT, '{build}"', "19:13"),

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.messages.conftest import Golden
 
-from flotilla.github import Artifact, Trusted, WorkflowRun, artifact_table, run_faults
+from flotilla.github import (
+    Artifact,
+    Trusted,
+    WorkflowJob,
+    WorkflowRun,
+    artifact_table,
+    job_faults,
+    run_faults,
+    stale_faults,
+)
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 OURS = Trusted(repository="acme/tool", workflow="ci.yml", commit=COMMIT)
@@ -61,3 +70,32 @@ def test_artifacts_that_cannot_be_used(golden: Golden) -> None:
     needed = ["tool-linux-x64", "tool-linux-arm64", "tool-darwin-x64", "tool-win32-x46", "tool-dev"]
     faults = [f"{row.name}: {row.fault}" for row in artifact_table(needed, found) if row.fault]
     golden("ci-artifacts", [("missing, expired and empty", "\n".join(faults))])
+
+
+def test_jobs_and_artifacts_of_the_jobs_own_run(golden: Golden) -> None:
+    jobs = [
+        job("build (x64)", "success"),
+        job("build (arm64)", "failure"),
+        job("docs", "skipped"),
+        job("release", None),
+    ]
+    again = replace(RUN, attempt=2, started_at=BEGAN + timedelta(days=1))
+    golden(
+        "ci-same-run",
+        [
+            ("no job", "\n".join(job_faults(RUN, [], []))),
+            *((f"ci.jobs: [{name}]", "\n".join(job_faults(RUN, jobs, [name]))) for name in ("docs", "rel*", "biuld")),
+            ("an earlier attempt", "\n".join(stale_faults([artifact("tool-linux-x64")], again, []))),
+        ],
+    )
+
+
+def job(name: str, conclusion: str | None) -> WorkflowJob:
+    return WorkflowJob(
+        name=name,
+        url=f"{RUN.url}/job/1",
+        status="completed" if conclusion else "in_progress",
+        conclusion=conclusion,
+        started_at=BEGAN,
+        completed_at=BEGAN if conclusion else None,
+    )

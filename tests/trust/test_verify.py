@@ -203,6 +203,19 @@ def test_a_pull_requests_run_is_one_to_the_ledger_that_says_so_and_never_a_forks
     assert any(line.startswith("differs") and "evil/tool, a fork" in line for line in lines)
 
 
+def test_a_run_that_released_itself_may_go_on_and_is_held_to_success_once_it_has_ended(
+    untouched: Release, tmp_path: Path
+) -> None:
+    ledger = copy.deepcopy(untouched.ledgers["finish"])
+    run = untouched.stage.world.github.state.runs[0]
+    run.status, run.conclusion = "in_progress", None
+    assert verified(untouched, ledger, tmp_path)[0] == 1
+    ledger["ci-run"]["same-run"] = True
+    assert verified(untouched, ledger, tmp_path)[0] == 0
+    run.status, run.conclusion = "completed", "failure"
+    assert verified(untouched, ledger, tmp_path)[0] == 1
+
+
 def artifacts_expired(stage: Stage) -> None:
     for artifact in stage.world.github.state.artifacts:
         artifact.expired = True

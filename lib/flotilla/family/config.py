@@ -158,6 +158,7 @@ def _ci(values: Values) -> Ci:
         root=values.get("root"),
         strip_components=int(values.get("strip-components", 0)),
         pull_requests=values.get("pull-requests", False),
+        jobs=tuple(values.get("jobs", ())),
     )
 
 

@@ -67,6 +67,7 @@ class Ci:
         root: template of the folder, in the archive or else in the artifact, that files are taken from; None takes all.
         strip_components: leading folders of the archive to drop.
         pull_requests: whether a run of a pull request of this repository may be released.
+        jobs: names or patterns of the jobs that must have succeeded, where the release is of its own run.
     """
 
     workflow: str
@@ -75,6 +76,7 @@ class Ci:
     root: str | None = None
     strip_components: int = 0
     pull_requests: bool = False
+    jobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from flotilla.github.assets import (
     plan_for,
 )
 from flotilla.github.client import GitHub
-from flotilla.github.models import Artifact, Asset, Download, Release, WorkflowRun
+from flotilla.github.models import Artifact, Asset, Download, Release, WorkflowJob, WorkflowRun
 from flotilla.github.releases import the_release
 from flotilla.github.runs import (
     Choice,
@@ -25,8 +25,10 @@ from flotilla.github.runs import (
     Succeeded,
     Trusted,
     choose_run,
+    origin_faults,
     run_faults,
 )
+from flotilla.github.same_run import job_faults, stale_faults
 
 __all__ = [
     "MOST_ASSETS",
@@ -45,13 +47,17 @@ __all__ = [
     "Succeeded",
     "Trusted",
     "WantedAsset",
+    "WorkflowJob",
     "WorkflowRun",
     "artifact_table",
     "artifacts_digest",
     "choose_run",
     "decide_assets",
     "from_earlier_attempts",
+    "job_faults",
+    "origin_faults",
     "plan_for",
     "run_faults",
+    "stale_faults",
     "the_release",
 ]

@@ -67,6 +67,29 @@ class WorkflowRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkflowJob:
+    """A job of a workflow run.
+
+    Args:
+        name: as the run's page shows it, with the values of its matrix.
+        url: the page that a person opens; empty if it has none yet.
+        completed_at: None until it has ended.
+    """
+
+    name: str
+    url: str
+    status: str
+    conclusion: str | None
+    started_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        """Return whether it has ended, however."""
+        return self.status == "completed"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """An artifact of a workflow run.
 
@@ -174,6 +197,18 @@ def parse_workflow_run(document: Document) -> WorkflowRun:
         started_at=document.moment("run_started_at" if document.has("run_started_at") else "created_at"),
         bot=_bot(document),
         bases=_bases(document),
+    )
+
+
+def parse_workflow_job(document: Document) -> WorkflowJob:
+    """Return the job of a document."""
+    return WorkflowJob(
+        name=document.text("name"),
+        url=document.optional_text("html_url") or "",
+        status=document.text("status"),
+        conclusion=document.optional_text("conclusion"),
+        started_at=document.moment("started_at"),
+        completed_at=document.moment("completed_at") if document.has("completed_at") else None,
     )
 
 

@@ -9,7 +9,14 @@ from urllib.parse import quote
 
 from flotilla.errors import GitHubError, RunError
 from flotilla.github.api import Call, Calls
-from flotilla.github.models import Repository, WorkflowRun, parse_repository, parse_workflow_run
+from flotilla.github.models import (
+    Repository,
+    WorkflowJob,
+    WorkflowRun,
+    parse_repository,
+    parse_workflow_job,
+    parse_workflow_run,
+)
 from flotilla.text import one_line
 
 READ = "Reading runs and artifacts needs `actions: read`."
@@ -124,6 +131,25 @@ class Runs:
         call = Call(what=f"read run {run_id}", path=f"{self._root}/actions/runs/{run_id}", hint=READ)
         found = self._calls.find(call)
         return parse_workflow_run(found) if found else None
+
+    def jobs(self, run_id: int, attempt: int) -> tuple[WorkflowJob, ...]:
+        """Return the jobs of one attempt of a run, those that it did not run again included.
+
+        Raises:
+            RunError: there is no such run or attempt.
+        """
+        call = Call(
+            what=f"list the jobs of run {run_id}",
+            path=f"{self._root}/actions/runs/{run_id}/attempts/{attempt}/jobs",
+            hint=READ,
+        )
+        found = self._calls.find_listed(call, key="jobs")
+        if found is None:
+            raise RunError(
+                f"{self._calls.endpoint.repository} has no run {run_id}, or no attempt {attempt} of it.",
+                advice="Check `run-id`, and that the job has `actions: read`.",
+            )
+        return tuple(parse_workflow_job(document) for document in found)
 
 
 def workflow_path(workflow: str) -> str:

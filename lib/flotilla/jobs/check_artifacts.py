@@ -19,6 +19,7 @@ from flotilla.github import (
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.markdown import code, link, linked, size, table
+from flotilla.jobs.same_run import FITTING, NEEDS, is_same_run, own_job_faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,9 @@ def check_artifacts(job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[N
     if any(row.fault for row in rows):
         refuse_incomplete(job, [(run, rows)])
     artifacts = tuple(row.artifact for row in rows if row.artifact)
+    # Asked after the artifacts: a job that made one of them and failed has ended by now.
+    if is_same_run(job, run) and (faults := own_job_faults(job, run, artifacts)):
+        raise RunError(faults, advice=FITTING)
     for artifact in from_earlier_attempts(artifacts, run):
         job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
     return Checked(artifacts=artifacts, digest=_family_digest(job, run, needs, found))
@@ -104,6 +108,8 @@ def refuse_incomplete(
         job.runner.summary(artifacts_summary(run, rows))
         faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
         said += [f"{len(faults)} of {len(rows)} required artifacts are missing or unusable in {run.url}", *faults]
+    if all(is_same_run(job, run) for run, _ in lacking):
+        raise ArtifactError(said, advice=NEEDS)
     raise ArtifactError(
         said,
         advice="Run the CI workflow on this commit again, then re-run this job: it takes the oldest successful run "

@@ -30,6 +30,7 @@ class RunnerVariables:
         commit: the commit that triggered the run, 40 hex digits; empty locally.
         workflow: file name of the calling workflow, the one that npm compares; empty where unknown.
         run_id: id of this workflow run; empty locally.
+        run_attempt: the attempt of the run that this job is of; empty locally.
         workspace: the checked-out repository.
     """
 
@@ -40,6 +41,7 @@ class RunnerVariables:
     workflow: str
     run_id: str
     workspace: Path
+    run_attempt: str = ""
 
     @property
     def run_url(self) -> str:
@@ -73,6 +75,7 @@ def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
         commit=environment.get("GITHUB_SHA", ""),
         workflow=workflow,
         run_id=environment.get("GITHUB_RUN_ID", ""),
+        run_attempt=environment.get("GITHUB_RUN_ATTEMPT", ""),
         workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
     )
 

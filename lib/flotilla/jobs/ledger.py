@@ -22,6 +22,7 @@ from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built, UnpackedArtifact
 from flotilla.jobs.context import LEDGER, JobContext, write_output
 from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.same_run import is_same_run
 from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
 
 
@@ -112,7 +113,7 @@ def write_ledger(job: JobContext[Inputs], known: Known, *, asset: bool = False) 
         "commit": known.commit,
         "registry": job.registry.url,
         "written-by": None if asset else _this_run(job),
-        "ci-run": _ci_run(known.ci_run) if known.ci_run else None,
+        "ci-run": _ci_run(job, known.ci_run) if known.ci_run else None,
         "release": known.release.id if known.release else None,
         "artifacts-digest": known.artifacts_digest,
         "artifacts": [_artifact(source) for _, source in sorted(unpacked.items())],
@@ -126,8 +127,9 @@ def _this_run(job: JobContext[Inputs]) -> str | None:
     return job.variables.run_url if job.variables.run_id else None
 
 
-def _ci_run(run: WorkflowRun) -> Entry:
-    return {"id": run.id, "url": run.url, "workflow": run.path, "event": run.event, "commit": run.commit}
+def _ci_run(job: JobContext[Inputs], run: WorkflowRun) -> Entry:
+    entry = {"id": run.id, "url": run.url, "workflow": run.path, "event": run.event, "commit": run.commit}
+    return {**entry, "same-run": True} if is_same_run(job, run) else entry
 
 
 def _artifact(source: UnpackedArtifact) -> Entry:

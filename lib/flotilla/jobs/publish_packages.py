@@ -20,6 +20,7 @@ from flotilla.jobs.prepare import tagged_commit
 from flotilla.jobs.publish_plan import decide_packages
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import refuse_another_build
+from flotilla.jobs.same_run import is_same_run
 from flotilla.jobs.verify_published import verify_packages
 from flotilla.jobs.wait_for_ci import checked_run
 from flotilla.npm import (
@@ -242,6 +243,7 @@ def _build(job: Context, progress: Progress) -> None:
     packages, report, unpacked = progress.packages, progress.report, dict[str, UnpackedArtifact]()
     if progress.run_id is not None:
         report.ci_run = checked_run(job, progress.run_id, progress.commit)
+        report.same_run = is_same_run(job, report.ci_run)
         needs = job.family.needs_of(packages)
         checked = check_artifacts(job, report.ci_run, needs)
         report.artifacts_digest = checked.digest

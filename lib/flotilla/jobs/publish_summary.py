@@ -30,6 +30,7 @@ class Report:
         started: when the job started, seconds since the epoch.
         commit: what is released; None as long as it is not settled.
         ci_run: where the files come from, None for packages that take none.
+        same_run: whether that is the run of this job.
         checked: what held before the first publish, a sentence each.
         artifacts_digest: of the whole family's artifacts; None where this job does not know it.
         begun: the names of the packages that npm was told to publish.
@@ -42,6 +43,7 @@ class Report:
     started: float
     commit: str | None = None
     ci_run: WorkflowRun | None = None
+    same_run: bool = False
     artifacts_digest: str | None = None
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
@@ -136,7 +138,9 @@ def _row(record: Record) -> tuple[str, ...]:
 def _source(report: Report) -> str:
     if report.commit is None:
         return ""
-    built = f", built by CI run {link(report.ci_run.id, report.ci_run.url)}" if report.ci_run else ""
+    run = report.ci_run
+    by = "this same run" if report.same_run else "CI run"
+    built = f", built by {by} {link(run.id, run.url)}" if run else ""
     return f"Commit {code(report.commit)}{built}."
 
 

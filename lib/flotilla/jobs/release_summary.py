@@ -15,6 +15,7 @@ from flotilla.jobs.inputs import Phase, ReleaseInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import Prepared
+from flotilla.jobs.same_run import is_same_run
 
 # What comes after a phase.
 NEXT: Mapping[Phase, str] = {
@@ -43,6 +44,12 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
 
 def waited(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
     """The run was found."""
+    if is_same_run(job, run):
+        of_attempt = f" (attempt {run.attempt}, {code(run.event)})"
+        job.runner.summary(
+            f"Same run: what {link(run.id, run.url)}{of_attempt} built of {code(run.commit)} is released\n"
+        )
+        return
     job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
 
 

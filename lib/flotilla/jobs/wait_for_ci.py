@@ -16,11 +16,13 @@ from flotilla.github import (
     Trusted,
     WorkflowRun,
     choose_run,
+    origin_faults,
     run_faults,
 )
 from flotilla.jobs.check_artifacts import artifact_rows, refuse_incomplete
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.same_run import FITTING, is_same_run, own_job_faults, own_run
 
 POLL_SECONDS = 20.0
 # GitHub starts all runs of a push within seconds: one that counts stands beside those that do not by then.
@@ -35,7 +37,8 @@ NO_RUN = (
 def wait_for_ci(job: JobContext[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
     """Return the oldest successful run of the configured workflow on this commit that has every artifact.
 
-    Waits for it until the job's deadline.
+    Waits for it until the job's deadline. If the configured workflow is the one that this job runs in, takes this very
+    run and waits for nothing.
 
     Args:
         run_id: take this run and no other; it is not waited for, and checked all the same.
@@ -47,6 +50,8 @@ def wait_for_ci(job: JobContext[Inputs], commit: str, run_id: int | None = None)
     """
     if run_id is not None:
         return checked_run(job, run_id, commit)
+    if own := own_run(job, commit):
+        return _of_own_workflow(job, own)
     return _Wait(job, commit).run()
 
 
@@ -62,9 +67,38 @@ def checked_run(job: JobContext[Inputs], run_id: int, commit: str) -> WorkflowRu
             f"run {run_id} does not exist in {job.variables.repository}",
             advice="Give the run id of a CI run of this repository, such as the output run-id of action-release.",
         )
+    if is_same_run(job, run):
+        return _fit(job, run, commit)
     if faults := run_faults(run, _trusted(job, commit)) or merge_faults(job, run):
         raise RunError(faults, advice="Only a successful run of this repository's CI on the released commit is taken.")
     return run
+
+
+def _of_own_workflow(job: JobContext[Inputs], own: WorkflowRun) -> WorkflowRun:
+    """Return the job's own run; if it has built nothing, an earlier run of the same workflow that has everything.
+
+    Raises:
+        RunError: the own run is not one to release from.
+        ArtifactError: it lacks artifacts.
+    """
+    rows = artifact_rows(job, own)
+    if not any(row.artifact for row in rows):
+        choice = choose_run(job.github.runs.of(own.path, own.commit), _trusted(job, own.commit))
+        for run in choice.runs if isinstance(choice, Succeeded) else ():
+            if not merge_faults(job, run) and not any(row.fault for row in artifact_rows(job, run)):
+                job.runner.line(f"this run has built nothing; {run.url} of the same workflow has every artifact")
+                return run
+    _fit(job, own, own.commit)
+    if any(row.fault for row in rows):
+        refuse_incomplete(job, [(own, rows)])
+    return own
+
+
+def _fit(job: JobContext[Inputs], own: WorkflowRun, commit: str) -> WorkflowRun:
+    faults = origin_faults(own, _trusted(job, commit)) or merge_faults(job, own) or own_job_faults(job, own)
+    if faults:
+        raise RunError(faults, advice=FITTING)
+    return own
 
 
 def merge_faults(job: JobContext[Inputs], run: WorkflowRun) -> list[str]:

@@ -1,0 +1,46 @@
+"""The release of what the job's own workflow run has built; flotilla never waits for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flotilla.github import Artifact, WorkflowRun, job_faults, stale_faults
+from flotilla.jobs.context import JobContext
+from flotilla.jobs.inputs import Inputs
+
+NEEDS = (
+    "A job never waits for the run that it is part of: let this job wait for those that build, with `needs:` in the "
+    "workflow. If a name is wrong, correct ci.artifact in flotilla.yml. Nothing was written."
+)
+FITTING = (
+    "A job may release what its own run has built if ci.workflow names that workflow, each job that has ended "
+    "succeeded, and those of ci.jobs have ended (`needs:`). Correct this, then re-run the failed jobs, or run the "
+    "workflow anew."
+)
+
+
+def is_same_run(job: JobContext[Inputs], run: WorkflowRun) -> bool:
+    """Return whether this job is part of the run, which therefore has not ended."""
+    return str(run.id) == job.variables.run_id and run.status != "completed"
+
+
+def own_run(job: JobContext[Inputs], commit: str) -> WorkflowRun | None:
+    """Return the run that this job is part of, if it is of ci.workflow and the commit; None for any other."""
+    variables = job.variables
+    if not variables.run_id.isdecimal() or variables.workflow != job.family.config.ci.workflow:
+        return None
+    run = job.github.runs.get(int(variables.run_id))
+    return run if run and is_same_run(job, run) and run.commit == commit else None
+
+
+def own_job_faults(job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact] = ()) -> list[str]:
+    """Return why the jobs of the job's own run, as they stand, forbid releasing from it.
+
+    Args:
+        artifacts: those to release, which must not be left over from an attempt whose jobs failed or are run again.
+    """
+    attempt = job.variables.run_attempt
+    if attempt and attempt != str(run.attempt):
+        return [f"This job is of attempt {attempt} of its run, which is in attempt {run.attempt} by now."]
+    jobs = job.github.runs.jobs(run.id, run.attempt)
+    return [*job_faults(run, jobs, job.family.config.ci.jobs), *stale_faults(artifacts, run, jobs)]
