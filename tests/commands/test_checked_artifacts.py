@@ -22,10 +22,9 @@ def copied(artifacts: Path, tmp_path: Path) -> Path:
 
 def test_a_check_without_artifacts_says_what_more_it_could_do(repository: Path, flotilla: Callable[..., str]) -> None:
     assert repository.is_dir()
-    assert flotilla("check") == (
-        "flotilla.yml and the templates are right: 13 packages.\n"
-        "With --artifacts DIR the packages are built and their binaries looked at, too.\n"
-    )
+    said = flotilla("check")
+    assert "13 packages" in said
+    assert "--artifacts" in said
 
 
 def test_a_check_with_artifacts_builds_every_package(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flotilla.commands import command_line
-from flotilla.errors import FlotillaError
+from flotilla.errors import ConfigError, FlotillaError
 from flotilla.runner import Runner
 
 DESK: Mapping[str, str] = {}
@@ -31,20 +31,15 @@ def typed(*arguments: str) -> str:
 
 @pytest.mark.parametrize("command", ["plan", "check"])
 def test_a_folder_without_flotilla_yml_is_told_how_to_begin(command: str) -> None:
-    with pytest.raises(FlotillaError) as caught:
+    with pytest.raises(ConfigError, match=r"flotilla\.yml") as caught:
         typed(command)
-    assert str(caught.value) == (
-        "there is no flotilla.yml\n"
-        "Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE"
-    )
+    assert "flotilla init" in caught.value.advice
 
 
 def test_what_init_writes_is_what_plan_and_check_take() -> None:
     said = typed("init", "--family", "@acme/tool", "--platforms", "linux-x64", "win32-x64")
-    assert said == (
-        "Wrote flotilla.yml and .github/workflows/release.yml. Next: flotilla plan, flotilla check.\n"
-        "The workflow names OWNER/flotilla: put the repository that holds flotilla's actions there.\n"
-    )
+    assert {"flotilla.yml", ".github/workflows/release.yml"} <= set(re.findall(r"[\w./]*\w", said))
+    assert "OWNER/flotilla" in said
     assert typed("plan").startswith("@acme/tool 1.0.0: 3 packages (2 platforms, 1 variant)\n")
     assert typed("check").startswith("flotilla.yml and the templates are right: 3 packages.\n")
 
@@ -73,11 +68,9 @@ def test_a_rehearsal_of_missing_artifacts_says_so_before_it_installs_anything(fo
     (folder / "dist" / "tool-linux-x64").mkdir(parents=True)
     with pytest.raises(FlotillaError) as caught:
         typed("rehearse", "--artifacts", "dist")
-    assert str(caught.value) == (
-        "artifact tool-linux-arm64 is not there\n"
-        "Each artifact is a folder, a zip or a file in dist, named as CI names it (ci.artifact in flotilla.yml). "
-        "The folder holds tool-linux-x64."
-    )
+    (fault,) = caught.value.faults
+    assert "tool-linux-arm64" in fault.text
+    assert "tool-linux-x64" in caught.value.advice
 
 
 def test_a_place_in_a_subfolder_is_named_from_the_top(folder: Path) -> None:
@@ -114,7 +107,8 @@ def family_file(folder: Path, *platforms: str) -> None:
 def test_a_platform_word_that_node_lacks_is_warned_of_with_its_place(folder: Path, command: str) -> None:
     family_file(folder, "darwn-arm64", "linux-x64")
     first = typed(command).splitlines()[0]
-    assert first.startswith("warning: flotilla.yml: flotilla.yml:4:5: ")
+    assert first.startswith("warning: ")
+    assert "flotilla.yml:4:5: " in first
     assert 'did you mean "darwin"?' in first
 
 

@@ -31,7 +31,5 @@ def test_without_its_extra_the_rehearsal_says_how_to_install_it(
 @pytest.mark.registry
 def test_a_folder_of_artifacts_that_is_not_there_is_named(repository: Path, refused: Refused) -> None:
     error = refused("rehearse", "--artifacts", str(repository / "dist"))
-    assert str(error) == (
-        f"{repository / 'dist'} is no folder\n"
-        "Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
-    )
+    assert str(repository / "dist") in error.faults[0].text
+    assert "--artifacts" in error.advice

@@ -21,14 +21,8 @@ def test_an_empty_input_counts_as_not_given() -> None:
 def test_every_fault_is_said_at_once() -> None:
     with pytest.raises(InputError) as told:
         read_inputs(PlatformInputs, {"INPUT_RUN-ID": "x", "INPUT_STAGED": "yes", "INPUT_PROVENANCE": "ture"})
-    assert str(told.value) == (
-        "- input version is required and was empty\n"
-        "- input provenance is 'ture': expected one of auto, true, false; did you mean true?\n"
-        "- input staged is 'yes': expected true or false\n"
-        "- input platform is required and was empty\n"
-        "- input run-id is 'x': expected a workflow run id such as 1234567890 (the number in the run's URL)\n"
-        "Set it under `with:` of the step that uses the action."
-    )
+    named = [fault.text.split()[1] for fault in told.value.faults]
+    assert named == ["version", "provenance", "staged", "platform", "run-id"]
 
 
 @pytest.mark.parametrize("given", ["-1", "nan", "inf", "1e9", "five"])
