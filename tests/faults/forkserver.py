@@ -23,11 +23,8 @@ from tests.faults.processes import adopt_orphans, kill_below
 from flotilla import __main__ as flotilla
 
 BROKEN = 99
-TIMEOUTS = {
-    "flotilla.http.CONNECT_SECONDS": 2,
-    "flotilla.http.SILENT_SECONDS": 2,
-    "flotilla.npm.runner.REQUEST_TIMEOUT": 1,
-}
+# Seconds that a job waits for an answer, each cut short if the answer is to be waited for in vain.
+TIMEOUTS = ("flotilla.http.CONNECT_SECONDS", "flotilla.http.SILENT_SECONDS", "flotilla.npm.runner.REQUEST_TIMEOUT")
 
 
 def main() -> None:
@@ -66,8 +63,8 @@ def _surroundings(clock: LeapingClock, timeout: int | None) -> ExitStack:
     """The leaping clock; and where an answer is to be waited for in vain, no more than so many seconds for it."""
     stack = ExitStack()
     stack.enter_context(patch("flotilla.jobs.context.SystemClock", lambda _stop: clock))
-    for name, values in TIMEOUTS.items() if timeout else ():
-        stack.enter_context(patch(name, timeout if values == 1 else (timeout,) * values))
+    for name in TIMEOUTS if timeout else ():
+        stack.enter_context(patch(name, timeout))
     return stack
 
 
