@@ -59,8 +59,8 @@ fuzz: $(READY) ## the fuzz tests, for long
 	@if $(BIN)/python -c 'import atheris' 2> /dev/null; then $(BIN)/python tests/packing/coverage_fuzz.py 600; \
 	else echo "fuzz: the coverage-guided part is left out; $(BIN)/pip install atheris brings it"; fi
 
-mutants: $(READY) ## take out security rules one at a time, and see the test that fails
-	$(BIN)/python -m tests.mutations
+mutants: $(READY) ## change the security modules in small ways, and print what no test notices (MODULES="text npm/oidc")
+	$(BIN)/python -m tests.mutants $(MODULES)
 
 corpus: $(READY) ## hold published packages of other families against their platforms
 	$(BIN)/python -m tests.packing.published

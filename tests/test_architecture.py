@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import mutants
 from tests.picture import PAGE, page
 from tests.shape import cycles, edges, modules
 
@@ -132,3 +133,9 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
         if host.encode() in file.read_bytes()
     ]
     assert found == []
+
+
+def test_every_module_that_is_to_be_mutated_is_there_and_so_are_its_tests() -> None:
+    assert [name for name in mutants.MODULES if not (PACKAGE / f"{name}.py").is_file()] == []
+    tests = {test for each in mutants.MODULES.values() for test in each}
+    assert [name for name in sorted(tests) if not (ROOT / name).exists()] == []
