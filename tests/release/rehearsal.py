@@ -16,10 +16,11 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from docker import DockerClient
+from docker.errors import ImageNotFound
 from scripts.release.repository import MAIN
 from scripts.release.versions import UNRELEASED, Version, sections
 from tests.e2e import images
@@ -189,7 +190,8 @@ def forget(docker: DockerClient, image: str) -> None:
     for one in docker.images.list():
         for name in (*one.tags, *(one.attrs.get("RepoDigests") or [])):
             if name.startswith((f"{image}:", f"{image}@")):
-                docker.images.remove(name, force=True)
+                with suppress(ImageNotFound):  # with the last tag of an image its digest goes too
+                    docker.images.remove(name, force=True)
 
 
 def main() -> None:
