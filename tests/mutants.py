@@ -38,6 +38,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "github/downloads": TRANSFERS,
     "github/endpoint": TRANSFERS,
     "github/runs": ("tests/github/test_runs.py",),
+    "github/same_run": ("tests/github/test_same_run.py",),
     "github/tags": ("tests/github/test_tags.py",),
     "github/transfers": TRANSFERS,
     "jobs/markdown": ("tests/jobs/test_markdown.py",),
