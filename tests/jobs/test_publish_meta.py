@@ -93,6 +93,16 @@ def test_a_platform_package_that_no_job_reported_is_held_to_the_ledger(platforms
 
 
 @pytest.mark.npm
+def test_a_digest_that_nothing_confirms_is_warned_of_and_not_recorded(platforms: JobWorld) -> None:
+    without_ledger(platforms)
+    done = platforms.run("publish-meta", artifacts_digest=f"sha256:{'0' * 64}")
+    assert done.status == 0, done.log
+    assert "The build was not compared" in {warning.title for warning in done.annotations("warning")}
+    ledger = json.loads((platforms.workspace / done.outputs["ledger"]).read_text(encoding="utf-8"))
+    assert ledger["artifacts-digest"] is None
+
+
+@pytest.mark.npm
 def test_a_package_reported_with_two_integrities_is_refused(platforms: JobWorld, outputs: list[str]) -> None:
     (first, *_) = json.loads(outputs[0])
     error = platforms.refused("publish-meta", packages=outputs[0] + outputs[0].replace(first["integrity"], OTHER))
