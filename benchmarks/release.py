@@ -27,9 +27,9 @@ from typing import Any
 
 from tabulate import tabulate
 from tests.faults.artifacts import example_artifacts
-from tests.faults.jobhost import JobHost
 from tests.faults.large_family import VARIANTS, Checkout, large_family
-from tests.faults.scene import Scene, Step
+from tests.world.jobhost import JobHost
+from tests.world.scene import Scene, Step
 
 from flotilla.npm.publish_command import npmrc
 from flotilla.rehearsal.node import npm

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from tests.talking import Talk, saying, talking
+from tests.world.sockets import Talk, saying, talking
 
 from flotilla.errors import GitHubError
 from flotilla.http import Http, Origin, Request, Unsure, transient

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.jobs.jobworld import packed
 from tests.packing.conftest import upx_program, xcoff
+from tests.world.job_world import packed
 
 from flotilla.commands.check import check
 from flotilla.errors import ArtifactError, ConfigError, InputError

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.scene import Ended, Scene, Step
 from tests.simulator.faults import Request
 from tests.simulator.world import Saved
+from tests.world.ended import Ended
+from tests.world.scene import Scene, Step
 
 
 class BrokenError(Exception):

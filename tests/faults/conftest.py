@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.faults.artifacts import EXAMPLE, ROOT, example_artifacts
 from tests.faults.clean import Checkpoint, clean_release
-from tests.faults.scene import Scene
+from tests.world.scene import Scene
 
 from flotilla.errors import RegistryError
 from flotilla.rehearsal.node import node_modules

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.scene import Scene
 from tests.faults.trial import run_until_done
 from tests.simulator.memory import RegistryState
+from tests.world.scene import Scene
 
 from flotilla.rehearsal.registry import Bucket
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.faults.clock import LeapingClock
-from tests.faults.processes import descendants, kill_below
 from tests.faults.trial import differences
+from tests.world.clock import LeapingClock
+from tests.world.processes import descendants, kill_below
 
 pytestmark = pytest.mark.faults
 PARENT = (

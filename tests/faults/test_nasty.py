@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.faults.clean import Checkpoint
-from tests.faults.jobhost import JobHost
-from tests.faults.scene import Ended, Scene
 from tests.faults.trial import run_until_done
 from tests.simulator.faults import Kind, PlannedFault, Request
+from tests.world.ended import Ended
+from tests.world.jobhost import JobHost
+from tests.world.scene import Scene
 
 from flotilla.rehearsal.github import StoredAsset
 

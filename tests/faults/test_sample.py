@@ -6,9 +6,9 @@ import pytest
 from tests.faults.cases import all_cases, sample
 from tests.faults.clean import Checkpoint
 from tests.faults.report import described
-from tests.faults.scene import Scene
 from tests.faults.trial import tried
 from tests.simulator.faults import Kind
+from tests.world.scene import Scene
 
 pytestmark = [pytest.mark.faults, pytest.mark.npm]
 SIZE = 24

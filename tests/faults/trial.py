@@ -15,9 +15,10 @@ from typing import Any
 
 from tests.faults.cases import Case
 from tests.faults.clean import Checkpoint
-from tests.faults.jobhost import HangingError
-from tests.faults.scene import Ended, Scene, Step
 from tests.simulator.faults import Kind
+from tests.world.ended import Ended
+from tests.world.jobhost import HangingError
+from tests.world.scene import Scene, Step
 
 MOST_RUNS = 4
 DEFECT = 70

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.faults.cases import Case
 from tests.faults.clean import Checkpoint, clean_release
-from tests.faults.scene import Scene
 from tests.faults.trial import Outcome, tried
+from tests.world.scene import Scene
 
 from flotilla.jobs.context import LEDGER
 

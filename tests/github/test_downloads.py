@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.github.conftest import download
-from tests.trickling import BYTES, MinuteClock, Trickle
+from tests.world.sockets import BYTES, MinuteClock, Trickle
 
 from flotilla.errors import ArtifactError, DeadlineError, GitHubError
 from flotilla.github import Artifact, GitHub

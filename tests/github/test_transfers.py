@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.talking import talking
+from tests.world.sockets import talking
 
 from flotilla.errors import ArtifactError, GitHubError
 from flotilla.github import GitHub

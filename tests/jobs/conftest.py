@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import RecordedClock
 from tests.faults.artifacts import EXAMPLE, example_artifacts
-from tests.jobs.jobworld import Ended, JobWorld
 from tests.simulator.world import Rehearsal, Saved
+from tests.world.ended import Ended
+from tests.world.job_world import JobWorld
 
 from flotilla.rehearsal.github import GitHubState, add_artifact
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import VERSION, JobWorld
+from tests.world.job_world import VERSION, JobWorld
 
 from flotilla.family import Family, parse_config
 from flotilla.github import Artifact

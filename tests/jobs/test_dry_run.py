@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.world.job_world import JobWorld
 
 PHASES = ("all", "prepare", "wait-for-ci", "check-artifacts", "release")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.jobs.jobworld import JobWorld
 from tests.simulator.world import Saved
+from tests.world.job_world import JobWorld
 
 NEWER = "2.0.0"
 NAMES = [

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_release_refusals import draft, put_asset
 from tests.simulator.faults import Phase, Request
+from tests.world.job_world import JobWorld
 
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.rehearsal.github import GitObject, StoredRelease, sha256

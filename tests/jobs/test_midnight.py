@@ -7,9 +7,10 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import JobWorld, ended, in_process
 from tests.jobs.test_release_refusals import draft, put_asset
 from tests.simulator.faults import Kind, PlannedFault
+from tests.world.ended import ended, in_process
+from tests.world.job_world import JobWorld
 
 from flotilla.errors import PackageError
 from flotilla.rehearsal.github import GitObject
@@ -65,7 +66,7 @@ def test_an_npm_that_is_too_old_is_said_to_be_that_before_it_publishes(
     old.chmod(0o755)
     before = released.world.snapshot()
     variables, folder = released.environment("publish-dev", run_id=str(released.run_id), dry_run=dry_run)
-    status, log = in_process(
+    status, log, _ = in_process(
         ["publish-dev"], {**variables, "PATH": f"{old.parent}:{variables['PATH']}"}, released.clock
     )
     error = ended(status, log, folder).error

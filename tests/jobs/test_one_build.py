@@ -10,7 +10,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.world.job_world import JobWorld
 
 from flotilla.jobs.ledger import schema_faults
 from flotilla.rehearsal.github.records import StoredArtifact

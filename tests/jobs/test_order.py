@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.jobs.jobworld import JobWorld, unpacked
 from tests.simulator.faults import Kind, PlannedFault
+from tests.world.job_world import JobWorld, unpacked
 
 pytestmark = pytest.mark.npm
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_raw_artifacts import as_zip
+from tests.world.job_world import JobWorld
 
 from flotilla.jobs.context import write_output
 

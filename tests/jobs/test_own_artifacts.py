@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 
 import pytest
-from tests.jobs.jobworld import JobWorld, packed, unpacked
+from tests.world.job_world import JobWorld, packed, unpacked
 
 META = '    template: "npm/meta{suffix}"\n'
 JAVASCRIPT = {"dist/loader.js": b"module.exports = 1\n", "dist/loader.d.ts": b"export {}\n", "other/notes.txt": b"x"}

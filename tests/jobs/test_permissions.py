@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.faults.artifacts import EXAMPLE
-from tests.jobs.jobworld import Ended, JobWorld
+from tests.world.ended import Ended
+from tests.world.job_world import JobWorld
 
 WORKFLOW: dict[str, Any] = yaml.safe_load(Path(EXAMPLE, ".github/workflows/release.yml").read_text(encoding="utf-8"))[
     "jobs"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.jobs.jobworld import Ended, JobWorld
 from tests.simulator.world import Saved
+from tests.world.ended import Ended
+from tests.world.job_world import JobWorld
 
 from flotilla.family import Family, parse_config
 from flotilla.jobs.ledger import schema_faults

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.world.job_world import JobWorld
 
 from flotilla.errors import InputError
 from flotilla.jobs import publish_meta

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 
 import pytest
-from tests.jobs.jobworld import JobWorld, packed, repacked, unpacked
 from tests.simulator.world import Saved
+from tests.world.job_world import JobWorld, packed, repacked, unpacked
 
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant, TrustedPublisher, integrity_of

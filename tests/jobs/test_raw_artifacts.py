@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.world.job_world import JobWorld
 
 from flotilla.jobs.release_assets import OURS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.jobs.jobworld import Annotation, JobWorld, packed, unpacked
+from tests.world.ended import Annotation
+from tests.world.job_world import JobWorld, packed, unpacked
 
 from flotilla.rehearsal.github import GitObject, StoredAsset, StoredRelease
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.jobs.jobworld import TOKEN, VERSION, JobWorld
+from tests.world.job_world import TOKEN, VERSION, JobWorld
 
 from flotilla.rehearsal.github import GitObject, Run, StoredArtifact
 

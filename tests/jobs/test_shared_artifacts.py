@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Callable, Mapping
 
 import pytest
-from tests.jobs.jobworld import JobWorld
 from tests.jobs.test_raw_artifacts import as_zip
+from tests.world.job_world import JobWorld
 
 BEFORE = 'artifact: "chroma-{build}-{variant}"'
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.jobs.jobworld import Ended, JobWorld
+from tests.world.ended import Ended
+from tests.world.job_world import JobWorld
 
 from flotilla.rehearsal.registry import TrustedPublisher
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import JobWorld, ended
 from tests.simulator.faults import Kind, Phase, PlannedFault, Request
+from tests.world.ended import ended
+from tests.world.job_world import JobWorld
 
 from flotilla.github.transfers import WORKERS
 

@@ -7,7 +7,7 @@ import re
 from unittest.mock import patch
 
 import pytest
-from tests.jobs.jobworld import JobWorld
+from tests.world.job_world import JobWorld
 
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.jobs.release_summary import stopped

@@ -19,11 +19,12 @@ from tests.jobs.conftest import (  # noqa: F401 - fixtures
     shared_world,
     stages,
 )
-from tests.jobs.jobworld import Ended, JobWorld, packed
 from tests.jobs.test_release_refusals import draft, put_asset
 from tests.messages.conftest import Golden, Messages
 from tests.simulator.faults import Kind, PlannedFault
 from tests.simulator.world import Saved
+from tests.world.ended import Ended
+from tests.world.job_world import JobWorld, packed
 
 from flotilla.rehearsal.github import GitObject
 

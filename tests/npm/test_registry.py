@@ -14,7 +14,7 @@ import pytest
 import trustme
 from tests.conftest import RecordedClock
 from tests.npm.scripted_registry import Reply, ScriptedRegistry
-from tests.trickling import BYTES, MinuteClock, Trickle
+from tests.world.sockets import BYTES, MinuteClock, Trickle
 
 from flotilla.errors import ConflictError, DeadlineError, InputError, RegistryError
 from flotilla.npm import PublishedVersion, Registry, await_visible

@@ -13,7 +13,8 @@ import pytest
 from tests.simulator.faults import FaultPlan
 from tests.simulator.memory import RegistryState
 from tests.simulator.world import Rehearsal
-from tests.trust.stage import Ended, Stage, github_state, make_workspace, seed
+from tests.world.ended import Ended
+from tests.world.stage import Stage, github_state, make_workspace, seed
 
 from flotilla.errors import RegistryError
 from flotilla.rehearsal.github import GitHubState, id_tokens

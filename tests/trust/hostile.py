@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import requests
 from markdown_it import MarkdownIt
-from tests.trust.stage import Ended
+from tests.world.ended import Ended
 
 FORGED = "forged"
 HOSTILE = (
@@ -108,7 +108,7 @@ def forgeries(ended: Ended, *, outputs: set[str]) -> list[str]:
     """What of a job's words is a command, an output, a link or a row that flotilla did not mean."""
     raw = (ended.folder / "output").read_text(encoding="utf-8")
     return [
-        *(f"log: {what}" for what in in_log(ended.stdout)),
+        *(f"log: {what}" for what in in_log(ended.log)),
         *(f"stderr: {line!r}" for line in ended.stderr.splitlines() if FORGED in line),
         *(f"output: {name}" for name in ended.outputs if name not in outputs),
         *(f"output file: {line!r}" for line in loose_lines(raw)),

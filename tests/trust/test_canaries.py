@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.trust.stage import shapes, shown
+from tests.world.stage import shapes, shown
 
 if TYPE_CHECKING:
     from tests.trust.conftest import Release
@@ -54,7 +54,7 @@ def test_the_credential_lies_in_a_private_file_of_a_private_folder(release: Rele
 
 def test_secrets_are_masked_before_anything_else_is_printed(release: Release) -> None:
     for ended in release.jobs.values():
-        lines = ended.stdout.splitlines()
+        lines = ended.log.splitlines()
         masked = [line for line in lines if line.startswith("::add-mask::")]
         first = next((n for n, line in enumerate(lines) if not line.startswith("::add-mask::")), len(lines))
         assert f"::add-mask::{release.secrets['the GitHub token']}" in masked[:first]

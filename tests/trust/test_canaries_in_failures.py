@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulator.faults import FaultPlan, Kind, Phase, Request
-from tests.trust.stage import Ended, Stage, below, shown, state_of, stop
+from tests.world.ended import Ended
+from tests.world.stage import Stage, below, shown, state_of, stop
 
 from flotilla import __main__ as program
 from flotilla.errors import DefectError
@@ -102,9 +103,9 @@ def spoiled(make_stage: MakeStage, spoil: Spoil, sign_in: SignIn) -> tuple[Stage
 )
 def test_no_secret_is_written_by_a_job_that_fails(make_stage: MakeStage, spoil: Spoil) -> None:
     stage, ended = spoiled(make_stage, spoil, "token")
-    assert ended.status == 1, ended.stdout + ended.stderr
-    assert "::error title=" in ended.stdout
-    assert "Traceback" not in ended.stdout + ended.stderr
+    assert ended.status == 1, ended.log + ended.stderr
+    assert "::error title=" in ended.log
+    assert "Traceback" not in ended.log + ended.stderr
     assert shown(SECRETS, stage.written()) == []
     assert ended.left == []
 
@@ -125,9 +126,9 @@ def test_an_exchange_that_is_refused_shows_the_claims_and_no_token(make_stage: M
     inputs = {"version": "1.2.4", "run-id": str(state.runs[0].id), "platform": "linux-x64", **NO_PROVENANCE}
     ended = stage.run_here("publish-platform", inputs)
     assert ended.status == 1
-    assert "workflow file release.yml, environment none" in ended.stdout
+    assert "workflow file release.yml, environment none" in ended.log
     assert shown(SECRETS, stage.written()) == []
-    assert "eyJ" not in "".join(line for line in ended.stdout.splitlines() if not line.startswith("::add-mask::"))
+    assert "eyJ" not in "".join(line for line in ended.log.splitlines() if not line.startswith("::add-mask::"))
 
 
 def defect(job: JobContext[object]) -> None:  # type: ignore[type-var] # it is never reached with inputs
@@ -140,8 +141,8 @@ def test_a_defects_traceback_shows_no_secret(make_stage: MakeStage, monkeypatch:
     monkeypatch.setattr(program, "JOBS", {"publish-dev": (program.JOBS["publish-dev"][0], defect)})
     ended = stage.run_here("publish-dev", {"run-id": "1"})
     assert ended.status == DefectError.status
-    assert "Traceback" in ended.stdout
-    assert "::error title=" in ended.stdout
+    assert "Traceback" in ended.log
+    assert "::error title=" in ended.log
     assert shown(SECRETS, stage.written()) == []
     assert ended.left == []
 
@@ -188,7 +189,7 @@ def test_a_job_that_is_stopped_ends_soon_and_leaves_nothing(make_stage: MakeStag
     ended = stage.run("publish-platform", inputs, meanwhile=stop_at(arrived, started))
     assert time.monotonic() - at < 15
     assert ended.status == 1
-    assert "the job was cancelled" in ended.stdout
+    assert "the job was cancelled" in ended.log
     assert ended.left == []
     assert wait_for_end(started) == []
     assert shown(SECRETS, stage.written()) == []

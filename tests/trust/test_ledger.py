@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.trust.stage import PACKAGES, PLATFORMS, Stage
+from tests.world.stage import PACKAGES, PLATFORMS, Stage
 
 from flotilla.errors import InputError
 from flotilla.jobs.context import output_file

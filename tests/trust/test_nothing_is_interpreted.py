@@ -20,7 +20,8 @@ from tests.trust.hostile import (
     refusing,
     replacing,
 )
-from tests.trust.stage import Ended, Stage, artifact
+from tests.world.ended import Ended
+from tests.world.stage import Stage, artifact
 
 from flotilla.jobs.markdown import block, code, link, table
 
@@ -47,7 +48,7 @@ def ready(stage: Stage, **inputs: str) -> dict[str, str]:
 
 
 def nothing_forged(ended: Ended) -> None:
-    assert forgeries(ended, outputs=declared(ended.name)) == [], ended.stdout + ended.summary
+    assert forgeries(ended, outputs=declared(ended.name)) == [], ended.log + ended.summary
 
 
 GITHUB_LIES = [
@@ -82,7 +83,7 @@ def test_nothing_that_github_answers_is_interpreted(make_stage: MakeStage, lie: 
     with Liar(stage.world.github.origins.api, lie) as liar:
         ended = stage.run_here("release", ready(stage), variables={"GITHUB_API_URL": liar.url})
     nothing_forged(ended)
-    assert ended.status in (0, 1), ended.stdout
+    assert ended.status in (0, 1), ended.log
 
 
 REGISTRY_LIES = [
@@ -103,7 +104,7 @@ def test_nothing_that_the_registry_answers_is_interpreted(make_stage: MakeStage,
     with Liar(stage.world.registry.url, lie) as liar:
         ended = stage.run_here("publish-platform", ready(stage, registry=liar.url))
     nothing_forged(ended)
-    assert ended.status in (0, 1), ended.stdout
+    assert ended.status in (0, 1), ended.log
 
 
 def only_for(method_status: int, words: Any) -> Rewrite:
@@ -168,7 +169,7 @@ def test_no_text_of_a_template_is_interpreted(make_stage: MakeStage) -> None:
     for name in ("linux-x64", "darwin-arm64"):
         assert stage.run_here("publish-platform", {**ready(stage), "platform": name}).status == 0
     ended = stage.run_here("publish-meta", {"provenance": "false"})
-    assert ended.status == 0, ended.stdout
+    assert ended.status == 0, ended.log
     nothing_forged(ended)
     manifest = stage.world.registry.state.documents["@acme/tool"]["versions"]["1.2.3"]
     assert manifest["description"] == HOSTILE

@@ -19,7 +19,7 @@ from flotilla.runner import Runner
 
 if TYPE_CHECKING:
     from tests.trust.conftest import Release
-    from tests.trust.stage import Stage
+    from tests.world.stage import Stage
 
 pytestmark = [pytest.mark.npm]
 JOBS = ("release", "linux-x64", "darwin-arm64", "dev", "meta", "finish")

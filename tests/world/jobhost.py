@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.faults.processes import children, kill_below
+from tests.world.processes import children, kill_below
 
 ROOT = Path(__file__).parents[2]
 HANGS = 180.0
@@ -34,7 +34,7 @@ class JobHost(AbstractContextManager["JobHost"]):
 
     def __init__(self, clock: Path) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forkserver", str(clock)],
+            [sys.executable, "-m", "tests.world.forkserver", str(clock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,

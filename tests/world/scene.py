@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -12,15 +11,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import requests
-from tests.faults.clock import LeapingClock
-from tests.faults.jobhost import ROOT, JobHost
 from tests.rehearsal.publishing import TARBALL, document
 from tests.simulator.faults import FaultPlan
 from tests.simulator.memory import RegistryState
 from tests.simulator.world import Rehearsal
+from tests.world.clock import LeapingClock
+from tests.world.ended import Ended, ended
+from tests.world.jobhost import ROOT, JobHost
 
 from flotilla.family import Family, parse_config
 from flotilla.rehearsal.github import GitHubState, add_artifact
@@ -30,8 +30,6 @@ from flotilla.rehearsal.registry import TrustedPublisher
 VERSION = "1.2.3"
 EARLIER = "0.9.0"
 REPOSITORY = "acme/chroma"
-# What later jobs of the workflow take from earlier ones, and a reader may rely on.
-KEPT = ("version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "checksums")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,28 +42,6 @@ class Step:
     def __str__(self) -> str:
         """The action, and the platform where it is of one."""
         return " ".join(filter(None, (self.action, self.inputs.get("platform", ""))))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a job ended.
-
-    Args:
-        status: its exit status, -9 for killed.
-        outputs: what it handed over.
-        log: what it printed.
-    """
-
-    status: int
-    outputs: Mapping[str, str]
-    log: str
-
-    @property
-    def handed_over(self) -> dict[str, Any]:
-        """The outputs that must be the same whatever went wrong; how a package came there may differ."""
-        packages = json.loads(self.outputs.get("packages", "[]"))
-        kept: dict[str, Any] = {name: self.outputs[name] for name in KEPT if name in self.outputs}
-        return kept | {"packages": [{**package, "status": ""} for package in packages]}
 
 
 class Scene(AbstractContextManager["Scene"]):
@@ -161,7 +137,7 @@ class Scene(AbstractContextManager["Scene"]):
             status = (host or self.host).run(
                 [step.action], environment=environment, folder=workspace, log=log, timeout=timeout
             )
-            return Ended(status=status, outputs=given.outputs(), log=log.read_text("utf-8", "replace"))
+            return ended(status, log.read_text("utf-8", "replace"), given.folder, name=step.action)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(given.folder, ignore_errors=True)

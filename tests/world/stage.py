@@ -13,7 +13,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,12 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from tests.simulator.memory import RegistryState
 from tests.simulator.world import Rehearsal
+from tests.world.ended import Ended, in_process
+from tests.world.ended import ended as end_of
 
 import flotilla
-from flotilla import __main__ as program
 from flotilla.rehearsal.github import GitHubState, Run
 from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.rehearsal.node import node, npm_script
@@ -128,25 +127,6 @@ def github_state(**more: str) -> tuple[GitHubState, Run]:
     return state, run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A job's process, as it ended."""
-
-    name: str
-    status: int
-    stdout: str
-    stderr: str
-    summary: str
-    outputs: Mapping[str, str]
-    ledger: Any
-    folder: Path
-
-    @property
-    def left(self) -> list[str]:
-        """What is left in the folder for temporary files."""
-        return sorted(str(path) for path in (self.folder / "tmp").rglob("*"))
-
-
 @dataclass(kw_only=True)
 class Stage:
     """Where jobs run: a world, a checked-out repository, and a place for what npm wrote.
@@ -193,20 +173,9 @@ class Stage:
     ) -> Ended:
         """Run a job to its end in this process: its words are the same, and it starts sooner."""
         made, environment = self._prepared(job, inputs, variables)
-        out, errors = io.StringIO(), io.StringIO()
-        handlers = {number: signal.getsignal(number) for number in program.STOPPING}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "environ", environment)
-            patch.setattr(sys, "stdout", out)
-            patch.setattr(sys, "stderr", errors)
-            patch.setattr(tempfile, "tempdir", environment["TMPDIR"])
-            try:
-                status = program.main([job])
-                gc.collect()  # at the latest, folders go with the objects that they belong to when the process ends
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
-        return self._kept(job, made, status, out.getvalue(), errors.getvalue())
+        status, out, errors = in_process([job], environment)
+        gc.collect()  # at the latest, folders go with the objects that they belong to when the process ends
+        return self._kept(job, made, status, out, errors)
 
     def _prepared(
         self,
@@ -228,16 +197,8 @@ class Stage:
         }
 
     def _kept(self, job: str, made: JobEnvironment, status: int, stdout: str, stderr: str) -> Ended:
-        ended = Ended(
-            name=job,
-            status=status,
-            stdout=stdout,
-            stderr=stderr,
-            summary=made.summary,
-            outputs=made.outputs(),
-            ledger=self._ledger(made.outputs()),
-            folder=made.folder,
-        )
+        ledger = self._ledger(made.outputs())
+        ended = end_of(status, stdout, made.folder, name=job, stderr=stderr, ledger=ledger)
         self.ended.append(ended)
         return ended
 
@@ -255,13 +216,13 @@ class Stage:
 
     def succeed(self, job: str, inputs: Mapping[str, str] | None = None) -> Ended:
         ended = self.run(job, inputs)
-        assert ended.status == 0, ended.stdout + ended.stderr
+        assert ended.status == 0, ended.log + ended.stderr
         return ended
 
     def written(self) -> Iterator[tuple[str, bytes]]:
         """Everything that the jobs wrote, by where it stood; but for masks, which the runner takes out of its log."""
         for ended in self.ended:
-            lines = [line for line in ended.stdout.splitlines() if not line.startswith("::add-mask::")]
+            lines = [line for line in ended.log.splitlines() if not line.startswith("::add-mask::")]
             yield f"stdout of {ended.name}", "\n".join(lines).encode()
             yield f"stderr of {ended.name}", ended.stderr.encode()
         for folder in filter(Path.is_dir, (self.workspace, self.kept, self.world.folder / "jobs")):

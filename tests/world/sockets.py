@@ -1,4 +1,4 @@
-"""A server on loopback that does with each connection what the test says, byte by byte."""
+"""Servers on loopback that speak in bytes: what the test says to each connection, or an answer that drips for ever."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
 
 Talk = Callable[[socket.socket, str], object]
+BYTES = 200  # of a drip; then it gives up, so that a test that waits for more ends too
 
 
 class Talker:
@@ -54,3 +57,45 @@ def talking(talk: Talk) -> Iterator[Talker]:
 def saying(head: str, body: bytes = b"") -> Talk:
     whole = f"{head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
     return lambda client, _asked: client.sendall(whole)
+
+
+class Trickle(Talker):
+    """Answers every request with this head, then byte by byte; `sent` counts them."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._ended = threading.Event()
+        self.sent = 0
+        super().__init__(self._drip)
+        self.url = f"http://{self.host}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self.close()
+
+    def _drip(self, client: socket.socket, _asked: str) -> None:
+        client.sendall(self._head)
+        for _ in range(BYTES):
+            if self._ended.wait(0.002):
+                return
+            client.sendall(b" ")
+            self.sent += 1
+
+
+class MinuteClock:
+    """A minute goes by with each look at it."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        self.time += 60
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tests.faults.clock import LeapingClock
-from tests.faults.processes import adopt_orphans, kill_below
+from tests.world.clock import LeapingClock
+from tests.world.processes import adopt_orphans, kill_below
 
 from flotilla import __main__ as flotilla
 

@@ -7,72 +7,23 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import re
-import signal
 import tarfile
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import requests
 from tests.conftest import RecordedClock
 from tests.simulator.memory import RegistryState
 from tests.simulator.world import Rehearsal
+from tests.world.ended import Annotation, Ended, ended, in_process
 
-from flotilla import __main__ as flotilla
 from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.registry import Cached, integrity_of
 
 VERSION = "1.2.3"
 TOKEN = "npm_rehearsal"  # noqa: S105 - the rehearsal's own, worth nothing
-_COMMAND = re.compile(r"::(?P<kind>error|warning|notice) (?P<properties>[^:]*)::(?P<text>.*)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Annotation:
-    """One ::error, ::warning or ::notice as the runner reads it."""
-
-    kind: str
-    title: str
-    text: str
-    file: str = ""
-    line: str = ""
-    col: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A job, ended."""
-
-    status: int
-    log: str
-    outputs: Mapping[str, str]
-    summary: str
-
-    @property
-    def packages(self) -> list[dict[str, Any]]:
-        """The output `packages`, parsed."""
-        listed: list[dict[str, Any]] = json.loads(self.outputs["packages"])
-        return listed
-
-    @property
-    def statuses(self) -> dict[str, str]:
-        """What the job did to each package."""
-        return {package["name"]: package["status"] for package in self.packages}
-
-    def annotations(self, kind: str) -> list[Annotation]:
-        """The annotations of a kind, in their order."""
-        return [found for found in map(_annotation, self.log.splitlines()) if found and found.kind == kind]
-
-    @property
-    def error(self) -> Annotation:
-        """The one error annotation."""
-        (only,) = self.annotations("error")
-        return only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +86,8 @@ class JobWorld:
     def run(self, action: str, *, id_token: bool = False, **inputs: str) -> Ended:
         """Run a job to its end."""
         variables, folder = self.environment(action, id_token=id_token, **inputs)
-        status, log = in_process([action], variables, self.clock)
-        return ended(status, log, folder)
+        status, log, _ = in_process([action], variables, self.clock)
+        return ended(status, log, folder, name=action)
 
     def platform(self, platform: str = "linux-x64", **more: Any) -> Ended:
         """Run action-publish-platform."""
@@ -200,36 +151,6 @@ class JobWorld:
         return requests.get(document["versions"][version]["dist"]["tarball"], timeout=10).content
 
 
-def in_process(arguments: list[str], variables: Mapping[str, str], clock: RecordedClock) -> tuple[int, str]:
-    """The main of flotilla with these arguments and variables; its exit status and what it printed."""
-    out, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    as_clock = patch("flotilla.jobs.context.SystemClock", lambda _stop: clock)
-    surroundings = patch.dict(os.environ, variables, clear=True), as_clock
-    try:
-        with surroundings[0], surroundings[1], redirect_stdout(out):
-            status = flotilla.main(arguments)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return status, out.getvalue()
-
-
-def ended(status: int, log: str, folder: Path) -> Ended:
-    """A job's end, by the folder in which it left what it did."""
-    return Ended(
-        status=status,
-        log=log,
-        outputs=read_outputs((folder / "output").read_text(encoding="utf-8")),
-        summary=(folder / "summary.md").read_text(encoding="utf-8"),
-    )
-
-
-def read_outputs(text: str) -> dict[str, str]:
-    """The outputs of a job: blocks of name<<DELIMITER, value, DELIMITER."""
-    blocks = re.findall(r"^(.+?)<<(.+)\n((?:.*\n)*?)\2$", text, re.MULTILINE)
-    return {name: value.removesuffix("\n") for name, _, value in blocks}
-
-
 def unpacked(tarball: bytes) -> dict[str, bytes]:
     """A tarball's files below package/."""
     with tarfile.open(fileobj=io.BytesIO(tarball)) as tar:
@@ -251,19 +172,3 @@ def packed(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -
 def repacked(tarball: bytes) -> bytes:
     """The same tar, compressed by another level."""
     return gzip.compress(gzip.decompress(tarball), 1, mtime=0)
-
-
-def _annotation(line: str) -> Annotation | None:
-    found = _COMMAND.fullmatch(line)
-    if not found:
-        return None
-    properties = dict(entry.split("=", 1) for entry in found["properties"].split(","))
-    unescaped = {key: _plain(value) for key, value in properties.items()}
-    return Annotation(kind=found["kind"], text=_plain(found["text"]), **unescaped)
-
-
-def _plain(escaped: str) -> str:
-    """An annotation's text, as the runner unescapes it."""
-    for code, character in {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}.items():
-        escaped = escaped.replace(code, character)
-    return escaped
