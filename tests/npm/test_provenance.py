@@ -10,6 +10,7 @@ import pytest
 from tests.npm.conftest import GITHUB
 
 from flotilla.npm import Origin, check_bundle, possible, sha512_of, stated
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 DIGEST = hashlib.sha512(b"tarball").digest()
 INTEGRITY = "sha512-" + base64.b64encode(DIGEST).decode()
@@ -61,8 +62,14 @@ def test_a_statement_about_this_tarball_and_this_run_has_no_fault() -> None:
             "repository",
         ),
         (("predicate", "buildDefinition", "externalParameters", "workflow", "path"), "evil.yml", "workflow"),
+        (
+            ("predicate", "buildDefinition", "externalParameters", "workflow", "path"),
+            ".github/workflows/evil.yml",
+            "workflow",
+        ),
         (("predicate", "buildDefinition", "resolvedDependencies", 0, "uri"), "git+https://evil@x", "source"),
         (("predicate", "buildDefinition", "resolvedDependencies", 0, "digest", "gitCommit"), "ff", "commit"),
+        (("predicate", "buildDefinition", "resolvedDependencies", 0, "digest", "gitCommit"), "ff" * 20, "commit"),
         (("predicate", "runDetails", "metadata", "invocationId"), f"{EXPECTED.repository}/actions/runs/777", "run"),
     ],
 )
@@ -76,6 +83,25 @@ def test_a_statement_about_something_else_is_told_by_what_differs(
     part[path[-1]] = value
     (fault,) = faults(attested(statement))
     assert named in fault
+
+
+def test_a_source_counts_up_to_its_first_at_sign() -> None:
+    statement = copy.deepcopy(STATEMENT)
+    statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["uri"] += "@x"
+    assert faults(attested(statement)) == []
+    statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["uri"] = (
+        f"git+https://evil@{EXPECTED.repository}"
+    )
+    (fault,) = faults(attested(statement))
+    assert "source" in fault
+
+
+def test_a_statement_in_base64_with_anything_else_in_it_cannot_be_read() -> None:
+    bundle = attested(STATEMENT)
+    envelope = bundle[1]["bundle"]["dsseEnvelope"]
+    envelope["payload"] = f"{envelope['payload'][:8]}!{envelope['payload'][8:]}"
+    (fault,) = faults(bundle)
+    assert "cannot be read" in fault
 
 
 def test_an_earlier_run_may_have_published_it() -> None:
@@ -132,6 +158,9 @@ def test_provenance_is_on_where_npm_can_make_it() -> None:
     [
         ({}, False, "public", "not GitHub Actions"),
         (GITHUB, False, "public", "id-token: write"),
+        (GITHUB | {ID_TOKEN_URL: "https://x/"}, False, "public", "id-token: write"),
+        (GITHUB | {ID_TOKEN_BEARER: "t"}, False, "public", "id-token: write"),
+        ({**JOB, "RUNNER_ENVIRONMENT": ""}, False, "public", "of an unknown kind"),
         (JOB | {"RUNNER_ENVIRONMENT": "self-hosted"}, False, "public", "self-hosted"),
         (JOB, True, "public", "private"),
         (JOB, False, "restricted", "restricted"),
