@@ -78,7 +78,8 @@ def _stopped(runner: Runner, stopping: BaseException) -> int:
     runner.error(failure)
     if runner.summarizes:
         with suppress(OSError):  # the annotation stands; on a full disk this may not fit
-            runner.summary(stopped(failure, wrote=runner.wrote))
+            site = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+            runner.summary(stopped(failure, wrote=runner.wrote, site=site))
     return failure.status
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flotilla.jobs.markdown import block, code, link, size, table
+from flotilla.jobs.markdown import block, code, link, linked, size, table
 
 
 @pytest.mark.parametrize("hostile", ["a`](https://evil.example)`b", "a\n\n# title", "<img src=x>", "a|b|c"])
@@ -36,3 +36,11 @@ def test_a_cell_keeps_its_row() -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (45_600_000, "45.6 MB")])
 def test_sizes_read_as_npm_writes_them(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_only_pages_of_our_own_site_are_linked_in_a_sentence() -> None:
+    text = "look at https://github.com/acme/tool/actions/runs/7 and not at https://github.com.evil.example/x"
+    shown = linked(text, site="https://github.com")
+    assert "](https://github.com/acme/tool/actions/runs/7)" in shown
+    assert "](https://github.com.evil.example" not in shown
+    assert "](" not in linked(text, site="")

@@ -92,5 +92,5 @@ def test_a_defect_before_the_first_write_promises_no_next_step(released: JobWorl
 @pytest.mark.parametrize("wrote", [True, False])
 @pytest.mark.parametrize("advice", ["", "Nothing was written.", f"Re-run it. {RESUMES}"])
 def test_a_summary_says_once_what_became_of_the_release(advice: str, wrote: bool) -> None:  # noqa: FBT001 - a case
-    summary = stopped(FlotillaError("no", advice=advice), wrote=wrote)
+    summary = stopped(FlotillaError("no", advice=advice), site="https://github.com", wrote=wrote)
     assert summary.count(RESUMES) + summary.count(NOTHING_WRITTEN) == 1

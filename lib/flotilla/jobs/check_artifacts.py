@@ -133,7 +133,7 @@ def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:
     cells = [
         (
             code(row.name),
-            linked(row.fault) if row.fault else "found",
+            linked(row.fault, site=run.url) if row.fault else "found",
             size(row.artifact.size) if row.artifact else "",
             code(row.artifact.digest or "") if row.artifact else "",
         )

@@ -27,10 +27,17 @@ def link(label: object, url: str) -> str:
     return f"[{code(label)}]({quote(url, safe=_URL_CHARACTERS)})"
 
 
-def linked(text: object) -> str:
-    """A sentence as code spans, with each http(s) URL in it as a link; also right inside a table's cell."""
+def linked(text: object, *, site: str) -> str:
+    """Return a sentence as code spans, with each URL of one site as a link; also right inside a table's cell.
+
+    What others said stands in our sentences too, and must not plant a link to a site of its choice.
+
+    Args:
+        site: a URL of the site whose pages may be linked, such as GITHUB_SERVER_URL; empty for none.
+    """
+    ours = urlsplit(site)[:2]
     parts = _URL.split(str(text))
-    return " ".join(filter(None, (link(part, part) if _URL.fullmatch(part) else code(part) for part in parts)))
+    return " ".join(filter(None, (link(part, part) if urlsplit(part)[:2] == ours else code(part) for part in parts)))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -40,7 +47,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def listed(lines: Sequence[object]) -> str:
     """Return a list, a line an item; nothing for no lines."""
-    return "".join(f"\n- {linked(line)}" for line in lines) + "\n" if lines else ""
+    return "".join(f"\n- {code(line)}" for line in lines) + "\n" if lines else ""
 
 
 def block(text: str, language: str = "") -> str:

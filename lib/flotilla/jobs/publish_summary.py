@@ -13,7 +13,7 @@ from flotilla.jobs.build import Built
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.ledger import Known, Record, packages_output, write_ledger
-from flotilla.jobs.markdown import block, code, link, linked, listed, size, table
+from flotilla.jobs.markdown import block, code, link, listed, size, table
 
 # Failures that leave open whether npm, which they interrupted, had come through.
 CUT_OFF = (CancelledError, MachineError, DefectError)
@@ -131,7 +131,7 @@ def _row(record: Record) -> tuple[str, ...]:
         size(packed.size),
         code(record.dist_tag),
         code(record.integrity),
-        linked(record.note),
+        code(record.note),
     )
 
 

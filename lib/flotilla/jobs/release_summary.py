@@ -122,16 +122,17 @@ def _publishing(job: JobContext[ReleaseInputs]) -> str:
     return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
 
 
-def stopped(failure: FlotillaError, *, wrote: bool) -> str:
+def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:
     """What stopped the job, each fault an item of a list, and whether anything was written before.
 
     Args:
         wrote: whether the job had begun to write.
+        site: GITHUB_SERVER_URL; pages of no other site are linked.
     """
     said = str(failure).casefold()
     outcome = "" if any(words in said for words in OUTCOME_TOLD) else RESUMES if wrote else NOTHING_WRITTEN
-    faults = "\n".join(f"- {linked(fault)}" for fault in failure.faults)
-    parts = [f"### {failure.title}", faults, linked(failure.advice), outcome]
+    faults = "\n".join(f"- {linked(fault, site=site)}" for fault in failure.faults)
+    parts = [f"### {failure.title}", faults, linked(failure.advice, site=site), outcome]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
