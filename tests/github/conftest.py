@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.world.http_server import HttpServer, body_of
 
 from flotilla.documents import Document
 from flotilla.github import Artifact, Asset, Download, GitHub, Release, WantedAsset, WorkflowRun
@@ -98,58 +98,36 @@ class ScriptedServer:
         return [f"{method} {target}" for (method, target), answers in self.script.items() for _ in answers]
 
 
-def handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 64 * 1024  # headers and body in one packet, or each answer waits 40 ms for an acknowledgement
+class Scripted(HttpServer):
+    """Answers as the script says."""
 
-        def serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            answer = server.answer(
-                Seen(method=self.command, target=self.path, headers=dict(self.headers.items()), body=body)
-            )
-            if answer.dropped:
-                self.close_connection = True
-                return
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if "Content-Length" not in answer.headers and answer.status != 204:
-                self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body[: answer.cut_at])
-            self.close_connection = self.close_connection or answer.cut_at is not None
+    def __init__(self, script: ScriptedServer) -> None:
+        super().__init__()
+        self._script = script
+        script.url = self.origin
 
-        do_GET = do_POST = do_PATCH = do_DELETE = serve  # noqa: N815 - http.server's names
-
-        def log_message(self, *_: object) -> None:
-            """Tests read `seen` instead."""
-
-    return Handler
-
-
-class QuietServer(ThreadingHTTPServer):
-    """Says nothing about clients that hang up: some are here to do that."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        seen = Seen(
+            method=handler.command, target=handler.path, headers=dict(handler.headers.items()), body=body_of(handler)
+        )
+        answer = self._script.answer(seen)
+        if answer.dropped:
+            handler.close_connection = True
+            return
+        handler.send_response(answer.status)
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        if "Content-Length" not in answer.headers and answer.status != 204:
+            handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        handler.wfile.write(answer.body[: answer.cut_at])
+        handler.close_connection = handler.close_connection or answer.cut_at is not None
 
 
 def running() -> Iterator[ScriptedServer]:
     server = ScriptedServer()
-    http = QuietServer(("127.0.0.1", 0), handler(server))
-    server.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with Scripted(server):
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
     assert not server.unexpected
     assert not server.left_over()
 

@@ -10,13 +10,13 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import trustme
+from tests.world.http_server import HttpServer, body_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,51 +53,14 @@ def jwt(**claims: object) -> str:
     return ".".join([*encoded, "c2lnbmF0dXJl"])
 
 
-class _Server:
+class _Server(HttpServer):
     """A loopback server that keeps what it saw and follows a script before its own mind."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: list[Seen] = []
         self._script: dict[tuple[str, str], deque[Reply]] = defaultdict(deque)
         self._stalled: dict[str, threading.Event] = {}
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                pass
-
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except (ConnectionError, ssl.SSLError):
-                    self.close_connection = True
-
-            def do_CONNECT(self) -> None:
-                owner.connect(self)
-
-            def do_any(self) -> None:
-                owner.handle(self)
-
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_any  # noqa: N815 - http.server's names
-
-        self._handler = Handler
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self.origin = f"http://127.0.0.1:{self._http.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
     def script(self, method: str, path: str, *replies: Reply) -> None:
         """Answers the next requests of this method whose path starts so, one reply each."""
@@ -110,17 +73,14 @@ class _Server:
     def requests(self, method: str, path: str = "/") -> list[Seen]:
         return [seen for seen in self.seen if seen.method == method and seen.path.startswith(path)]
 
-    def connect(self, handler: BaseHTTPRequestHandler) -> None:
-        handler.send_error(501)
-
-    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
         seen = Seen(
             method=handler.command,
             path=parts.path,
             query=parse_qs(parts.query, keep_blank_values=True),
             headers={key.lower(): value for key, value in handler.headers.items()},
-            body=_body(handler),
+            body=body_of(handler),
         )
         self.seen.append(seen)
         if seen.method in self._stalled:
@@ -250,6 +210,7 @@ class ScriptedSigstore(_Server):
             return
         handler.send_response(200)
         handler.end_headers()
+        handler.wfile.flush()
         inner = self._tls.wrap_socket(handler.connection, server_side=True)
         try:
             self._handler(inner, handler.client_address, self._http)
@@ -272,17 +233,6 @@ class ScriptedSigstore(_Server):
             "verification": {"signedEntryTimestamp": "c2V0"},
         }
         return Reply(status=201, body={uuid.uuid4().hex: logged})
-
-
-def _body(handler: BaseHTTPRequestHandler) -> bytes:
-    if handler.headers.get("transfer-encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers.get("content-length") or 0))
-    chunks = []
-    while size := int(handler.rfile.readline(), 16):
-        chunks.append(handler.rfile.read(size))
-        handler.rfile.readline()
-    handler.rfile.readline()
-    return b"".join(chunks)
 
 
 def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:

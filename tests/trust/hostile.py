@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import requests
 from markdown_it import MarkdownIt
 from tests.world.ended import Ended
+from tests.world.http_server import HttpServer, body_of
 
 FORGED = "forged"
 HOSTILE = (
@@ -30,7 +29,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 Rewrite = Callable[[int, Any], tuple[int, Any]]
 
 
-class Liar:
+class Liar(HttpServer):
     """Stands before a server, and rewrites its JSON answers.
 
     Args:
@@ -39,53 +38,32 @@ class Liar:
     """
 
     def __init__(self, target: str, rewrite: Rewrite) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(target.rstrip("/"), rewrite, lambda: self.url))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__()
+        self.url = self.origin
+        self._target = target.rstrip("/")
+        self._rewrite = rewrite
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def handler(target: str, rewrite: Rewrite, here: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        wbufsize = 64 * 1024
-
-        def serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            headers = {
-                k: v for k, v in self.headers.items() if k.lower() not in ("host", "accept-encoding", "connection")
-            }
-            answer = requests.request(
-                self.command, target + self.path, data=body, headers=headers, allow_redirects=False, timeout=30
-            )
-            status, sent = answer.status_code, answer.content
-            if "json" in answer.headers.get("content-type", ""):
-                status, document = rewrite(status, answer.json())
-                sent = json.dumps(document).replace(target, here()).encode()
-            self.send_response(status)
-            for name, value in answer.headers.items():
-                if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
-                    self.send_header(name, value.replace(target, here()))
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - names that the base class looks for
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
-            pass
-
-    return Handler
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        left_out = ("host", "accept-encoding", "connection")
+        answer = requests.request(
+            handler.command,
+            self._target + handler.path,
+            data=body_of(handler),
+            headers={name: value for name, value in handler.headers.items() if name.lower() not in left_out},
+            allow_redirects=False,
+            timeout=30,
+        )
+        status, sent = answer.status_code, answer.content
+        if "json" in answer.headers.get("content-type", ""):
+            status, document = self._rewrite(status, answer.json())
+            sent = json.dumps(document).replace(self._target, self.url).encode()
+        handler.send_response(status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                handler.send_header(name, value.replace(self._target, self.url))
+        handler.send_header("Content-Length", str(len(sent)))
+        handler.end_headers()
+        handler.wfile.write(sent)
 
 
 def refusing(status: int, **words: Any) -> Rewrite:
