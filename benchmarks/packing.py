@@ -72,7 +72,7 @@ def _tools(root: Path, out: Path) -> dict[str, list[str]]:
 
 
 def _fill(root: Path, megabytes: int) -> None:
-    """A package that compresses about as binaries do: half of it noise, half of it repeating itself."""
+    """Return a package that compresses about as binaries do: half of it noise, half of it repeating itself."""
     noise = random.Random(megabytes)  # noqa: S311 - content, no secret
     (root / "lib").mkdir(parents=True)
     manifest = {"name": "acme", "version": "1.0.0"}
@@ -85,7 +85,7 @@ def _fill(root: Path, megabytes: int) -> None:
 
 
 def _measure(argv: list[str], root: Path, out: Path) -> tuple[float, float, float]:
-    """The best seconds, the largest peak in MiB, and the tarball's size in MB."""
+    """Return the best seconds, the largest peak in MiB, and the tarball's size in MB."""
     rounds = [_run(argv, root, out) for _ in range(ROUNDS)]
     return min(took for took, _, _ in rounds), max(peak for _, peak, _ in rounds), rounds[0][2]
 

@@ -57,7 +57,7 @@ class Alone(JobHost):
         """Nothing is started yet."""
 
     def run(self, argv: Sequence[str], **given: Any) -> int:
-        """A job's exit status."""
+        """Return a job's exit status."""
         command = [sys.executable, "-c", PEAK, *argv]
         with given["log"].open("w", encoding="utf-8") as log:
             where = {"env": given["environment"], "cwd": given["folder"], "stdout": log, "stderr": log}
@@ -93,7 +93,7 @@ def _costs(packages: Sequence[int]) -> Iterator[list[object]]:
 
 
 def _released(packages: int) -> tuple[Cost, Cost]:
-    """A family released; then its tarballs published once more, one by one, into the registry as it was before."""
+    """Return a family released, and then its tarballs published again, one by one, into the registry as it was."""
     with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as name:
         family = large_family(Path(name) / "many", example_artifacts(), variants=VARIANTS[: packages // A_VARIANT])
         with Scene(family.source, family.artifacts, token=True) as scene:
@@ -121,7 +121,7 @@ def _looped(scene: Scene, tarballs: Mapping[str, bytes], folder: Path) -> Cost:
 
 
 def _cost(scene: Scene, began: tuple[float, float]) -> Cost:
-    """What it took until now; every package must be there, once."""
+    """Return what it took until now; every package must be there, once."""
     (seconds, cpu), accepted = _spent(), scene.world.registry.state.accepted_counts()
     if accepted != {f"{package.name}@{package.version}": 1 for package in scene.family.packages}:
         sys.exit(f"not every package was accepted once: {accepted}")
@@ -129,7 +129,7 @@ def _cost(scene: Scene, began: tuple[float, float]) -> Cost:
 
 
 def _spent() -> tuple[float, float]:
-    """The clock's seconds, and the processor's in all processes that were started here and have ended."""
+    """Return the clock's seconds, and the processor's in all processes that were started here and have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.perf_counter(), children.ru_utime + children.ru_stime
 

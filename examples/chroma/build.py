@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def write_artifact(build: Build, out: Path) -> Path:
-    """The artifact's archive, written with its checksum beside it."""
+    """Return the artifact's archive, written with its checksum beside it."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch, build.name)
         compile_into(tree, build)
@@ -105,7 +105,7 @@ def compile_into(tree: Path, build: Build) -> None:
 
 
 def describe_into(tree: Path, build: Build) -> None:
-    """What lies in every archive beside the binaries: the header, the licence, and which versions went in."""
+    """Return what lies in every archive beside the binaries: the header, the licence, and which versions went in."""
     header = (HERE / "include/chroma.h").read_text(encoding="utf-8")
     version = re.search(r'#define CHROMA_VERSION "(.+)"', header)
     if version is None:
@@ -119,7 +119,7 @@ def describe_into(tree: Path, build: Build) -> None:
 
 
 def pack(tree: Path) -> bytes:
-    """The folder as a .tar.gz in which neither the time nor the place of the build shows."""
+    """Return the folder as a .tar.gz in which neither the time nor the place of the build shows."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", filename="", mtime=0) as zipped,

@@ -20,7 +20,7 @@ int main(void) {
 
 
 def ask_node(expression: str) -> dict[str, str]:
-    """The value of a JavaScript expression, evaluated where the packages are installed."""
+    """Return the value of a JavaScript expression, evaluated where the packages are installed."""
     script = f"console.log(JSON.stringify({expression}))"
     answer: dict[str, str] = json.loads(subprocess.check_output(["node", "-e", script], text=True))
     return answer

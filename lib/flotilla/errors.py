@@ -51,7 +51,7 @@ class Fault:
     place: Place | None = None
 
     def __str__(self) -> str:
-        """The text behind its place."""
+        """Return the text behind its place."""
         return f"{self.place}: {self.text}" if self.place else self.text
 
 

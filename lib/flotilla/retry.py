@@ -216,10 +216,10 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def until(minutes: float, clock: Clock) -> float:
-    """The moment so many minutes from now, in seconds since the epoch."""
+    """Return the moment so many minutes from now, in seconds since the epoch."""
     return clock.now() + minutes * 60
 
 
 def as_utc(seconds: float) -> str:
-    """A moment in words, for logs and errors."""
+    """Return a moment in words, for logs and errors."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

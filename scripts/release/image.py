@@ -65,7 +65,7 @@ def _build_and_push(settings: Settings, name: str) -> None:
 
 @contextmanager
 def _files(settings: Settings) -> Iterator[Path]:
-    """A folder with the commit's files and nothing else; the checkout may be another commit's."""
+    """Give a folder with the commit's files and nothing else; the checkout may be another commit's."""
     with tempfile.TemporaryDirectory() as folder:
         archive, tree = Path(folder, "commit.tar"), Path(folder, "commit")
         tree.mkdir()

@@ -10,7 +10,6 @@ import lzma
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +34,6 @@ BUDGET = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 LIMITS = Limits(extracted_bytes=1 << 20, files=100, ratio=200)
-SLOWEST = 5.0  # seconds for one input; the slowest seen takes a tenth of one
 
 Mutation = Callable[[bytes], bytes]
 
@@ -139,7 +137,6 @@ def attempt(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as workspace:
         area = Path(workspace)
         (area / "canary").write_text("canary")
-        started = time.monotonic()
         try:
             extract(archive, area / "out", limits=LIMITS)
         except ArchiveError:
@@ -147,7 +144,6 @@ def attempt(archive: Path) -> None:
         else:
             assert {path.name for path in area.iterdir()} == {"canary", "out"}
             inspect_result(area / "out")
-        assert time.monotonic() - started < SLOWEST
         assert (area / "canary").read_text() == "canary"
 
 
@@ -184,10 +180,8 @@ def test_a_mutated_zip_does_no_harm(archives: Archives, changes: list[Mutation])
 @given(inner=mutations)
 def test_a_mutated_tarball_of_the_registry_is_read_or_refused(archives: Archives, inner: list[Mutation]) -> None:
     path = archives.raw(gzip.compress(resealed(mutated(archives.tar_bytes(entries()), inner))), "mutated")
-    started = time.monotonic()
     with suppress(ArchiveError):
         assert len(read_contents(path, limits=LIMITS)) <= LIMITS.files
-    assert time.monotonic() - started < SLOWEST
 
 
 @BUDGET
@@ -208,10 +202,8 @@ def test_a_mutated_binary_is_known_or_unreadable(
     zig: Zig, archives: Archives, kind: str, changes: list[Mutation]
 ) -> None:
     path = archives.raw(mutated(binary(zig, kind), changes), "mutated.node")
-    started = time.monotonic()
     with suppress(UnreadableError):
         identify(path)
-    assert time.monotonic() - started < SLOWEST
 
 
 def binary(zig: Zig, kind: str) -> bytes:

@@ -61,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One answer: headers by their lower-case names, and the JSON document, None where there is none."""
+    """One answer: headers by their lower-case names, and the JSON document, None if there is none."""
 
     status: int
     headers: Mapping[str, str]

@@ -74,7 +74,7 @@ class Artifacts:
 
 
 def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
-    """The artifact with the highest id of each name, by name.
+    """Return the artifact with the highest id of each name, by name.
 
     Every attempt of a run adds to the same list, and GitHub does not say which attempt an artifact is of. Ids grow, so
     what a later attempt uploaded again wins; what it did not (only failed jobs were re-run) is the earlier attempt's.
@@ -105,7 +105,7 @@ def from_earlier_attempts(artifacts: Sequence[Artifact], run: WorkflowRun) -> tu
 
 
 def artifact_table(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[ArtifactRow, ...]:
-    """A row for each needed artifact, in the order given.
+    """Return a row for each needed artifact, in the order given.
 
     Args:
         needed: artifact names.

@@ -78,7 +78,7 @@ def asset_name_faults(names: Sequence[str]) -> list[str]:
 
 
 def same_content(asset: Asset, wanted: WantedAsset) -> bool:
-    """The asset is whole and is this file, by size and digest; one without a digest is taken for another."""
+    """Return whether the asset is whole and is this file, by size and digest; one without a digest is another."""
     return asset.state == UPLOADED and asset.size == wanted.size and asset.digest == wanted.digest
 
 
@@ -108,7 +108,7 @@ def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> Asse
 
 
 def plan_for(release: Release, wanted: Sequence[WantedAsset]) -> AssetPlan:
-    """What has to happen to this release's assets, if it may happen.
+    """Return what has to happen to this release's assets, if it may happen.
 
     A draft takes anything. A published release takes what is missing and gives up broken uploads; an immutable one
     takes nothing.

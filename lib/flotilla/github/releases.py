@@ -17,7 +17,7 @@ LOOKS = 3
 
 
 def the_release(releases: Sequence[Release], tag: str) -> Release | None:
-    """The one release of a tag: the published one, else the one draft, else None.
+    """Return the one release of a tag: the published one, else the one draft, else None.
 
     Raises:
         ConflictError: two drafts of the tag, and no way to tell which counts.
@@ -51,7 +51,7 @@ class Releases:
         return parse_release(found) if found else None
 
     def assets(self, release: Release) -> tuple[Asset, ...]:
-        """The release's assets as they are now."""
+        """Return the release's assets as they are now."""
         call = Call(what=f"list the assets of {release.tag}", path=f"{self._root}/{release.id}/assets")
         return tuple(parse_asset(document) for document in self._calls.listed(call))
 
@@ -67,7 +67,7 @@ class Releases:
         return self._calls.document(call).text("body")
 
     def create_draft(self, tag: str, *, name: str, body: str, prerelease: bool) -> Release:
-        """The draft of a tag: the one that is there, or a new one.
+        """Return the draft of a tag: the one that is there, or a new one.
 
         Raises:
             ConflictError: another job made one too.
@@ -91,7 +91,7 @@ class Releases:
         return made
 
     def publish(self, release: Release, *, latest: bool, prerelease: bool) -> Release:
-        """The release, published as the version says; a published one is left as it is."""
+        """Return the release, published as the version says; a published one is left as it is."""
         make_latest = "true" if latest and not prerelease else "false"
         # With its tag: drafts that were published without were seen to lose it (semantic-release/github#362).
         body = {"tag_name": release.tag, "draft": False, "prerelease": prerelease, "make_latest": make_latest}

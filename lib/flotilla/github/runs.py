@@ -153,7 +153,7 @@ class Runs:
 
 
 def workflow_path(workflow: str) -> str:
-    """The workflow file's path in its repository: "ci.yml" is ".github/workflows/ci.yml"."""
+    """Return the workflow file's path in its repository: "ci.yml" is ".github/workflows/ci.yml"."""
     return workflow if workflow.startswith(f"{WORKFLOWS}/") else str(WORKFLOWS / workflow)
 
 
@@ -163,7 +163,7 @@ def run_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
 
 
 def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
-    """What is wrong with where a run comes from, however it ended."""
+    """Return what is wrong with where a run comes from, however it ended."""
     return [
         *_repository_faults(run, trusted.repository),
         *_workflow_faults(run, trusted.workflow),

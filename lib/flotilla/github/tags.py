@@ -30,7 +30,7 @@ class Tags:
         self._root = calls.endpoint.root
 
     def commit(self, tag: str) -> str | None:
-        """The commit that a tag stands for, annotated or not; None where the tag does not exist."""
+        """Return the commit that a tag stands for, annotated or not; None if the tag does not exist."""
         call = Call(what=f"read tag {tag}", path=f"{self._root}/git/ref/tags/{quote(tag)}")
         found = self._calls.find(call)
         if found is None:

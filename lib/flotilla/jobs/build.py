@@ -112,7 +112,7 @@ class PackageBuilder:
         return any(glob.globmatch(name, one, flags=FLAGS) and not matching_files(files, one) for one in patterns)
 
     def unpack(self, artifact: Artifact, digest: str, files: Path, needs: Iterable[Need]) -> UnpackedArtifact:
-        """An artifact's files, checked against their .sha256 files, and the archives among them unpacked.
+        """Return an artifact's files, checked against their .sha256 files, and the archives among them unpacked.
 
         Args:
             digest: "sha256:…" of the artifact's bytes.
@@ -148,7 +148,7 @@ class PackageBuilder:
     def build(
         self, packages: Iterable[Package], manifests: Mapping[str, Manifest], unpacked: Mapping[str, UnpackedArtifact]
     ) -> tuple[Built, ...]:
-        """The tarball of each package, in the packages' order.
+        """Return the tarball of each package, in the packages' order.
 
         Args:
             manifests: by package name.
@@ -211,7 +211,7 @@ class PackageBuilder:
 
 
 def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
-    """The patterns of `executables` that match nothing, in words; a script that was meant would not run.
+    """Return the patterns of `executables` that match nothing, in words; a script that was meant would not run.
 
     Args:
         built: every package of the family: a pattern may be for one platform only.
@@ -265,7 +265,7 @@ def _takes(package: Package, path: str) -> bool:
 def gather(
     job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact], needs: Sequence[Need]
 ) -> dict[str, UnpackedArtifact]:
-    """The run's artifacts on disk, checked and unpacked, by their names.
+    """Return the run's artifacts on disk, checked and unpacked, by their names.
 
     Args:
         needs: what is taken from them.
@@ -293,7 +293,7 @@ def build(
     manifests: Mapping[str, Manifest],
     unpacked: Mapping[str, UnpackedArtifact],
 ) -> tuple[Built, ...]:
-    """The tarball of each package, in the packages' order; see PackageBuilder.build."""
+    """Return the tarball of each package, in the packages' order; see PackageBuilder.build."""
     built = _builder(job).build(packages, manifests, unpacked)
     for warning in (warning for one in built for warning in one.warnings):
         job.runner.warning(warning, title="Binaries not fully checked")

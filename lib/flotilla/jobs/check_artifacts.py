@@ -119,7 +119,7 @@ def refuse_incomplete(
 
 
 def _refuse_restarted(job: JobContext[Inputs], run: WorkflowRun) -> None:
-    """An artifact does not say which attempt it is of: between two looks at one and the same, it can be of no later."""
+    """Refuse a run that was restarted: an artifact does not say which attempt it is of."""
     again = job.github.runs.get(run.id)
     if again is None or (again.attempt, again.status, again.conclusion) != (run.attempt, run.status, run.conclusion):
         raise RunError(
@@ -129,7 +129,7 @@ def _refuse_restarted(job: JobContext[Inputs], run: WorkflowRun) -> None:
 
 
 def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:
-    """Expected against found, a row an artifact."""
+    """Return expected against found, one row per artifact."""
     cells = [
         (
             code(row.name),

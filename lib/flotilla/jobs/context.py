@@ -55,7 +55,7 @@ class RunnerVariables:
 
 
 def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
-    """The variables of this job.
+    """Return the variables of this job.
 
     Raises:
         InputError: GITHUB_REPOSITORY is missing or is not OWNER/REPO.
@@ -115,7 +115,7 @@ class JobContext(Generic[T_co]):
 
 @contextmanager
 def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[JobContext[T_co]]:
-    """The job that the runner's variables describe; its scratch folder goes when it ends.
+    """Give the job that the runner's variables describe; its scratch folder goes when it ends.
 
     Raises:
         InputError: an input is missing or malformed, or something lies where the output files go.

@@ -80,7 +80,7 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
 
 
 def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
-    """The release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
+    """Return the release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
 
     Raises:
         ArtifactError: as `release_assets`.
@@ -143,7 +143,7 @@ def _told_what_is_left(*things: str) -> Iterator[None]:
 
 
 def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
-    """What somebody put there before, and what becomes of it."""
+    """Tell what somebody put there before, and what becomes of it."""
     for change in plan.replace:
         job.runner.line(f"{change.asset.name} is there, broken or with other content, and is replaced")
     if release.draft and plan.foreign:

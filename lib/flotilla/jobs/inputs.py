@@ -92,12 +92,12 @@ T = TypeVar("T", bound=Inputs)
 
 
 def variable(name: str) -> str:
-    """The variable that carries an input: hyphens stay, as the runner keeps them."""
+    """Return the variable that carries an input: hyphens stay, as the runner keeps them."""
     return "INPUT_" + name.replace("_", "-").upper()
 
 
 def read_inputs(kind: type[T], environment: Mapping[str, str]) -> T:
-    """The inputs of one action; one that is empty counts as not given.
+    """Return the inputs of one action; one that is empty counts as not given.
 
     Raises:
         InputError: naming every input that is missing or malformed.

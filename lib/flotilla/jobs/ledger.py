@@ -199,14 +199,14 @@ Ledger = Mapping[str, Any]
 
 @cache
 def ledger_schema() -> Mapping[str, object]:
-    """The JSON schema of the ledger."""
+    """Return the JSON schema of the ledger."""
     text = resources.files("flotilla.jobs").joinpath(SCHEMA_FILE).read_text(encoding="utf-8")
     loaded: Mapping[str, object] = json.loads(text)
     return loaded
 
 
 def read_ledger(file: Path) -> Ledger:
-    """The ledger in a file.
+    """Return the ledger in a file.
 
     Raises:
         InputError: it cannot be read, or is not a ledger; with what does not fit.

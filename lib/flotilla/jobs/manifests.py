@@ -45,7 +45,7 @@ def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
 def render_all(
     packages: Iterable[Package], *, root: Path, repository: str, top: Path | None = None
 ) -> dict[str, Manifest]:
-    """The manifest of each package, by the package's name.
+    """Return the manifest of each package, by the package's name.
 
     Args:
         root: the folder that templates are named from.
@@ -70,7 +70,7 @@ def render_all(
 
 
 def repository_faults(variables: RunnerVariables, manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """What the registry refuses where a package comes with provenance, by the package's name."""
+    """Return what the registry refuses where a package comes with provenance, by the package's name."""
     return {
         name: f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
         f"{variables.server_url}/{variables.repository}; the registry refuses a package where they differ. "
@@ -92,7 +92,7 @@ def named_from(top: Path | None, root: Path, file: str) -> str:
 
 
 def read_template(package: Package, root: Path, name: str) -> Manifest | None:
-    """package.json of a package's template, None where it has no template.
+    """package.json of a package's template, None if it has no template.
 
     Args:
         name: what places call it.

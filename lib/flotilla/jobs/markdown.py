@@ -15,13 +15,13 @@ _URL = re.compile(r"(https?://[^\s<>\"'`|()\[\]{}]*[^\s<>\"'`|()\[\]{}.,;:!?])")
 
 
 def code(value: object) -> str:
-    """A value as a code span, where Markdown and HTML mean nothing; also right inside a table's cell."""
+    """Return a value as a code span, where Markdown and HTML mean nothing; also right inside a table's cell."""
     text = escape(" ".join(str(value).split())).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "\\|")
     return f"`{text}`" if text.strip() else ""
 
 
 def link(label: object, url: str) -> str:
-    """A link to an http(s) page, its label a code span; the label alone where the address is of another kind."""
+    """Return a link to an http(s) page, its label a code span; the label alone where the address is of another kind."""
     if urlsplit(url).scheme not in ("http", "https"):
         return code(label)
     return f"[{code(label)}]({quote(url, safe=_URL_CHARACTERS)})"
@@ -41,7 +41,7 @@ def linked(text: object, *, site: str) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of cells that are Markdown already."""
+    """Return a table of cells that are Markdown already."""
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
@@ -51,7 +51,7 @@ def listed(lines: Sequence[object]) -> str:
 
 
 def block(text: str, language: str = "") -> str:
-    """A fenced block that its own text cannot end."""
+    """Return a fenced block that its own text cannot end."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

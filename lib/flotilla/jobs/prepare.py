@@ -23,7 +23,7 @@ LONGEST_NOTES = 125_000
 
 
 def own_notes(family: Family, root: Path, *, top: Path | None = None) -> str | None:
-    """What the file that release.notes names says; None where GitHub is to generate the notes.
+    """Return the text of the file that release.notes names; None if GitHub is to generate the notes.
 
     Args:
         root: folder of flotilla.yml.
@@ -53,7 +53,7 @@ def own_notes(family: Family, root: Path, *, top: Path | None = None) -> str | N
 
 
 def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
-    """The commit to release: the one asked for, else the tag's, else the one that triggered this run.
+    """Return the commit to release: the one asked for, else the tag's, else the one that triggered this run.
 
     Raises:
         ConflictError: the tag is there, on another commit.
@@ -73,7 +73,7 @@ def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
 
 
 def tagged_commit(job: JobContext[Inputs]) -> str:
-    """The commit that packages are published of: the tag's; in a dry run before the tag exists, this run's.
+    """Return the commit that packages are published of: the tag's; in a dry run before the tag exists, this run's.
 
     Raises:
         RefusedError: there is no tag yet.
@@ -114,7 +114,7 @@ def require_tag(job: JobContext[Inputs], commit: str) -> None:
 
 
 def _told(job: JobContext[Inputs], commit: str) -> str:
-    """The commit; where it is not this run's, its reader hears of it, since templates come from the checkout."""
+    """Return the commit; tell the reader if it is not this run's, since templates come from the checkout."""
     here = job.variables.commit
     if here and commit != here:
         job.runner.notice(
@@ -178,7 +178,7 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
 
 
 def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release | None:
-    """The release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
+    """Return the release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
 
     Args:
         commit: what is released; None where that was refused already.
@@ -196,7 +196,7 @@ def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release 
 
 
 def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
-    """What would keep the registry from taking the packages' provenance."""
+    """Return what would keep the registry from taking the packages' provenance."""
     variables, publish = job.variables, job.family.config.publish
     private = job.github.runs.repository().private
     # The publishing jobs hold `id-token: write`; this one need not, and is judged as if it did.
@@ -218,7 +218,7 @@ def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, 
 
 
 def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None:
-    """What a look finds; where it is refused, the refusal is kept, so that all of them are said at once."""
+    """Return what a look finds; where it is refused, the refusal is kept, so that all of them are said at once."""
     try:
         return look()
     except (ConflictError, InputError) as refusal:

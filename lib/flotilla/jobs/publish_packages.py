@@ -307,7 +307,7 @@ DRY_RUN_STEPS = (*DECIDING, REHEARSE)
 
 
 def _credential(job: JobContext[PublishInputs]) -> Credential:
-    """The one credential of the job: its npm token, else its id-token; that it cannot sign in is said first of all."""
+    """Return the one credential of the job: its npm token, else its id-token; refuse one that cannot sign in."""
     credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
     faults = sign_in_faults(job.registry.url, credential, environment=job.environment)
     if faults := [*faults, *filter(None, [job.registry.token_fault()])]:

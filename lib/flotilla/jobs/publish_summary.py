@@ -58,7 +58,7 @@ class Report:
         return [package for package in self.packages if package.name not in done]
 
     def state(self, left: Package) -> str:
-        """What is known of a package that is not done; one whose publish was cut off may be on the registry."""
+        """Return what is known of a package that is not done; one whose publish was cut off may be on the registry."""
         cut_off = left.name in self.begun and isinstance(self.failure, CUT_OFF)
         return "begun, not confirmed" if cut_off else "not done"
 
@@ -79,7 +79,7 @@ def hand_over(job: JobContext[PublishInputs], report: Report) -> None:
 
 
 def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
-    """What stopped the job, and, where a publish had begun before, which packages are done and which are left."""
+    """Return what stopped the job, and if a publish had begun, which packages are done and which are left."""
     if not report.records and not report.begun:
         return failure
     states = [("done", record.built.packed.name) for record in report.records]
@@ -92,7 +92,7 @@ def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
 
 
 def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
-    """The job summary of a publishing job, in Markdown."""
+    """Return the job summary of a publishing job, in Markdown."""
     rows = [_row(record) for record in report.records]
     sizes = {built.package.name: size(built.packed.size) for built in report.planned}
     rows += [
@@ -113,7 +113,7 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
 
 
 def approval_commands(records: Iterable[Record], registry: str) -> str:
-    """The commands that approve what was staged, platform packages before the meta packages that need them."""
+    """Return the commands that approve what was staged, platform packages before the meta packages that need them."""
     staged = sorted((r for r in records if r.status == "staged"), key=lambda r: r.built.package.kind == "meta")
     return "\n".join(
         f"npm stage approve {record.stage_id} --registry {registry}  # {record.built.package.name}"

@@ -100,7 +100,7 @@ def release(job: JobContext[ReleaseInputs]) -> None:
 
 
 def _hand_over_names(job: JobContext[ReleaseInputs], commit: str) -> None:
-    """The outputs that need nothing but flotilla.yml and the tag; every phase has them."""
+    """Return the outputs that need nothing but flotilla.yml and the tag; every phase has them."""
     family, output = job.family, job.runner.output
     output("version", family.version)
     output("tag", family.tag)

@@ -18,7 +18,7 @@ OURS = (CHECKSUMS, LEDGER)
 
 
 def release_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
-    """What a whole family's artifacts give the release.
+    """Return what a whole family's artifacts give the release.
 
     Raises:
         ArtifactError: a pattern of release.assets matches nothing, or GitHub would not take a file as it is.
@@ -45,14 +45,14 @@ def release_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> 
 
 
 def artifact_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
-    """The files of these artifacts that release.assets names, by name."""
+    """Return the files of these artifacts that release.assets names, by name."""
     patterns = [one for several in family.asset_patterns.values() for one in several]
     files = {file: source for pattern in patterns for file, source in _matching_files(unpacked.values(), pattern)}
     return [file_asset(file, source) for file, source in sorted(files.items(), key=lambda item: item[0].name)]
 
 
 def file_asset(file: Path, source: str = "") -> WantedAsset:
-    """A file as an asset of its name.
+    """Return a file as an asset of its name.
 
     Args:
         source: the artifact that it is of.
@@ -64,7 +64,7 @@ def file_asset(file: Path, source: str = "") -> WantedAsset:
 
 
 def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Iterator[tuple[Path, str]]:
-    """The artifacts' files that a pattern of release.assets names, each with its artifact's name."""
+    """Yield the artifacts' files that a pattern of release.assets names, each with its artifact's name."""
     for source in unpacked:
         for name in matching_files(source.files, pattern):
             yield source.files / name, source.artifact.name

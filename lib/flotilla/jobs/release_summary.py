@@ -43,7 +43,7 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
 
 
 def waited(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
-    """The run was found."""
+    """Tell that the run was found."""
     if is_same_run(job, run):
         of_attempt = f" (attempt {run.attempt}, {code(run.event)})"
         job.runner.summary(
@@ -65,7 +65,7 @@ def checked(job: JobContext[ReleaseInputs], run: WorkflowRun, found: Checked) ->
 
 
 def released(job: JobContext[ReleaseInputs], done: Released) -> None:
-    """The release is made, or would be."""
+    """Tell that the release is made, or would be."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     known = Known(
@@ -89,7 +89,7 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
 
 
 def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
-    """The family is complete, and the draft published."""
+    """Tell that the family is complete, and the draft published."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
@@ -109,7 +109,7 @@ READING = ("prepare", "wait-for-ci", "check-artifacts")
 
 
 def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
-    """The phase is done: what comes next, and how long it took."""
+    """Tell that the phase is done, what comes next, and how long it took."""
     then = NEXT.get(job.inputs.phase) or _publishing(job)
     if job.inputs.dry_run and job.inputs.phase not in READING:
         then = "A dry run: nothing was written."
@@ -123,7 +123,7 @@ def _publishing(job: JobContext[ReleaseInputs]) -> str:
 
 
 def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:
-    """What stopped the job, each fault an item of a list, and whether anything was written before.
+    """Return what stopped the job, each fault an item of a list, and whether anything was written before.
 
     Args:
         wrote: whether the job had begun to write.

@@ -222,7 +222,7 @@ def _manifest_of(tarball: Path, sha256: str) -> Mapping[str, object]:
 
 
 def _provenance(shown: str, one: Mapping[str, Any], found: PublishedVersion, registry: Registry) -> Iterator[Line]:
-    """What the registry states now, against the tarball that it has now and against what it stated then."""
+    """Yield what the registry states now, against the tarball that it has now and against what it stated then."""
     statement = stated(registry.attestations(found)) if found.attestations else None
     told = one["provenance"]
     if statement is None:
@@ -251,7 +251,7 @@ def _github(ledger: Ledger, environment: Mapping[str, str], policy: RetryPolicy)
 
 
 def _told(runner: Runner, lines: Iterable[Line]) -> Sequence[Line]:
-    """The lines, each said as soon as it is known."""
+    """Return the lines, each said as soon as it is known."""
     told = []
     for line in lines:
         runner.line(f"{line.mark:<7}  {line.text}")

@@ -214,7 +214,7 @@ def stated(attestations: Sequence[Json] | None) -> Statement | None:
 
 
 def source_of(predicate: object) -> object:
-    """Return what was built, as the predicate names it; None where it does not."""
+    """Return what was built, as the predicate names it; None if it does not."""
     sources = dig(predicate, "buildDefinition", "resolvedDependencies")
     return sources[0] if isinstance(sources, list) and sources else None
 
@@ -238,7 +238,7 @@ def sha512_of(integrity: str) -> str:
 
 
 def dig(value: object, *path: str) -> object:
-    """Return what lies at a path of keys; None where nothing does."""
+    """Return what lies at a path of keys; None if nothing does."""
     for key in path:
         if not isinstance(value, Mapping):
             return None

@@ -136,7 +136,7 @@ class Publisher:
                 assert_never(cause.kind)
 
     def _landed(self, request: PublishRequest) -> Published | None:
-        """Return what the registry made of the request, by a fresh read; None where it has nothing."""
+        """Return what the registry made of the request, by a fresh read; None if it has nothing."""
         packument = self._registry.fresh(request.package.name)
         found = packument.versions.get(request.package.version) if packument else None
         if packument and request.package.version in packument.burnt:

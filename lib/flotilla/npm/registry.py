@@ -63,7 +63,7 @@ class Registry:
         self._http = Http(policy, error=RegistryError)
 
     def fresh(self, name: str) -> Packument | None:
-        """Return the full packument past every cache; None where there is no such package.
+        """Return the full packument past every cache; None if there is no such package.
 
         A plain read would be answered from a cache for up to five minutes, and asking for a version before its publish
         would put the "no" into that cache.
@@ -73,11 +73,11 @@ class Registry:
         )
 
     def installable(self, name: str) -> Packument | None:
-        """Return the packument as an ordinary `npm install` gets it, caches included; None where there is none."""
+        """Return the packument as an ordinary `npm install` gets it, caches included; None if there is none."""
         return self._packument(name, escaped(name), {"Accept": ABBREVIATED})
 
     def attestations(self, published: PublishedVersion) -> list[Json] | None:
-        """Return the attestations of one version, each with predicateType and bundle; None where it has none."""
+        """Return the attestations of one version, each with predicateType and bundle; None if it has none."""
         what = f"read the attestations of {published.name}@{published.version}"
         answer = self._json(f"-/npm/v1/attestations/{escaped(published.name)}@{published.version}", what=what)
         if answer is None:

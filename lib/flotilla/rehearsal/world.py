@@ -77,7 +77,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         path: str = "/usr/bin:/bin",
         id_token: bool = True,
     ) -> JobEnvironment:
-        """The environment of one more job of the release's workflow run, as GitHub gives it to a container action.
+        """Return the environment of one more job of the release's run, as GitHub gives it to a container action.
 
         Args:
             job: the job's name.

@@ -128,7 +128,7 @@ def _run(call: Call) -> Run:
 
 
 def _as_attempt(call: Call, run: Run, attempt: int) -> list[StoredJob]:
-    """The jobs of an attempt, those that it did not run again included."""
+    """Return the jobs of an attempt, those that it did not run again included."""
     jobs = [job for job in call.state.jobs if job.run_id == run.id and job.attempt <= attempt]
     last = {job.name: job.attempt for job in sorted(jobs, key=lambda job: job.attempt)}
     return [job for job in jobs if job.attempt == last[job.name]]

@@ -45,7 +45,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
 
 
 def not_found() -> Refusal:
-    """What GitHub says of what is not there, or not to be seen."""
+    """Return what GitHub says of what is not there, or not to be seen."""
     return Refusal(404, "Not Found")
 
 
@@ -81,7 +81,7 @@ class Hub:
     answers: Iterator[int] = field(default_factory=itertools.count)
 
     def sign(self, kind: str, id_: int, *, suffix: str = "") -> str:
-        """A URL at the blob origin that serves one thing for a while."""
+        """Return a URL at the blob origin that serves one thing for a while."""
         signature = f"s{len(self.signed) + 1}"
         expires = self.clock() + self.state.blob_seconds
         self.signed[signature] = Signed(kind=kind, id=id_, expires=expires, reads_left=self.state.blob_reads)
@@ -109,17 +109,17 @@ class Call:
         return Replies(state=self.state, origins=self.hub.origins)
 
     def part(self, name: str) -> str:
-        """A part of the path."""
+        """Return a part of the path."""
         return str(self.request.match_info[name])
 
     def id(self, name: str = "id") -> int:
-        """A part of the path that is an id; 404 where it is none."""
+        """Return a part of the path that is an id; 404 where it is none."""
         if not self.part(name).isdigit():
             raise not_found()
         return int(self.part(name))
 
     async def body(self) -> Json:
-        """The JSON object sent; 400 where it is none."""
+        """Return the JSON object sent; 400 where it is none."""
         try:
             document = json.loads(await self.request.read() or b"{}")
         except ValueError:
@@ -158,5 +158,5 @@ Route = tuple[str, str, ApiHandler]
 
 
 def reply(document: Any, status: int = 200) -> web.Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return web.json_response(document, status=status)

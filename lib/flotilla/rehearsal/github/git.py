@@ -117,7 +117,7 @@ async def compare(call: Call) -> web.Response:
 
 
 def resolve(state: GitHubState, wanted: str) -> str | None:
-    """The commit that somebody means by a sha, a branch or a tag."""
+    """Return the commit that somebody means by a sha, a branch or a tag."""
     for ref in (wanted, f"refs/{wanted}", f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
         if ref in state.refs:
             return state.dereferenced(state.refs[ref])
@@ -127,7 +127,7 @@ def resolve(state: GitHubState, wanted: str) -> str | None:
 
 
 def object_of(state: GitHubState, sha: str) -> GitObject:
-    """The commit or tag object of this id; 422 where there is none."""
+    """Return the commit or tag object of this id; 422 where there is none."""
     if sha in state.tag_objects:
         return GitObject(sha=sha, type="tag")
     if sha in state.commits:
@@ -136,7 +136,7 @@ def object_of(state: GitHubState, sha: str) -> GitObject:
 
 
 def required(body: dict[str, object], name: str) -> str:
-    """A text that the request must have; 422 where it lacks."""
+    """Return a text that the request must have; 422 where it lacks."""
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise Refusal(422, f'Invalid request.\n\n"{name}" wasn\'t supplied.')

@@ -17,7 +17,7 @@ LIFETIME = 300
 
 
 async def get_id_token(request: web.Request) -> web.Response:
-    """An id-token for the audience asked for, to who has the job's bearer."""
+    """Return an id-token for the audience asked for, to who has the job's bearer."""
     hub = request.app[HUB]
     if request.headers.get("authorization", "").lower() != f"bearer {hub.state.id_token_bearer}".lower():
         return web.json_response({"message": "Unauthorized"}, status=401)
@@ -27,7 +27,7 @@ async def get_id_token(request: web.Request) -> web.Response:
 
 
 def claims(state: GitHubState, *, audience: str, issued: int) -> dict[str, Any]:
-    """What GitHub says of a job (docs: about security hardening with OpenID Connect)."""
+    """Return what GitHub says of a job (docs: about security hardening with OpenID Connect)."""
     run, repository = state.release_run, state.repository
     workflow = f"{repository}/.github/workflows/{run.workflow}@{run.ref}"
     owner, name = repository.split("/")
@@ -68,13 +68,13 @@ def claims(state: GitHubState, *, audience: str, issued: int) -> dict[str, Any]:
 
 
 def unsigned_jwt(payload: dict[str, Any]) -> str:
-    """A token of the right form; nobody here checks the signature."""
+    """Return a token of the right form; nobody here checks the signature."""
     parts = [_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT", "kid": "0"}, payload)]
     return ".".join([*parts, _encoded(b"unsigned")])
 
 
 def jwt_claims(token: str) -> dict[str, Any] | None:
-    """The claims of a token, None where it is none."""
+    """Return the claims of a token, None if it is none."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - a JWT has three parts (RFC 7519)
         return None

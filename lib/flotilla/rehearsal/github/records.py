@@ -14,12 +14,12 @@ ZIP_DATE = (2020, 1, 1, 0, 0, 0)
 
 
 def sha256(content: bytes) -> str:
-    """The digest as GitHub writes it."""
+    """Return the digest as GitHub writes it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def raw_bytes(content: Path | bytes | Mapping[str, bytes]) -> bytes:
-    """The one file that a raw artifact is."""
+    """Return the one file that a raw artifact is."""
     if isinstance(content, bytes):
         return content
     if isinstance(content, Path):
@@ -29,7 +29,7 @@ def raw_bytes(content: Path | bytes | Mapping[str, bytes]) -> bytes:
 
 
 def zipped(content: Path | bytes | Mapping[str, bytes]) -> bytes:
-    """The zip that upload-artifact would have made: every file 0644, as its README warns."""
+    """Return the zip that upload-artifact would have made: every file 0644, as its README warns."""
     if isinstance(content, bytes):
         return content
     if isinstance(content, Path) and content.is_file() and content.suffix == ".zip":

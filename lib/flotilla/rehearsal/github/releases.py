@@ -113,12 +113,12 @@ async def generate_notes(call: Call) -> web.Response:
 
 
 def notes(call: Call, tag: str) -> str:
-    """Generated release notes."""
+    """Return generated release notes."""
     return f"**Full Changelog**: {call.replies.page}/commits/{tag}"
 
 
 def find(call: Call, name: str = "id") -> StoredRelease:
-    """The release of the path, a draft only for who may push; 404 where there is none."""
+    """Return the release of the path, a draft only for who may push; 404 where there is none."""
     wanted = call.id(name)
     for release in call.state.releases:
         if release.id == wanted and (not release.draft or call.state.permissions.get("contents") == "write"):
@@ -221,7 +221,7 @@ async def delete_asset(call: Call) -> web.Response:
 
 
 def sanitised(name: str) -> str:
-    """A file's name as GitHub stores it (cli/cli, pkg/cmd/release/shared/upload.go mimics the same)."""
+    """Return a file's name as GitHub stores it (cli/cli, pkg/cmd/release/shared/upload.go mimics the same)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     if plain.startswith("."):
         plain = f"default{plain}"

@@ -24,7 +24,7 @@ class Replies(Surroundings):
     """Renders one state for the origins it is served at."""
 
     def workflow(self, path: str) -> Json:
-        """A workflow."""
+        """Return a workflow."""
         name = path.rsplit("/", 1)[1]
         return {
             "id": number(path),
@@ -40,7 +40,7 @@ class Replies(Surroundings):
         }
 
     def run(self, run: Run) -> Json:
-        """A workflow-run, as far as it has come."""
+        """Return a workflow-run, as far as it has come."""
         url = f"{self.here}/actions/runs/{run.id}"
         busy = run.reads_until_done > 0
         parts = ("jobs", "logs", "artifacts", "cancel", "rerun")
@@ -78,7 +78,7 @@ class Replies(Surroundings):
         }
 
     def job(self, run: Run, job: StoredJob) -> Json:
-        """A job, as the attempt of its run lists it."""
+        """Return a job, as the attempt of its run lists it."""
         hosted = job.status != "queued"
         return {
             "id": job.id,
@@ -121,7 +121,7 @@ class Replies(Surroundings):
         }
 
     def artifact(self, artifact: StoredArtifact) -> Json:
-        """An artifact."""
+        """Return an artifact."""
         run = next(run for run in self.state.runs if run.id == artifact.run_id)
         url = f"{self.here}/actions/artifacts/{artifact.id}"
         return {
@@ -146,7 +146,7 @@ class Replies(Surroundings):
         }
 
     def ref(self, name: str, target: GitObject) -> Json:
-        """A git-ref."""
+        """Return a git-ref."""
         return {
             "ref": name,
             "node_id": node_id("ref", name),
@@ -155,11 +155,11 @@ class Replies(Surroundings):
         }
 
     def object(self, target: GitObject) -> Json:
-        """What a ref or a tag points at."""
+        """Return what a ref or a tag points at."""
         return {"sha": target.sha, "type": target.type, "url": f"{self.here}/git/{target.type}s/{target.sha}"}
 
     def tag(self, tag: TagObject) -> Json:
-        """A git-tag: an annotated one."""
+        """Return a git-tag: an annotated one."""
         return {
             "node_id": node_id("tag", tag.sha),
             "sha": tag.sha,
@@ -175,7 +175,7 @@ class Replies(Surroundings):
         return {"name": "OWNER", "email": "owner@users.noreply.github.com", "date": BIRTH}
 
     def git_commit(self, sha: str) -> Json:
-        """A git-commit."""
+        """Return a git-commit."""
         tree = hashlib.sha1(sha.encode(), usedforsecurity=False).hexdigest()
         return {
             "sha": sha,
@@ -191,7 +191,7 @@ class Replies(Surroundings):
         }
 
     def commit(self, sha: str) -> Json:
-        """A commit, with what surrounds the git-commit."""
+        """Return a commit, with what surrounds the git-commit."""
         inner = self.git_commit(sha)
         outer = ("sha", "node_id", "html_url", "parents")
         return {
@@ -206,7 +206,7 @@ class Replies(Surroundings):
         }
 
     def release(self, release: StoredRelease) -> Json:
-        """A release; a draft's page is not named by its tag."""
+        """Return a release; a draft's page is not named by its tag."""
         url = f"{self.here}/releases/{release.id}"
         page = f"untagged-{node_id(release.id)}" if release.draft else release.tag
         return {
@@ -233,7 +233,7 @@ class Replies(Surroundings):
         }
 
     def asset(self, release: StoredRelease, asset: StoredAsset) -> Json:
-        """A release-asset."""
+        """Return a release-asset."""
         page = f"untagged-{node_id(release.id)}" if release.draft else release.tag
         return {
             "url": f"{self.here}/releases/assets/{asset.id}",

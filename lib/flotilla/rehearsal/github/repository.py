@@ -73,12 +73,12 @@ class Origins:
 
 
 def number(name: str) -> int:
-    """An id for a name, always the same."""
+    """Return an id for a name, always the same."""
     return zlib.crc32(name.encode())
 
 
 def node_id(*parts: object) -> str:
-    """An opaque id."""
+    """Return an opaque id."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
 
@@ -100,7 +100,7 @@ class Surroundings:
         return f"{self.origins.web}/{self.state.repository}"
 
     def user(self, login: str, kind: str = "User") -> Json:
-        """A simple-user."""
+        """Return a simple-user."""
         url = f"{self.origins.api}/users/{login}"
         links = ("followers", "subscriptions", "organizations", "repos", "received_events")
         return {
@@ -125,7 +125,7 @@ class Surroundings:
         return self.user("github-actions[bot]", "Bot")
 
     def minimal_repository(self, full_name: str) -> Json:
-        """A minimal-repository: what runs carry."""
+        """Return a minimal-repository: what runs carry."""
         owner, name = full_name.split("/")
         url = f"{self.origins.api}/repos/{full_name}"
         return {
@@ -143,7 +143,7 @@ class Surroundings:
         }
 
     def repository(self) -> Json:
-        """A full-repository."""
+        """Return a full-repository."""
         web = self.page
         return {
             **self.minimal_repository(self.state.repository),

@@ -149,7 +149,7 @@ def _rate_headers(hub: Hub) -> dict[str, str]:
 
 
 async def get_blob(request: web.Request) -> web.Response:
-    """What a signed URL stands for, or the part of it that was asked for."""
+    """Return what a signed URL stands for, or the part of it that was asked for."""
     hub = request.app[HUB]
     if "authorization" in request.headers:
         return _xml(400, "InvalidAuthenticationInfo")
@@ -163,7 +163,7 @@ async def get_blob(request: web.Request) -> web.Response:
 
 
 def ranged(request: web.Request, content: bytes, headers: dict[str, str]) -> web.Response:
-    """The content, or the one range of it that the request names (RFC 9110, section 14)."""
+    """Return the content, or the one range of it that the request names (RFC 9110, section 14)."""
     asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
     if asked is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         return web.Response(body=content, headers=headers)

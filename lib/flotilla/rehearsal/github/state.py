@@ -75,7 +75,7 @@ class GitHubState:
     next_id: int = FIRST_ID
 
     def __post_init__(self) -> None:
-        """The commit exists, and heads the default branch unless another does."""
+        """Add a commit, which heads the default branch unless another does."""
         self.head = self.head or self.commit
         for sha in (self.commit, self.head):
             self.add_commit(sha)
@@ -87,7 +87,7 @@ class GitHubState:
         return self.repository.split("/")[0]
 
     def new_id(self) -> int:
-        """The next free id."""
+        """Return the next free id."""
         self.next_id += 1
         return self.next_id - 1
 
@@ -206,7 +206,7 @@ class GitHubState:
         return artifact
 
     def dereferenced(self, target: GitObject) -> str:
-        """The commit that a ref's object leads to."""
+        """Return the commit that a ref's object leads to."""
         while target.type == "tag":
             target = self.tag_objects[target.sha].target
         return target.sha
@@ -221,7 +221,7 @@ class GitHubState:
         }
 
     def saved(self) -> GitHubState:
-        """A copy to restore later."""
+        """Return a copy to restore later."""
         return copy.deepcopy(self)
 
     def restore(self, saved: GitHubState) -> None:
@@ -229,7 +229,7 @@ class GitHubState:
         self.__dict__.update(copy.deepcopy(saved).__dict__)
 
     def snapshot(self) -> dict[str, Any]:
-        """What a release leaves behind, without ids and times: equal for two releases that did the same."""
+        """Return what a release leaves behind, without ids and times: equal for two releases that did the same."""
         return {"tags": self.tags(), "releases": sorted((self._release(r) for r in self.releases), key=repr)}
 
     def _release(self, release: StoredRelease) -> dict[str, Any]:
@@ -259,5 +259,5 @@ def add_artifact(state: GitHubState, run: Run, path: Path, raw: Collection[str] 
 
 
 def now() -> str:
-    """The moment, as GitHub writes it."""
+    """Return the moment, as GitHub writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -69,7 +69,7 @@ class Front:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def admitted(self, request: web.Request, body: bytes, *, action: Action) -> Publication:
-        """The publication that a request holds, once every rule lets it pass."""
+        """Return the publication that a request holds, once every rule lets it pass."""
         name, now = name_of(request), self.clock()
         authorise(self.state, header=credential(request), name=name, action=action, now=now)
         take_turn(self.state, now=now)
@@ -110,28 +110,28 @@ FrontRoute = tuple[str, str, FrontHandler]
 
 
 def credential(request: web.Request) -> str:
-    """The Authorization header."""
+    """Return the Authorization header."""
     return request.headers.get("authorization", "")
 
 
 def name_of(request: web.Request) -> str:
-    """The package's name in the path."""
+    """Return the package's name in the path."""
     return unquote(request.match_info["name"])
 
 
 def sent(done: Answer) -> web.Response:
-    """A backend's answer on the wire."""
+    """Return a backend's answer on the wire."""
     return web.Response(status=done.status, body=done.body, headers={"Content-Type": done.content_type})
 
 
 def answer(document: Mapping[str, Any], status: int = 200, content_type: str = JSON_TYPE) -> Answer:
-    """A document as verdaccio prints it."""
+    """Return a document as verdaccio prints it."""
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     return Answer(status=status, body=text.encode(), content_type=content_type)
 
 
 def split_name(path: str) -> tuple[str, str]:
-    """A package's name, and what follows it ("" for nothing)."""
+    """Return a package's name, and what follows it ("" for nothing)."""
     parts = path.split("/")
     length = 2 if path.startswith("@") else 1
     return "/".join(parts[:length]), "/".join(parts[length:])

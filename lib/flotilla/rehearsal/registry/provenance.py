@@ -59,18 +59,18 @@ def _unverified(why: str) -> Refused:
 
 
 def repository_url(manifest: Json) -> str:
-    """The manifest's repository, empty where it has none."""
+    """Return the manifest's repository, empty where it has none."""
     repository = manifest.get("repository") or ""
     return str(repository.get("url", "")) if isinstance(repository, dict) else str(repository)
 
 
 def purl(name: str, version: str) -> str:
-    """The package's URL in a statement's subject."""
+    """Return the package's URL in a statement's subject."""
     return f"pkg:npm/{quote(name, safe='/')}@{version}"
 
 
 def statement(bundle: Json) -> Json:
-    """The in-toto statement that the bundle signs."""
+    """Return the in-toto statement that the bundle signs."""
     document = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
     if document.get("predicateType") != SLSA:
         raise _unverified(f"Unsupported predicate type {document.get('predicateType')}")
@@ -78,12 +78,12 @@ def statement(bundle: Json) -> Json:
 
 
 def subject_digest(bundle: Json) -> str:
-    """The sha512 of what the bundle speaks of."""
+    """Return the sha512 of what the bundle speaks of."""
     return str(statement(bundle)["subject"][0]["digest"]["sha512"])
 
 
 def certificate_claims(bundle: Json) -> dict[str, str]:
-    """What Fulcio certified of the build, by the extensions' ids."""
+    """Return what Fulcio certified of the build, by the extensions' ids."""
     material = bundle["verificationMaterial"]
     raw = material.get("certificate") or material["x509CertificateChain"]["certificates"][0]
     certificate = x509.load_der_x509_certificate(base64.b64decode(raw["rawBytes"]))
@@ -102,7 +102,7 @@ def _text(der: bytes) -> str:
 
 
 def attestations(publication_name: str, version: str, bundle: Json) -> Json:
-    """What /-/npm/v1/attestations answers: the provenance, and the registry's own publish attestation."""
+    """Return what /-/npm/v1/attestations answers: the provenance, and the registry's own publish attestation."""
     subject = statement(bundle)["subject"]
     published = {
         "_type": "https://in-toto.io/Statement/v0.1",

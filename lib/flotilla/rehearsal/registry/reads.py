@@ -37,7 +37,7 @@ def is_plain_packument(path: str) -> bool:
 
 
 async def _read(state: RegistryState, backend: Backend, request: web.Request, *, now: float) -> Answer:
-    """The answer to a GET, from the cache where the state says that there is one."""
+    """Return the answer to a GET, from the cache where the state says that there is one."""
     accept, plain = request.headers.get("accept", ""), is_plain_packument(request.raw_path)
     key = f"{urlsplit(request.raw_path).path} {INSTALL_TYPE in accept}"
     cached = state.cache.get(key) if plain else None
@@ -52,7 +52,7 @@ async def _read(state: RegistryState, backend: Backend, request: web.Request, *,
 
 
 def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
-    """The answer as the public registry gives it.
+    """Return the answer as the public registry gives it.
 
     With dist.attestations for each version whose provenance was verified, and without `time` in the abbreviated form
     (npm/registry, docs/responses/package-metadata.md).
@@ -72,7 +72,7 @@ def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
 
 
 def _response(found: Answer, request: web.Request) -> web.Response:
-    """The answer on the wire; 304 where the client already has it."""
+    """Return the answer on the wire; 304 where the client already has it."""
     tag = f'"{hashlib.sha256(found.body).hexdigest()[:32]}"'
     headers = {"Content-Type": found.content_type}
     if found.status == OK and "json" in found.content_type:
@@ -83,7 +83,7 @@ def _response(found: Answer, request: web.Request) -> web.Response:
 
 
 async def exchange_token(front: Front, request: web.Request) -> web.Response:
-    """An id-token in, a token for one package out."""
+    """Exchange an id-token for a token of one package."""
     audience = f"npm:{urlsplit(f'//{request.host}').hostname}"
     token = bearer(credential(request))
     granted = exchange(front.state, name=name_of(request), id_token=token, audience=audience, now=front.clock())
@@ -98,7 +98,7 @@ async def get_visibility(front: Front, request: web.Request) -> web.Response:
 
 
 async def get_attestations(front: Front, request: web.Request) -> web.Response:
-    """The attestations of one version."""
+    """Return the attestations of one version."""
     spec = unquote(request.match_info["spec"])
     if spec not in front.state.bundles:
         raise Refused(404, "Not found")
@@ -107,12 +107,12 @@ async def get_attestations(front: Front, request: web.Request) -> web.Response:
 
 
 async def get_keys(_front: Front, _request: web.Request) -> web.Response:
-    """The registry's signing keys: it has none."""
+    """Answer with the registry's signing keys: it has none."""
     return web.json_response({"keys": []})
 
 
 async def get_advisories(_front: Front, _request: web.Request) -> web.Response:
-    """What `npm install` asks on its way: nothing is known to be vulnerable."""
+    """Answer what `npm install` asks on its way: nothing is known to be vulnerable."""
     return web.json_response({})
 
 
@@ -123,7 +123,7 @@ async def whoami(front: Front, request: web.Request) -> web.Response:
 
 
 async def get(front: Front, request: web.Request) -> web.Response:
-    """A packument, a version, a tarball, dist-tags."""
+    """Answer with a packument, a version, a tarball or dist-tags."""
     found = await _read(front.state, front.backend, request, now=front.clock())
     return _response(found, request)
 

@@ -13,13 +13,13 @@ from flotilla.rehearsal.registry.state import Action, Grant, RegistryState, Trus
 
 
 def bearer(header: str) -> str:
-    """The token of an Authorization header, empty where there is none."""
+    """Return the token of an Authorization header, empty where there is none."""
     kind, _space, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 
 
 def authorise(state: RegistryState, *, header: str, name: str, action: Action, now: float) -> Grant:
-    """The grant that allows this action on this package.
+    """Return the grant that allows this action on this package.
 
     Raises:
         Refused: there is none; an unknown token is masked as 404, as the public registry does.
@@ -94,7 +94,7 @@ TOKEN_LIFETIME = 3600
 
 
 def exchange(state: RegistryState, *, name: str, id_token: str, audience: str, now: float) -> dict[str, Any]:
-    """A short-lived token for this package.
+    """Return a short-lived token for this package.
 
     Raises:
         Refused: the id-token is no good, or the package has no trusted publisher that matches it.

@@ -65,7 +65,7 @@ class Sigstore:
         self.proxy_url = f"http://{HOST}:{self._proxy.sockets[0].getsockname()[1]}"
 
     def variables(self) -> dict[str, str]:
-        """What npm's environment needs to reach it."""
+        """Return what npm's environment needs to reach it."""
         return {
             "HTTPS_PROXY": self.proxy_url,
             "NO_PROXY": f"{HOST},localhost",

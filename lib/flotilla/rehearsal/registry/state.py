@@ -154,7 +154,7 @@ class RegistryState:
     cache: dict[str, Cached] = field(default_factory=dict)
 
     def saved(self) -> Self:
-        """A copy to restore later."""
+        """Return a copy to restore later."""
         return copy.deepcopy(self)
 
     def restore(self, saved: RegistryState) -> None:
@@ -169,7 +169,7 @@ class RegistryState:
         self.accepted.append(accepted)
 
     def snapshot(self) -> Json:
-        """What a release leaves behind, equal for two releases that did the same.
+        """Return what a release leaves behind, equal for two releases that did the same.
 
         Returns:
             packages (versions by integrity, dist-tags), provenance (subject digest of each), accepted (how often

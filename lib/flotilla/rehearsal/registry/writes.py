@@ -56,7 +56,7 @@ async def stage(front: Front, request: web.Request) -> web.Response:
 
 
 async def list_stages(front: Front, request: web.Request) -> web.Response:
-    """What is staged."""
+    """Return what is staged."""
     front.for_a_person(request)
     return web.json_response(_listing(front.state, request.query))
 
@@ -68,7 +68,7 @@ async def view_stage(front: Front, request: web.Request) -> web.Response:
 
 
 async def download_stage(front: Front, request: web.Request) -> web.Response:
-    """A staged version's tarball."""
+    """Return a staged version's tarball."""
     front.for_a_person(request)
     publication = _publication_of(_find(front.state, request.match_info["id"]))
     return web.Response(body=publication.tarball, content_type="application/octet-stream")
@@ -113,7 +113,7 @@ def _keep(state: RegistryState, publication: Publication, *, body: bytes, actor:
 
 
 def _find(state: RegistryState, stage_id: str) -> Staged:
-    """What is staged under an id.
+    """Return what is staged under an id.
 
     Raises:
         Refused: nothing is.
@@ -124,12 +124,12 @@ def _find(state: RegistryState, stage_id: str) -> Staged:
 
 
 def _publication_of(staged: Staged) -> Publication:
-    """The publication as it was staged."""
+    """Return the publication as it was staged."""
     return read_publication(staged.document, name=staged.name)
 
 
 def _view(staged: Staged) -> dict[str, Any]:
-    """A staged version as npm shows it."""
+    """Return a staged version as npm shows it."""
     return {
         "id": staged.id,
         "packageName": staged.name,
