@@ -90,6 +90,13 @@ def test_a_pull_request_of_a_fork_is_refused_even_where_pull_requests_are_allowe
     assert run_faults(make.a_run(event="pull_request_target"), PULL_REQUESTS) != []
 
 
+def test_a_bots_pull_request_is_refused_even_where_pull_requests_are_allowed(make: Maker) -> None:
+    bot = {"login": "dependabot[bot]", "type": "Bot"}
+    (fault,) = run_faults(make.a_run(event="pull_request", actor=bot), PULL_REQUESTS)
+    assert "dependabot[bot]" in fault
+    assert run_faults(make.a_run(event="push", actor=bot), PULL_REQUESTS) == []
+
+
 def test_the_runs_that_succeeded_are_told_oldest_first(make: Maker) -> None:
     push, failed, schedule = make.a_run(1), make.a_run(2, conclusion="failure"), make.a_run(3, event="schedule")
     assert choose_run([schedule, failed, push], OURS) == Succeeded(runs=(push, schedule))

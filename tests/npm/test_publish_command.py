@@ -127,6 +127,20 @@ def test_npm_is_given_one_way_to_sign_in(
     assert CANARY not in environment.values()
 
 
+@pytest.mark.parametrize("provenance", [True, False])
+@pytest.mark.parametrize("credential", [Token(value=CANARY), TrustedPublishing()])
+def test_npm_is_told_about_the_run_only_if_something_is_signed(
+    make: Make,
+    tmp_path: Path,
+    credential: Token | TrustedPublishing,
+    provenance: bool,  # noqa: FBT001
+) -> None:
+    request = make(credential=credential, provenance=provenance)
+    environment = publish_command.publish_environment(JOB, request, folder=tmp_path, sigstore_token="signing")  # noqa: S106
+    told = {name for name in ("GITHUB_SHA", "GITHUB_RUN_ID", "RUNNER_ENVIRONMENT") if name in environment}
+    assert len(told) == (3 if provenance or isinstance(credential, TrustedPublishing) else 0)
+
+
 def test_the_token_counts_for_its_registry_only() -> None:
     assert publish_command.npmrc("https://r.example:8443/npm/", "abc") == "//r.example:8443/npm/:_authToken=abc\n"
 
