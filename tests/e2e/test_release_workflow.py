@@ -25,7 +25,7 @@ def packages(platforms: tuple[str, ...]) -> set[str]:
 def assets(builds: tuple[str, ...]) -> set[str]:
     """Every asset of the release."""
     archives = {f"chroma-{build}-{variant}.tar.gz" for build in builds for variant in ("free", "non-free")}
-    return archives | {f"{archive}.sha256" for archive in archives} | {"SHA256SUMS"}
+    return archives | {f"{archive}.sha256" for archive in archives} | {"SHA256SUMS", "flotilla-ledger.json"}
 
 
 def jobs(platforms: tuple[str, ...]) -> set[str]:
