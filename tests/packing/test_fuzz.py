@@ -1,4 +1,4 @@
-"""Mutated archives and binaries: nothing outside the folder, no error but ours, bounded time and size.
+"""Mutated archives and binaries: nothing outside the folder, no error but ours, bounded size.
 
 FLOTILLA_FUZZ_EXAMPLES sets the number of inputs for each test; with it, each run draws other ones.
 """
