@@ -14,7 +14,7 @@ import flotilla
 PACKAGE = Path(flotilla.__file__).parent
 PAGE = PACKAGE.parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- picture: made by `make picture` -->\n", "<!-- end of the picture -->\n"
-# Top to bottom. What all of these use is left out: errors, text, retry, http and runner.
+# Top to bottom. What all of these use is left out: errors, text, retry, parallel, http and runner.
 PARTS = ("family", "packing", "github", "npm", "jobs", "commands", "rehearsal")
 MOST_TYPES = 6
 

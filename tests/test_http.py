@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from tests.world.http_server import HttpServer
 from tests.world.sockets import Talk, saying, talking
 
 from flotilla.errors import GitHubError
@@ -261,3 +263,42 @@ def test_a_date_to_retry_after_is_counted_by_the_answer_s_own_clock() -> None:
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 410, 422])
 def test_other_refusals_are_final(status: int) -> None:
     assert transient(status, {}, who="GitHub", said="", now=0) is None
+
+
+class Counting(HttpServer):
+    """Answers with a status by path, and remembers which connection each request came by."""
+
+    def __init__(self, storage: str = "") -> None:
+        super().__init__()
+        self._storage = storage
+        self.connections: list[tuple[str, int]] = []
+
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        self.connections.append(handler.client_address)
+        redirects = handler.path == "/redirect"
+        handler.send_response(302 if redirects else 404 if handler.path == "/gone" else 200)
+        if redirects:
+            handler.send_header("Location", f"{self._storage}/blob")
+        handler.send_header("Content-Length", "5")
+        handler.end_headers()
+        handler.wfile.write(b"words")
+
+
+def test_a_connection_is_used_again_after_a_404_and_after_a_redirect(http: Http) -> None:
+    with Counting() as storage, Counting(storage.origin) as server:
+        for path in ("gone", "redirect", "redirect", "gone", "there"):
+            http.read(asked_for(f"{server.origin}/{path}"), limit=LIMIT)
+            with http.stream(asked_for(f"{server.origin}/{path}")) as stream:
+                assert stream.refused or b"".join(stream.chunks()) == b"words"
+        assert len(server.connections) == 10
+        assert len(set(server.connections)) == 1
+        assert len(storage.connections) == 4
+        assert len(set(storage.connections)) == 1
+
+
+def test_a_redirect_whose_body_is_long_or_of_no_told_length_is_not_waited_for(http: Http) -> None:
+    with Counting() as storage:
+        for head in ("Content-Length: 999999", "X-Other: none"):
+            endless = for_ever(f"HTTP/1.1 302 Found\r\nLocation: {storage.origin}/blob\r\n{head}\r\n\r\n".encode(), b"")
+            with talking(endless) as talker:
+                assert http.read(asked_for(talker.url), limit=LIMIT).body == b"words"

@@ -12,13 +12,13 @@ import re
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from queue import Empty, SimpleQueue
 from typing import IO, Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -145,7 +145,8 @@ class Http:
         self.policy = policy
         self._error = error
         self._answer_seconds = answer_seconds
-        self._idle: SimpleQueue[_Session] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle: defaultdict[Origin, list[_Session]] = defaultdict(list)
 
     def read(self, request: Request, *, limit: int) -> Answer:
         """Return the answer, whatever its status, read whole.
@@ -208,11 +209,11 @@ class Http:
 
     def close(self) -> None:
         """Close the idle connections."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except Empty:
-                return
+        with self._lock:
+            idle = [session for sessions in self._idle.values() for session in sessions]
+            self._idle.clear()
+        for session in idle:
+            session.close()
 
     def failure(self, error: Exception, url: str) -> TransientError | FlotillaError:
         """Return what a broken connection stands for.
@@ -242,12 +243,13 @@ class Http:
         for _ in range(MOST_REDIRECTS + 1):
             if origin is None:
                 break
-            with self._session() as session:
+            with self._session(origin) as session:
                 watch.begin(session)
                 with self._sent(session, request, url, credential, watch) as response:
                     if not (request.follow and response.status_code in REDIRECTS):
                         yield response
                         return
+                    self._read_out(response)
                     url, before = urljoin_or_nothing(url, response.headers.get("Location", "")), origin
             origin = Origin.of(url)
             if not before.may_lead_to(origin):
@@ -280,17 +282,25 @@ class Http:
         with response:
             yield response
 
+    def _read_out(self, response: requests.Response) -> None:
+        """Read a short body that nobody needs: a connection is used again only if its answer was read to the end."""
+        length = response.headers.get("Content-Length", "")
+        if SECONDS.fullmatch(length) and int(length) <= LONGEST_REFUSAL:
+            with suppress(TransientError, FlotillaError):  # it was for the connection only
+                for _ in self._chunks(response):
+                    pass
+
     @contextmanager
-    def _session(self) -> Iterator[_Session]:
-        """Lend a session that nobody else uses meanwhile."""
-        try:
-            session = self._idle.get_nowait()
-        except Empty:
-            session = _Session(self.policy.stop)
+    def _session(self, origin: Origin) -> Iterator[_Session]:
+        """Lend a session that nobody else uses meanwhile, one with an open connection to this origin if there is."""
+        with self._lock:
+            idle = self._idle[origin]
+            session = idle.pop() if idle else _Session(self.policy.stop)
         try:
             yield session
         finally:
-            self._idle.put(session)
+            with self._lock:
+                self._idle[origin].append(session)
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[_Watch]:

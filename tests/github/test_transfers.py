@@ -12,7 +12,7 @@ from tests.world.sockets import talking
 from flotilla.errors import ArtifactError, GitHubError
 from flotilla.github import GitHub
 from flotilla.github.assets import AssetPlan, WantedAsset
-from flotilla.github.transfers import WORKERS, gather
+from flotilla.parallel import WORKERS, gather
 from flotilla.retry import Cancelled, RetryPolicy, StopFlag
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Interrupting:
 
 
 def at_work() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "flotilla-transfer"]
+    return [thread for thread in threading.enumerate() if thread.name == "flotilla-worker"]
 
 
 def client(url: str) -> GitHub:
@@ -53,7 +53,7 @@ def test_cancelling_cuts_downloads_and_begins_none_of_those_that_wait(make: Make
     with talking(Interrupting(HEAD)) as server:
         with pytest.raises(KeyboardInterrupt):
             client(server.url.rstrip("/")).artifacts.download(
-                [make.an_artifact(artifact_id=number, size_in_bytes=5000) for number in range(8)], tmp_path
+                [make.an_artifact(artifact_id=number, size_in_bytes=5000) for number in range(2 * WORKERS)], tmp_path
             )
         assert at_work() == []
         assert len(server.asked) == WORKERS
@@ -62,7 +62,7 @@ def test_cancelling_cuts_downloads_and_begins_none_of_those_that_wait(make: Make
 def test_cancelling_cuts_uploads_and_begins_none_of_those_that_wait(make: Maker, tmp_path: Path) -> None:
     with talking(Interrupting(b"")) as server:
         wanted = []
-        for number in range(8):
+        for number in range(2 * WORKERS):
             path = tmp_path / f"{number}.tgz"
             path.write_bytes(b"x" * 5000)
             wanted.append(WantedAsset(name=path.name, size=5000, digest=f"sha256:{number}", path=path))

@@ -15,7 +15,7 @@ from tests.simulator.faults import Kind, Phase, PlannedFault, Request
 from tests.world.ended import ended
 from tests.world.job_world import JobWorld
 
-from flotilla.github.transfers import WORKERS
+from flotilla.parallel import WORKERS
 
 
 def test_a_job_as_a_process_ends_with_its_exit_status_and_its_outputs(jobs: JobWorld) -> None:
@@ -60,8 +60,10 @@ def test_a_cancelled_job_says_so_in_one_annotation_and_that_a_re_run_goes_on(job
     assert "Traceback" not in done.log
 
 
-@pytest.mark.parametrize("server", ["blobs", "uploads"])
-def test_a_job_cancelled_in_its_transfers_ends_them_begins_none_and_leaves_nothing(jobs: JobWorld, server: str) -> None:
+@pytest.mark.parametrize(("server", "transfers"), [("blobs", 4), ("uploads", 10)])
+def test_a_job_cancelled_in_its_transfers_ends_them_begins_none_and_leaves_nothing(
+    jobs: JobWorld, server: str, transfers: int
+) -> None:
     plan, started = jobs.world.plan, threading.Semaphore(0)
 
     def stall(request: Request, phase: Phase) -> None:
@@ -82,7 +84,7 @@ def test_a_job_cancelled_in_its_transfers_ends_them_begins_none_and_leaves_nothi
             text=True,
         ) as process,
     ):
-        for _ in range(WORKERS):
+        for _ in range(min(WORKERS, transfers)):
             assert started.acquire(timeout=60)
         arrived = len(plan.requests)
         process.send_signal(signal.SIGTERM)

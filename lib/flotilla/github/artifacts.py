@@ -13,7 +13,7 @@ from flotilla.github.api import Call, Calls
 from flotilla.github.downloads import Downloads
 from flotilla.github.models import Artifact, Download, WorkflowRun, parse_artifact
 from flotilla.github.runs import READ
-from flotilla.github.transfers import WORKERS
+from flotilla.parallel import WORKERS
 from flotilla.text import one_line
 
 # Of another form, the digest of the same artifacts would be another: its first line says which this is.

@@ -18,8 +18,9 @@ from flotilla.github.models import Asset, Release
 from flotilla.github.releases import Releases
 from flotilla.github.runs import Runs
 from flotilla.github.tags import Tags
-from flotilla.github.transfers import WORKERS, Streams, Uploads, gather
+from flotilla.github.transfers import Streams, Uploads
 from flotilla.http import Http
+from flotilla.parallel import WORKERS, gather
 from flotilla.retry import RetryPolicy
 
 

@@ -19,8 +19,9 @@ from flotilla.errors import ArtifactError
 from flotilla.github.api import ACCEPT
 from flotilla.github.endpoint import Endpoint
 from flotilla.github.models import Artifact, Asset, Download
-from flotilla.github.transfers import WORKERS, RangeRefused, Source, Streams, gather
+from flotilla.github.transfers import RangeRefused, Source, Streams
 from flotilla.http import Stream
+from flotilla.parallel import WORKERS, gather
 from flotilla.retry import RetryPolicy, TransientError
 from flotilla.text import sentence
 

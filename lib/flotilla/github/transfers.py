@@ -1,21 +1,17 @@
-"""Bytes from and to GitHub: several transfers at once, downloads opened, uploads sent and checked after each doubt."""
+"""Bytes from and to GitHub: downloads opened, uploads sent and checked after each doubt."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from queue import Empty, SimpleQueue
-from typing import TypeVar
 from urllib.parse import urlencode
 
 from flotilla.documents import Document, parse_json
-from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError
+from flotilla.errors import ArtifactError, ConflictError, FlotillaError
 from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
 from flotilla.github.assets import (
     KEPT_NAME,
@@ -30,13 +26,10 @@ from flotilla.github.endpoint import Endpoint
 from flotilla.github.models import Asset, Release, parse_asset, unusable
 from flotilla.github.releases import Releases
 from flotilla.http import Http, Request, Stream, Unsure
-from flotilla.retry import Cancelled, StopFlag, TransientError
+from flotilla.parallel import WORKERS, gather
+from flotilla.retry import TransientError
 from flotilla.text import one_line, sentence
 
-T = TypeVar("T")
-
-WORKERS = 4
-ENDING_SECONDS = 1.5  # what a cancelled transfer gets to end
 TYPES = {
     ".gz": "application/gzip",
     ".tgz": "application/gzip",
@@ -45,68 +38,6 @@ TYPES = {
     ".txt": "text/plain",
     ".zip": "application/zip",
 }
-
-
-def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = WORKERS) -> tuple[T, ...]:
-    """Run all tasks, some at a time, and return their results in the tasks' order.
-
-    A cancelled job sets the flag: running tasks are cut, and waiting ones do not begin.
-
-    Raises:
-        FlotillaError: everything that failed, of the kind that failed first; every other task has ended by then.
-    """
-    waiting: SimpleQueue[int] = SimpleQueue()
-    for index in range(len(tasks)):
-        waiting.put(index)
-    results: dict[int, T] = {}
-    failures: dict[int, BaseException] = {}
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                index = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                results[index] = tasks[index]()
-            except BaseException as failure:  # noqa: BLE001 - raised below, where the caller is
-                failures[index] = failure
-
-    _joined([threading.Thread(target=work, name="flotilla-transfer", daemon=True) for _ in range(workers)], stop)
-    if stop.is_set():
-        raise Cancelled
-    for _, failure in sorted(failures.items()):
-        if not isinstance(failure, FlotillaError):
-            raise failure
-    if failures:
-        raise together([failure for _, failure in sorted(failures.items()) if isinstance(failure, FlotillaError)])
-    return tuple(results[index] for index in range(len(tasks)))
-
-
-def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
-    """Run the threads to their end; if this one is interrupted, stop them first.
-
-    One that does not end, in a name look-up for instance, is left behind: it begins nothing after that.
-    """
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        stop.set()
-        end = time.monotonic() + ENDING_SECONDS
-        # Not join: a thread whose start was interrupted runs, and cannot be joined.
-        while set(threads) & set(threading.enumerate()) and time.monotonic() < end:
-            time.sleep(0.01)
-        raise
-
-
-def together(failures: Sequence[FlotillaError]) -> FlotillaError:
-    """Return one error for several: of the first one's kind, every different fault and advice once."""
-    faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
-    advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
-    return type(failures[0])(tuple(faults), advice="\n".join(advice))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,80 @@
+"""Several things at once, in threads that end with the job: transfers, reads, and what compresses or hashes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from flotilla.errors import Fault, FlotillaError
+from flotilla.retry import Cancelled, StopFlag
+
+T = TypeVar("T")
+
+WORKERS = 10  # transfers or reads at a time: GitHub takes 100 of a token's
+ENDING_SECONDS = 1.5  # what a cancelled transfer gets to end
+
+
+def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = WORKERS) -> tuple[T, ...]:
+    """Run all tasks, some at a time, and return their results in the tasks' order.
+
+    A cancelled job sets the flag: running tasks are cut, and waiting ones do not begin.
+
+    Raises:
+        FlotillaError: everything that failed, of the kind that failed first; every other task has ended by then.
+    """
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for index in range(len(tasks)):
+        waiting.put(index)
+    results: dict[int, T] = {}
+    failures: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                index = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                results[index] = tasks[index]()
+            except BaseException as failure:  # noqa: BLE001 - raised below, where the caller is
+                failures[index] = failure
+
+    count = min(workers, len(tasks))
+    _joined([threading.Thread(target=work, name="flotilla-worker", daemon=True) for _ in range(count)], stop)
+    if stop.is_set():
+        raise Cancelled
+    for _, failure in sorted(failures.items()):
+        if not isinstance(failure, FlotillaError):
+            raise failure
+    if failures:
+        raise together([failure for _, failure in sorted(failures.items()) if isinstance(failure, FlotillaError)])
+    return tuple(results[index] for index in range(len(tasks)))
+
+
+def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
+    """Run the threads to their end; if this one is interrupted, stop them first.
+
+    One that does not end, in a name look-up for instance, is left behind: it begins nothing after that.
+    """
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop.set()
+        end = time.monotonic() + ENDING_SECONDS
+        # Not join: a thread whose start was interrupted runs, and cannot be joined.
+        while set(threads) & set(threading.enumerate()) and time.monotonic() < end:
+            time.sleep(0.01)
+        raise
+
+
+def together(failures: Sequence[FlotillaError]) -> FlotillaError:
+    """Return one error for several: of the first one's kind, every different fault and advice once."""
+    faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
+    advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
+    return type(failures[0])(tuple(faults), advice="\n".join(advice))
