@@ -57,8 +57,8 @@ def schema_keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
     """Every key of flotilla.yml, its path written as in the docs, and what the schema says of it."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
-    if "then" in schema:
-        yield from schema_keys(schema["then"], path)
+    for branch in {"then", "else"} & schema.keys():
+        yield from schema_keys(schema[branch], path)
     if "items" in schema:
         yield from schema_keys(schema["items"], f"{path}[]")
     for name, inner in schema.get("properties", {}).items():

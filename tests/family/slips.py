@@ -14,6 +14,7 @@ ARCHIVE = 'archive: "*.tar.gz" '
 STRIP = "strip-components: 1"
 NAME = '"{family}-{platform}{suffix}"'
 SOURCE = "{platform: darwin-arm64, variant: free}"
+META = '  meta:\n    name: "{family}{suffix}"\n    template: "npm/meta{suffix}"\n'
 TAG = '"v{version}"'
 NOTES = "notes: generate"
 PAUSE = "pause-seconds: 5"
@@ -90,6 +91,8 @@ ONE_FAULT = (
     ('"npm/meta{suffix}"', '"npm/meta{suffix}"\n    artifact: "x-{build}"', "39:15"),
     ('"npm/meta{suffix}"', '"npm/meta{suffix}"\n    artifact: "x/y"', "39:15"),
     ('"npm/meta{suffix}"', '"npm/meta{suffix}"\n    artifact: x\n    archive: "{build}.zip"', "40:14"),
+    (META, "  meta: true\n", "36:9"),
+    (META, "  meta: no\n", "36:9"),
     (TAG, "v1", "41:8"),
     (TAG, '"v {version}"', "41:8"),
     (TAG, '"{version}.lock"', "41:8"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla.errors import InputError, RegistryError
-from flotilla.family import Config, Family, parse_config
+from flotilla.family import Config, Family, parse_config, unpinned_told
 
 FREE = [
     "@acme/ffmpeg-darwin-arm64",
@@ -91,6 +91,16 @@ def test_an_unscoped_family_without_variants_has_plain_names(small: str) -> None
     assert [package.name for package in family.packages] == ["tool-linux-x64", "tool-darwin-arm64", "tool"]
     assert family.metas[0].placeholders["scope"] == ""
     assert family.dev is None
+
+
+def test_a_family_may_have_no_meta_package(small: str) -> None:
+    family = Family(
+        parse_config(small.replace("linux-x64,", "wasm32,") + "packages: {meta: false, dev: {}}\n"), "2.0.0"
+    )
+    assert [package.kind for package in family.packages] == ["platform", "platform", "dev"]
+    assert family.metas == ()
+    assert not family.config.warnings
+    assert not unpinned_told(family.packages)
 
 
 def test_the_packages_of_a_platform_are_those_of_its_variants(family: Family) -> None:

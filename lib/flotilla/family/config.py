@@ -63,7 +63,7 @@ def parse_config(text: str, *, file: str = "flotilla.yml") -> Config:
 
 
 def _pin_warnings(config: Config) -> Iterator[Finding]:
-    if not any(platform.pin for platform in config.platforms):
+    if config.packages.meta and not any(platform.pin for platform in config.platforms):
         text = "no platform is pinned, so the meta package brings no binaries; give one of them pin: true."
         yield Finding(path=("platforms",), text=text)
 
@@ -166,7 +166,7 @@ def _packages(values: Values, platforms: Sequence[Platform], variants: Sequence[
     return PackagesSpec(
         platform=_package(values.get("platform", {}), PLATFORM_NAME),
         dev=_dev(values["dev"], platforms, variants) if "dev" in values else None,
-        meta=_package(values.get("meta", {}), META_NAME),
+        meta=None if values.get("meta") is False else _package(values.get("meta", {}), META_NAME),
     )
 
 

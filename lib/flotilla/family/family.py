@@ -55,7 +55,7 @@ class Family:
 
     @cached_property
     def metas(self) -> tuple[Package, ...]:
-        """The packages that users install, one a variant."""
+        """The packages that users install, one a variant; none if the family has none."""
         return meta_packages(self.config, self.version)
 
     @cached_property

@@ -127,11 +127,11 @@ class DevSpec(PackageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class PackagesSpec:
-    """How the packages of each kind are made; dev is None if the family has none."""
+    """How the packages of each kind are made; dev and meta are None if the family has none."""
 
     platform: PackageSpec
     dev: DevSpec | None = None
-    meta: PackageSpec
+    meta: PackageSpec | None
 
 
 @dataclass(frozen=True, kw_only=True)

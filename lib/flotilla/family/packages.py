@@ -127,8 +127,9 @@ def dev_package(config: Config, version: str) -> Package | None:
 
 
 def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
-    """Return the packages that users install, one a variant."""
-    return tuple(_meta(config, version, variant) for variant in config.variants)
+    """Return the packages that users install, one a variant; none if the family has none."""
+    spec = config.packages.meta
+    return tuple(_meta(config, spec, version, variant) for variant in config.variants) if spec else ()
 
 
 def asset_patterns(config: Config, version: str) -> dict[str, tuple[str, ...]]:
@@ -165,7 +166,10 @@ def binaries_told(packages: Iterable[Package]) -> list[str]:
 
 
 def unpinned_told(packages: Iterable[Package]) -> list[str]:
-    """Return a line for each platform package that no meta package pins."""
+    """Return a line for each platform package that the meta packages do not pin."""
+    packages = tuple(packages)
+    if not any(package.kind == "meta" for package in packages):
+        return []
     return [
         f"{package.name}: not pinned by the meta package; users install it by name"
         for package in packages
@@ -218,12 +222,11 @@ def _own_need(
     )
 
 
-def _meta(config: Config, version: str, variant: Variant) -> Package:
+def _meta(config: Config, spec: PackageSpec, version: str, variant: Variant) -> Package:
     name = config.packages.platform.name
     pins = tuple(
         rendered(name, _values(config, version, variant, platform)) for platform in config.platforms if platform.pin
     )
-    spec = config.packages.meta
     need = _own_need(config, version, spec, variant, None)
     return _package("meta", spec, _values(config, version, variant), need=need, variant=variant, depends_on=pins)
 

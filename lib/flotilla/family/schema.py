@@ -109,6 +109,7 @@ def _homes() -> Mapping[str, str]:
 
 
 def _sections(part: Mapping[str, Any], section: str) -> Iterator[tuple[str, str]]:
+    part = part["else"] if "properties" in part.get("else", {}) else part
     for key, inner in part.get("properties", {}).items():
         yield section, key
         yield from _sections(inner, f"{section}.{key}".removeprefix("."))

@@ -19,5 +19,5 @@ def publish_dev(job: JobContext[DevInputs]) -> None:
             "the family has no dev package",
             advice="Take this job out of the workflow, or add packages.dev to flotilla.yml.",
         )
-    then = "Next: action-publish-meta, once every platform is published."
+    then = "Next: action-publish-meta, once every platform is published." if job.family.metas else ""
     publish_packages(job, [job.family.dev], title="Headers", then=then, run_id=job.inputs.run_id)

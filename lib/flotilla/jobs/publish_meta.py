@@ -12,8 +12,9 @@ from flotilla.jobs.inputs import MetaInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
+from flotilla.jobs.prepare import tagged_commit
 from flotilla.jobs.publish_packages import publish_packages
-from flotilla.jobs.publish_summary import Report
+from flotilla.jobs.publish_summary import Report, hand_over
 from flotilla.jobs.release_assets import release_ledger
 from flotilla.jobs.verify_published import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
 from flotilla.npm import (
@@ -35,7 +36,7 @@ NOT_OURS = "Nothing was published. Do not pin these packages: find out who publi
 
 
 def publish_meta(job: JobContext[MetaInputs]) -> None:
-    """Publish the meta packages; each pins its platform packages, so these come first.
+    """Publish the meta packages; each pins its platform packages, so these come first. A family may have none.
 
     Raises:
         InputError: a meta package has an artifact, and no input says of which run.
@@ -43,10 +44,24 @@ def publish_meta(job: JobContext[MetaInputs]) -> None:
         DeadlineError: one was, and `npm install` does not see it in time.
         ConflictError: `npm install` sees other content than the registry has.
     """
+    if not job.family.metas:
+        _tell_there_is_none(job)
+        return
     names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
     then = f"The family can be installed: {names}. A release kept as a draft is published by the phase `finish`."
     before, run_id = partial(_platforms_first, job), _run_id(job)
     publish_packages(job, job.family.metas, title="Meta packages", then=then, run_id=run_id, before=before)
+
+
+def _tell_there_is_none(job: JobContext[MetaInputs]) -> None:
+    """Hand over that nothing was published, for a workflow that is the same for every family."""
+    job.runner.line("the family has no meta package (packages.meta: false): nothing to publish")
+    then = (
+        "The family has no meta package (`packages.meta: false`). A release kept as a draft is published by `finish`."
+    )
+    report = Report(title="Meta packages", then=then, packages=(), started=job.policy.clock.now())
+    report.commit = tagged_commit(job)
+    hand_over(job, report)
 
 
 def _run_id(job: JobContext[MetaInputs]) -> int | None:

@@ -14,5 +14,6 @@ def publish_platform(job: JobContext[PlatformInputs]) -> None:
         InputError: the family has no such platform.
     """
     packages = job.family.of_platform(job.inputs.platform)
-    title, then = f"Platform {job.inputs.platform}", "Next: the jobs of the other platforms, then action-publish-meta."
+    last = ", then action-publish-meta" if job.family.metas else ""
+    title, then = f"Platform {job.inputs.platform}", f"Next: the jobs of the other platforms{last}."
     publish_packages(job, packages, title=title, then=then, run_id=job.inputs.run_id)

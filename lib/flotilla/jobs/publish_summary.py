@@ -148,7 +148,7 @@ def _counted(report: Report, seconds: float) -> str:
     counts = Counter([record.status for record in report.records] + [report.state(left) for left in report.left])
     said = [", ".join(f"{count} {status}" for status, count in counts.items())]
     said += [f"{size(sum(built.packed.size for built in report.planned))} packed"] if report.planned else []
-    return f"{'; '.join([*said, f'{seconds:.0f} s'])}."
+    return f"{'; '.join(filter(None, [*said, f'{seconds:.0f} s']))}."
 
 
 def _next_steps(report: Report, registry: str) -> str:

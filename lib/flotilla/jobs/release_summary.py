@@ -118,8 +118,11 @@ def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
 
 def _publishing(job: JobContext[ReleaseInputs]) -> str:
     jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.dev else [])]
-    last = ", then the phase `finish`" if job.inputs.draft else ""
-    return f"Next: {', '.join(jobs)}, then action-publish-meta{last}."
+    last = [
+        *(["action-publish-meta"] if job.family.metas else []),
+        *(["the phase `finish`"] if job.inputs.draft else []),
+    ]
+    return f"Next: {', then '.join([', '.join(jobs), *last])}."
 
 
 def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:

@@ -59,7 +59,7 @@ class Graph:
     inputs: Mapping[str, str]
     told: Callable[[JobRun], None]
 
-    def run(self, *, has_dev: bool) -> list[JobRun]:
+    def run(self, *, has_dev: bool, has_meta: bool = True) -> list[JobRun]:
         """release, then the platforms two at a time beside dev, then meta; ends after the first step that failed."""
         release = self.job("release")
         if release.status:
@@ -70,7 +70,7 @@ class Graph:
             dev = [beside.submit(self.job, "publish-dev", build)] if has_dev else []
             middle = [*matrix.map(lambda inputs: self.job("publish-platform", inputs), platforms)]
             middle += [job.result() for job in dev]
-        if any(job.status for job in middle):
+        if any(job.status for job in middle) or not has_meta:
             return [release, *middle]
         return [release, *middle, self.job("publish-meta", {"run-id": build["run-id"]})]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flotilla.commands.check import FOLDER
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
-from flotilla.family import Family
+from flotilla.family import Family, Package
 from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun, errors
 from flotilla.rehearsal.node import default_cache, node_bin, node_modules
@@ -123,7 +123,9 @@ def _release(plan: Plan, world: Rehearsal, workspace: Path, show: Show) -> None:
         "pause-seconds": "0",
     }
     graph = Graph(world=world, workspace=workspace, inputs=inputs, told=show.job)
-    failed = [run for run in graph.run(has_dev=plan.family.dev is not None) if run.status]
+    failed = [
+        run for run in graph.run(has_dev=plan.family.dev is not None, has_meta=bool(plan.family.metas)) if run.status
+    ]
     if failed:
         raise FlotillaError([_failure(run) for run in failed], advice="The rehearsal stops here, as the release would.")
 
@@ -141,6 +143,10 @@ def _accepted(world: Rehearsal, family: Family) -> int:
     return len(accepted)
 
 
+def _is_for_host(package: Package) -> bool:
+    return package.platform is not None and host().takes(package.platform)
+
+
 def _try(plan: Plan, registry: str, project: Path, path: str, show: Show) -> bool:
     """Run the user's program where the host's packages are installed."""
     assert plan.program is not None  # noqa: S101 - the caller asked
@@ -149,7 +155,8 @@ def _try(plan: Plan, registry: str, project: Path, path: str, show: Show) -> boo
         return False
     project.mkdir()
     dev = [plan.family.dev] if plan.family.dev else []
-    specs = [f"{package.name}@{package.version}" for package in (*plan.family.metas, *dev)]
+    own = [package for package in plan.family.packages if package.kind == "platform" and _is_for_host(package)]
+    specs = [f"{package.name}@{package.version}" for package in (*(plan.family.metas or own), *dev)]
     install(project, specs, None, registry=registry, path=path)
     done = subprocess.run(
         [sys.executable, str(plan.program.resolve())],

@@ -52,7 +52,7 @@ class Show:
     def installed(self, one: Installed) -> None:
         """One meta package on one machine."""
         machine = " ".join(filter(None, (one.machine.os, one.machine.cpu, one.machine.libc)))
-        brought = ", ".join(name for name in one.packages if name != one.meta)
+        brought = ", ".join(name for name in one.packages if name != one.meta) or one.meta
         asked = escape(" ".join((one.meta, *one.named)))
         kinds = ", ".join(dict.fromkeys(what for _, what in one.binaries))
         self._say(

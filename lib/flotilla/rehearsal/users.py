@@ -37,12 +37,13 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """One meta package on one machine.
+    """One meta package on one machine, or a platform package if the family has no meta package.
 
     Args:
+        meta: the name of that package.
         folder: the user's project.
         packages: names of the family's packages that npm installed.
-        named: those that were asked for by name, beside the meta package.
+        named: those that were asked for by name, beside it.
         binaries: the binaries among their files, by path, and what each is.
     """
 
@@ -68,7 +69,8 @@ def install_everywhere(
 ) -> list[Installed]:
     """Install each meta package for each platform, which brings exactly the packages that belong there.
 
-    A platform's package that the meta package does not pin is installed by its name beside it.
+    A platform's package that the meta package does not pin is installed by its name beside it. If the family has no
+    meta package, users install each platform's packages by name.
 
     Args:
         folder: projects are made below it.
@@ -77,13 +79,18 @@ def install_everywhere(
     Raises:
         RegistryError: an installation failed, or brought other packages than the platform's.
     """
-    wanted = [(p, machine, meta) for p in family.config.platforms for machine in machines(p) for meta in family.metas]
+    wanted = [
+        (p, machine, first)
+        for p in family.config.platforms
+        for machine in machines(p)
+        for first in family.metas or family.of_platform(p.name)
+    ]
 
     def one(number: int) -> Installed:
-        platform, machine, meta = wanted[number]
+        platform, machine, first = wanted[number]
         project = folder / str(number)
         project.mkdir(parents=True)
-        asked = [meta, *by_name(family, platform, meta)]
+        asked = [first, *(by_name(family, platform, first) if first.kind == "meta" else [])]
         specs = [f"{package.name}@{package.version}" for package in asked]
         install(project, specs, machine, registry=registry, path=path)
         installed = _installed(family, platform, machine, asked, project)
@@ -121,29 +128,29 @@ def install(project: Path, specs: Sequence[str], machine: Machine | None, *, reg
 def _installed(
     family: Family, platform: Platform, machine: Machine, asked: Sequence[Package], project: Path
 ) -> Installed:
-    meta, *named = asked
+    first, *named = asked
     modules = project / "node_modules"
     ours = {package.name: package for package in family.packages}
     found = [name for name in ours if (modules / name / "package.json").is_file()]
-    pinned = [name for name in meta.depends_on if (its := ours[name].platform) is not None and machine.takes(its)]
+    pinned = [name for name in first.depends_on if (its := ours[name].platform) is not None and machine.takes(its)]
     expected = [*pinned, *(package.name for package in named)]
-    if sorted(found) != sorted([meta.name, *expected]):
+    if sorted(found) != sorted([first.name, *expected]):
         raise RegistryError(
-            f"{meta.name} on {platform.name}: npm installed {', '.join(sorted(found)) or 'nothing'}; "
-            f"{', '.join(sorted([meta.name, *expected]))} was expected",
+            f"{first.name} on {platform.name}: npm installed {', '.join(sorted(found)) or 'nothing'}; "
+            f"{', '.join(sorted([first.name, *expected]))} was expected",
             advice="Look at os, cpu and libc of the platforms in flotilla.yml.",
         )
     for name in found:
         version = json.loads((modules / name / "package.json").read_text(encoding="utf-8"))["version"]
         if version != family.version:
-            raise RegistryError(f"{name}@{version} was installed for {meta.name}@{family.version}")
+            raise RegistryError(f"{name}@{version} was installed for {first.name}@{family.version}")
     return Installed(
         platform=platform,
         machine=machine,
-        meta=meta.name,
+        meta=first.name,
         folder=project,
         packages=tuple(found),
-        binaries=tuple(_binaries(modules, expected)),
+        binaries=tuple(_binaries(modules, expected if first.kind == "meta" else [first.name])),
         named=tuple(package.name for package in named),
     )
 

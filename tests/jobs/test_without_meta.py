@@ -1,0 +1,39 @@
+"""A family without a meta package: every job of the same workflow does its part, and publish-meta has nothing to do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.world.job_world import JobWorld
+
+
+@pytest.fixture
+def without_meta(jobs: JobWorld) -> JobWorld:
+    jobs.edit(
+        "flotilla.yml", lambda text: text.replace('  meta:\n    template: "npm/meta{suffix}"\n', "  meta: false\n")
+    )
+    return jobs
+
+
+@pytest.mark.npm
+def test_a_family_without_a_meta_package_is_released_by_the_same_jobs(without_meta: JobWorld) -> None:
+    done = without_meta.run("release", draft="true")
+    assert done.status == 0, done.log
+    assert "action-publish-meta" not in done.summary
+    for done in without_meta.everything(pause_seconds="0"):
+        assert done.status == 0, done.log
+        assert "action-publish-meta" not in done.summary
+    assert json.loads(done.outputs["packages"]) == []
+    assert "no meta package" in done.summary
+    accepted = without_meta.registry.snapshot()["accepted"]
+    names = ("dev", "linux-x64", "linux-x64-musl", "linux-x64-musl-non-free", "linux-x64-non-free")
+    assert set(accepted) == {f"@acme/chroma-{name}@1.2.3" for name in names}
+    done = without_meta.run("release", phase="finish", run_id=str(without_meta.run_id))
+    assert done.status == 0, done.log
+
+
+def test_publish_meta_of_a_family_without_meta_package_comes_after_the_tag(without_meta: JobWorld) -> None:
+    assert "v1.2.3 does not exist" in without_meta.refused("publish-meta").text
+    done = without_meta.run("publish-meta", dry_run="true")
+    assert (done.status, json.loads(done.outputs["packages"])) == (0, [])
