@@ -115,6 +115,26 @@ def test_an_unknown_platform_is_refused_with_the_nearest_one(family: Family) -> 
     assert ", ".join(platform.name for platform in family.config.platforms) in refused.value.advice
 
 
+def test_all_platforms_are_those_of_the_file_in_its_order(family: Family) -> None:
+    names = [platform.name for platform in family.config.platforms]
+    assert family.of_platform("all") == family.of_platform(*names)
+    assert [package.kind for package in family.of_platform("all")] == ["platform"] * 2 * len(names)
+
+
+def test_a_platform_that_is_named_all_is_that_platform(small: str) -> None:
+    renamed = small.replace("darwin-arm64", "{name: all, os: darwin, cpu: arm64}")
+    assert [package.name for package in Family(parse_config(renamed), "2.0.0").of_platform("all")] == ["@acme/tool-all"]
+
+
+def test_every_unknown_and_doubled_platform_of_a_list_is_named(family: Family) -> None:
+    with pytest.raises(InputError) as refused:
+        family.of_platform("darwin-arm64", "darwin-arm46", "darwin-arm64", "all")
+    unknown, every, doubled = (fault.text for fault in refused.value.faults)
+    assert {"darwin-arm46", "darwin-arm64"} <= set(re.findall(r'"(.*?)"', unknown))
+    assert '"all"' in every
+    assert '"darwin-arm64" is named 2 times' in doubled
+
+
 def test_a_leading_v_is_dropped_from_the_version_and_the_tag_follows_its_template(config: Config) -> None:
     family = Family(config, "v1.2.0-beta.2")
     assert (family.version, family.tag) == ("1.2.0-beta.2", "v1.2.0-beta.2")

@@ -9,7 +9,7 @@ from flotilla.jobs.inputs import PlatformInputs, PublishInputs, ReleaseInputs, r
 def test_hyphens_stay_in_the_variables_names() -> None:
     given = {"INPUT_VERSION": "1.2.3", "INPUT_PLATFORM": "linux-x64", "INPUT_RUN-ID": "7", "INPUT_DRY-RUN": "true"}
     inputs = read_inputs(PlatformInputs, given)
-    assert (inputs.version, inputs.platform, inputs.run_id, inputs.dry_run) == ("1.2.3", "linux-x64", 7, True)
+    assert (inputs.version, inputs.platform, inputs.run_id, inputs.dry_run) == ("1.2.3", ("linux-x64",), 7, True)
 
 
 def test_an_empty_input_counts_as_not_given() -> None:
@@ -23,6 +23,25 @@ def test_every_fault_is_said_at_once() -> None:
         read_inputs(PlatformInputs, {"INPUT_RUN-ID": "x", "INPUT_STAGED": "yes", "INPUT_PROVENANCE": "ture"})
     named = [fault.text.split()[1] for fault in told.value.faults]
     assert named == ["version", "provenance", "staged", "platform", "run-id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("all", ("all",)),
+        ('["linux-x64"]', ("linux-x64",)),
+        ('\n["linux-x64", " win32-x64 "]', ("linux-x64", "win32-x64")),
+    ],
+)
+def test_a_platform_is_a_name_or_a_json_array_of_names(given: str, names: tuple[str, ...]) -> None:
+    inputs = {"INPUT_VERSION": "1.2.3", "INPUT_PLATFORM": given, "INPUT_RUN-ID": "7"}
+    assert read_inputs(PlatformInputs, inputs).platform == names
+
+
+@pytest.mark.parametrize("given", ["[", "[]", "[7]", '[""]', '["linux-x64"', '[["linux-x64"]]', "[" * 100_000])
+def test_a_list_of_platforms_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match=r"input platform .*JSON array"):
+        read_inputs(PlatformInputs, {"INPUT_VERSION": "1.2.3", "INPUT_PLATFORM": given, "INPUT_RUN-ID": "7"})
 
 
 @pytest.mark.parametrize("given", ["-1", "nan", "inf", "1e9", "five"])

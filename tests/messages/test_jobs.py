@@ -177,6 +177,12 @@ PUBLISHING = (
     ),
     Scene(heading="the metas, staged", action="publish-meta", after="released", inputs={"staged": "true"}),
     Scene(heading="no such platform", action=PLATFORM, inputs={"platform": "linux-x46", "run_id": "$RUN"}),
+    Scene(
+        heading="a list with no such platform, and one twice",
+        action=PLATFORM,
+        inputs={"platform": '["linux-x46", "linux-x64", "linux-x64"]', "run_id": "$RUN"},
+    ),
+    Scene(heading="every platform", action=PLATFORM, after="linux-x64", inputs={**LINUX, "platform": "all"}),
     Scene(heading="the headers", action="publish-dev", after="platforms", inputs={"run_id": "$RUN"}),
     Scene(
         heading="the headers are there with other content",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -20,6 +21,8 @@ from flotilla.family.packages import (
 )
 from flotilla.family.versions import default_dist_tag, is_prerelease, parsed_version
 from flotilla.text import did_you_mean, quoted
+
+EVERY_PLATFORM = "all"
 
 
 class Family:
@@ -78,19 +81,27 @@ class Family:
         """The file with the release's notes, relative to the repository; None if GitHub generates them."""
         return notes_of(self.config, self.version)
 
-    def of_platform(self, name: str) -> tuple[Package, ...]:
-        """Return the packages of one platform, by its name.
+    def of_platform(self, *names: str) -> tuple[Package, ...]:
+        """Return the packages of some platforms, by their names; `all` alone stands for every platform.
 
         Raises:
-            InputError: the family has no such platform.
+            InputError: the family has no such platform, or one is named twice.
         """
-        names = tuple(platform.name for platform in self.config.platforms)
-        if name not in names:
-            raise InputError(
-                f"The family {self.config.family} has no platform {quoted(name)}; {did_you_mean(name, names)}",
-                advice=f"Give the platform as flotilla.yml names it: {', '.join(names)}.",
-            )
-        return tuple(p for p in self.packages if p.kind == "platform" and p.platform and p.platform.name == name)
+        known = tuple(platform.name for platform in self.config.platforms)
+        if names == (EVERY_PLATFORM,) and EVERY_PLATFORM not in known:
+            names = known
+        faults = [
+            f"The family {self.config.family} has no platform {quoted(name)}; {did_you_mean(name, known)}"
+            for name in dict.fromkeys(names)
+            if name not in known
+        ]
+        faults += [
+            f"Platform {quoted(name)} is named {count} times" for name, count in Counter(names).items() if count > 1
+        ]
+        if faults:
+            raise InputError(faults, advice=f"Give each platform once, as flotilla.yml names it: {', '.join(known)}.")
+        packages = [package for package in self.packages if package.kind == "platform" and package.platform]
+        return tuple(one for name in names for one in packages if one.platform and one.platform.name == name)
 
     def below(self, latest: str) -> bool:
         """Return whether this version is lower than that one, which the registry calls latest.

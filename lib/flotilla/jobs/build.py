@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ArtifactError, Fault, FlotillaError, PackageError, Place
+from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, PackageError, Place
 from flotilla.family import Archive, Config, Family, Need, Package, PackedPackage
 from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.context import JobContext
@@ -29,6 +29,7 @@ from flotilla.text import printable
 
 FLAGS = glob.GLOBSTAR | glob.NODIR | glob.BRACE
 MOST_NAMED = 30
+DOWNLOADS, ARTIFACTS, CONTENTS = FOLDERS = ("downloads", "artifacts", "contents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class PackageBuilder:
         contents: dict[Archive | None, Path] = {None: files} if None in taken else {}
         archives = [files / file for archive in packed for file in matching_files(files, archive.pattern)]
         for number, (archive, file) in enumerate(zip(packed, archives, strict=True)):
-            contents[archive] = self.scratch / "contents" / str(artifact.id) / str(number)
+            contents[archive] = self.scratch / CONTENTS / str(artifact.id) / str(number)
             limits, wanted = self.family.config.limits, self._wanted(artifact.name, archive)
             strip = archive.strip_components
             extract(file, contents[archive], strip_components=strip, limits=limits, wanted=wanted)
@@ -273,7 +274,7 @@ def gather(
     Raises:
         ArtifactError: one is missing, altered, hostile or broken; all of them at once.
     """
-    downloads = job.github.artifacts.download(artifacts, job.scratch / "downloads")
+    downloads = job.github.artifacts.download(artifacts, job.scratch / DOWNLOADS)
     unpacked: dict[str, UnpackedArtifact] = {}
     faults: list[Fault] = []
     for download in downloads:
@@ -302,6 +303,61 @@ def build(
     return built
 
 
+def build_in_turn(
+    job: JobContext[Inputs],
+    packages: Sequence[Package],
+    manifests: Mapping[str, Manifest],
+    *,
+    run: WorkflowRun,
+    artifacts: Sequence[Artifact],
+    check: Callable[[Mapping[str, UnpackedArtifact]], None],
+) -> tuple[Built, ...]:
+    """Return the tarball of each package, in the packages' order; the disk holds one platform's artifacts at a time.
+
+    Args:
+        artifacts: of the run, all that the packages take files from.
+        check: is given the artifacts of each platform before its packages are built.
+
+    Raises:
+        FlotillaError: with what is wrong with the artifacts and packages of all platforms.
+    """
+    built: list[Built] = []
+    failures: list[FlotillaError] = []
+    for group in _groups(packages):
+        needs = job.family.needs_of(group)
+        taken = {need.artifact for need in needs}
+        try:
+            unpacked = gather(job, run, [one for one in artifacts if one.name in taken], needs)
+            check(unpacked)
+            built += build(job, group, manifests, unpacked)
+        except (ArtifactError, ConflictError, PackageError) as failure:
+            failures.append(failure)
+        for name in FOLDERS:
+            shutil.rmtree(job.scratch / name, ignore_errors=True)
+    if failures:
+        faults = dict.fromkeys(fault for failure in failures for fault in failure.faults)
+        advice = " ".join(dict.fromkeys(failure.advice for failure in failures))
+        raise type(failures[0])([*faults], advice=advice)
+    order = [package.name for package in packages]
+    return tuple(sorted(built, key=lambda one: order.index(one.package.name)))
+
+
+def _groups(packages: Sequence[Package]) -> list[list[Package]]:
+    """Return the packages by platform; platforms that share an artifact, which is unpacked once, as one."""
+    groups: list[list[Package]] = []
+    for package in packages:
+        shares = (one for one in groups if any(_together(package, other) for other in one))
+        if (group := next(shares, None)) is None:
+            groups.append([package])
+        else:
+            group.append(package)
+    return groups
+
+
+def _together(one: Package, other: Package) -> bool:
+    return one.artifact == other.artifact or (one.platform is not None and one.platform == other.platform)
+
+
 def _builder(job: JobContext[Inputs]) -> PackageBuilder:
     return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch)
 
@@ -310,7 +366,7 @@ def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) 
     artifact = download.artifact
     if not download.digest_checked:
         job.runner.line(f"{artifact.name}: GitHub recorded no digest of it; its bytes are {download.digest}")
-    files, builder = job.scratch / "artifacts" / str(artifact.id), _builder(job)
+    files, builder = job.scratch / ARTIFACTS / str(artifact.id), _builder(job)
     if download.raw:
         _put(download, files, download.name)
     else:

@@ -68,7 +68,7 @@ class DevInputs(PublishInputs):
 class PlatformInputs(PublishInputs):
     """action-publish-platform."""
 
-    platform: str
+    platform: tuple[str, ...]
     run_id: int
 
 
@@ -134,6 +134,21 @@ def _parsed(name: str, kind: Any, given: str) -> object:
     return _BY_NAME[name](given) if name in _BY_NAME else given
 
 
+def _platforms(given: str) -> tuple[str, ...]:
+    """Return the names in a JSON array, or the one name."""
+    if not given.startswith("["):
+        return (given,)
+    try:
+        names = json.loads(given)
+    except (json.JSONDecodeError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(
+            'expected a platform\'s name, all, or a JSON array of names such as ["linux-x64", "win32-x64"]'
+        )
+    return tuple(name.strip() for name in names)
+
+
 def _packages(given: str) -> tuple[ReportedPackage, ...]:
     """Return the packages in JSON arrays, of which several may follow one another."""
     decoder, found, position = json.JSONDecoder(), list[ReportedPackage](), 0
@@ -165,6 +180,7 @@ _BY_NAME: Mapping[str, Callable[[str], object]] = {
         given, _DIGEST, "expected the output artifacts-digest of action-release"
     ),
     "packages": _packages,
+    "platform": _platforms,
 }
 
 

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from flotilla.errors import RefusedError, explained
 from flotilla.family import Package
-from flotilla.jobs.build import Built, UnpackedArtifact, build, gather
+from flotilla.jobs.build import Built, build, build_in_turn
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
@@ -19,7 +19,7 @@ from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repo
 from flotilla.jobs.prepare import tagged_commit
 from flotilla.jobs.publish_plan import decide_packages
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
-from flotilla.jobs.release_assets import refuse_another_build
+from flotilla.jobs.release_assets import compare_with_release
 from flotilla.jobs.same_run import is_same_run
 from flotilla.jobs.verify_published import verify_packages
 from flotilla.jobs.wait_for_ci import checked_run
@@ -240,16 +240,22 @@ def _render_manifests(job: Context, progress: Progress) -> None:
 
 
 def _build(job: Context, progress: Progress) -> None:
-    packages, report, unpacked = progress.packages, progress.report, dict[str, UnpackedArtifact]()
-    if progress.run_id is not None:
-        report.ci_run = checked_run(job, progress.run_id, progress.commit)
-        report.same_run = is_same_run(job, report.ci_run)
-        needs = job.family.needs_of(packages)
-        checked = check_artifacts(job, report.ci_run, needs)
-        report.artifacts_digest = checked.digest
-        unpacked = gather(job, report.ci_run, checked.artifacts, needs)
-        refuse_another_build(job, unpacked)
-    progress.built = build(job, packages, progress.manifests, unpacked)
+    packages, report = progress.packages, progress.report
+    if progress.run_id is None:
+        progress.built = build(job, packages, progress.manifests, {})
+        return
+    report.ci_run = checked_run(job, progress.run_id, progress.commit)
+    report.same_run = is_same_run(job, report.ci_run)
+    checked = check_artifacts(job, report.ci_run, job.family.needs_of(packages))
+    report.artifacts_digest = checked.digest
+    progress.built = build_in_turn(
+        job,
+        packages,
+        progress.manifests,
+        run=report.ci_run,
+        artifacts=checked.artifacts,
+        check=compare_with_release(job),
+    )
 
 
 def _plan(job: Context, progress: Progress) -> None:

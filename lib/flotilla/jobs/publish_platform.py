@@ -1,4 +1,4 @@
-"""publish-platform: one platform's packages, one a variant."""
+"""publish-platform: the packages of one platform or of several, one a variant."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from flotilla.jobs.publish_packages import publish_packages
 
 
 def publish_platform(job: JobContext[PlatformInputs]) -> None:
-    """Publish one platform's packages from the artifacts of the run.
+    """Publish the platforms' packages from the artifacts of the run, decided together and in the order given.
 
     Raises:
-        InputError: the family has no such platform.
+        InputError: the family has no such platform, or one is named twice.
     """
-    packages = job.family.of_platform(job.inputs.platform)
-    last = ", then action-publish-meta" if job.family.metas else ""
-    title, then = f"Platform {job.inputs.platform}", f"Next: the jobs of the other platforms{last}."
-    publish_packages(job, packages, title=title, then=then, run_id=job.inputs.run_id)
+    packages, family = job.family.of_platform(*job.inputs.platform), job.family
+    names = list(dict.fromkeys(package.platform.name for package in packages if package.platform))
+    others = len(names) < len(family.config.platforms)
+    steps = [
+        *(["the jobs of the other platforms"] if others else ["action-publish-dev"] if family.dev else []),
+        *(["action-publish-meta"] if family.metas else []),
+    ]
+    publish_packages(
+        job,
+        packages,
+        title=f"Platform{'s' if len(names) > 1 else ''} {', '.join(names)}",
+        then=f"Next: {', then '.join(steps)}." if steps else "",
+        run_id=job.inputs.run_id,
+    )

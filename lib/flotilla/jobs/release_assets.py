@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from flotilla.errors import ArtifactError, ConflictError, InputError
@@ -70,27 +71,29 @@ def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Itera
             yield source.files / name, source.artifact.name
 
 
-def refuse_another_build(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact]) -> None:
-    """Hold artifacts against the tag's release: npm gets what GitHub shows, also if CI ran again in between.
+Comparison = Callable[[Mapping[str, UnpackedArtifact]], None]
+"""Raises ConflictError if a release was made of other artifacts than these."""
+
+
+def compare_with_release(job: JobContext[Inputs]) -> Comparison:
+    """Return what holds artifacts against the tag's release: npm gets what GitHub shows, also if CI ran again.
 
     The input artifacts-digest has settled that already. A draft is listed only to who may write, so a job without that
     right can compare with a published release only.
-
-    Raises:
-        ConflictError: the release was made of other artifacts.
     """
     if job.inputs.artifacts_digest:
-        return
+        return lambda _unpacked: None
     found = the_release(job.github.releases.of(job.family.tag), job.family.tag)
     if found is not None:
-        hold_to_release(job, unpacked, found)
-    elif not job.inputs.dry_run:
+        return _comparison(job, found)
+    if not job.inputs.dry_run:
         job.runner.warning(
             f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`), "
             "so nothing says that these artifacts are those that were released. Give the output artifacts-digest of "
             "action-release as the input artifacts-digest.",
             title="The build was not compared",
         )
+    return lambda _unpacked: None
 
 
 def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact], found: Release) -> None:
@@ -99,7 +102,24 @@ def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArti
     Raises:
         ConflictError: with each of them.
     """
+    _comparison(job, found)(unpacked)
+
+
+def _comparison(job: JobContext[Inputs], found: Release) -> Comparison:
+    """Return what compares with a release, whose ledger is read once."""
     ledger = release_ledger(job, found)
+    if ledger is None:
+        job.runner.warning(
+            f"{found.url} has no {LEDGER}, so the artifacts are compared by the names of its assets only. Give the "
+            "output artifacts-digest of action-release as the input artifacts-digest.",
+            title="The build was not compared in full",
+        )
+    return partial(_compare, job, found, ledger)
+
+
+def _compare(
+    job: JobContext[Inputs], found: Release, ledger: Ledger | None, unpacked: Mapping[str, UnpackedArtifact]
+) -> None:
     assets = {name: artifact_assets(job.family, {name: one}) for name, one in unpacked.items()}
     there = {asset.name: asset.digest for asset in found.assets}
     faults = [
@@ -114,12 +134,6 @@ def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArti
             for name, one in unpacked.items()
             if not _same_build(ledger, one, assets[name])
         ]
-    else:
-        job.runner.warning(
-            f"{found.url} has no {LEDGER}, so the artifacts are compared by the names of its assets only. Give the "
-            "output artifacts-digest of action-release as the input artifacts-digest.",
-            title="The build was not compared in full",
-        )
     if faults:
         raise ConflictError(faults, advice=_another_build(ledger))
 
