@@ -1,0 +1,106 @@
+"""Small real binaries of every platform, compiled by zig once for their sources and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SAYS = "tool 1.2.3"
+
+PROGRAM = "int puts(const char *);\nint main(void) { return puts(SAYS) < 0; }\n"
+# Windows has no libc that is built in a moment, so that the program does without, and says nothing.
+SILENT = "int mainCRTStartup(void) { return 0; }\n"
+# As Go links its programs: no libc at all.
+STATIC = """
+static const char says[] = SAYS "\\n";
+#if defined(__x86_64__)
+static long call(long number, long one, long two, long three) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(one), "S"(two), "d"(three) : "rcx", "r11", "memory");
+    return result;
+}
+enum { WRITE = 1, EXIT = 60 };
+#else
+static long call(long number, long one, long two, long three) {
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = one, x1 __asm__("x1") = two, x2 __asm__("x2") = three;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+    return x0;
+}
+enum { WRITE = 64, EXIT = 93 };
+#endif
+void _start(void) {
+    call(WRITE, 1, (long)says, sizeof says - 1);
+    call(EXIT, 0, 0, 0);
+}
+"""
+# A Node addon that exports nothing; it asks libc for one symbol, as every real one does.
+ADDON = """
+char *getenv(const char *);
+EXPORT void *napi_register_module_v1(void *environment, void *exports) {
+    return environment && getenv("ACME_REFUSES") ? 0 : exports;
+}
+"""
+SILENT_ADDON = "EXPORT void *napi_register_module_v1(void *environment, void *exports) { return exports; }\n"
+WEBASSEMBLY = "int answer(void) { return 42; }\n"
+
+TARGETS = {
+    "darwin-arm64": "aarch64-macos.11.0",
+    "darwin-x64": "x86_64-macos.11.0",
+    "linux-arm64": "aarch64-linux-gnu.2.17",
+    "linux-x64": "x86_64-linux-gnu.2.17",
+    "linux-x64-musl": "x86_64-linux-musl",
+    "win32-arm64": "aarch64-windows-gnu",
+    "win32-x64": "x86_64-windows-gnu",
+}
+FLAGS = ("-O", "ReleaseFast", "-fstrip", "-fno-compiler-rt", "-fno-ubsan-rt")
+SHARED = ("build-lib", "-dynamic")
+CONSOLE = ("--subsystem", "console", "-fentry=mainCRTStartup")
+
+
+def program(platform: str) -> bytes:
+    """Return a program that prints SAYS and a newline."""
+    if platform.startswith("win32"):
+        return _built(SILENT, "build-exe", "-target", TARGETS[platform], *CONSOLE, *FLAGS)
+    return _built(PROGRAM, "build-exe", "-dynamic", "-target", TARGETS[platform], *FLAGS, "-lc", "-fPIC")
+
+
+def static_program(platform: str) -> bytes:
+    """Return a program as Go links it: on Linux without a libc and without a loader."""
+    if not platform.startswith("linux"):
+        return program(platform)
+    return _built(STATIC, "build-exe", "-static", "-target", f"{TARGETS[platform].split('-')[0]}-linux-none", *FLAGS)
+
+
+def library(platform: str) -> bytes:
+    """Return a shared library, which node can load as an addon, too."""
+    if platform.startswith("win32"):
+        entry = "-fentry=napi_register_module_v1"
+        return _built(SILENT_ADDON, *SHARED, "-target", TARGETS[platform], *FLAGS, entry)
+    return _built(ADDON, *SHARED, "-target", TARGETS[platform], *FLAGS, "-lc", "-fPIC")
+
+
+def webassembly() -> bytes:
+    """Return a WebAssembly module that exports answer()."""
+    return _built(WEBASSEMBLY, "build-exe", "-target", "wasm32-freestanding", *FLAGS, "-fno-entry", "--export=answer")
+
+
+@cache
+def _built(source: str, *arguments: str) -> bytes:
+    export = "__declspec(dllexport)" if "windows" in " ".join(arguments) else ""
+    flags = ("-cflags", f'-DSAYS="{SAYS}"', f"-DEXPORT={export}", "--", "source.c")
+    key = hashlib.sha256("\0".join([source, *arguments, *flags]).encode()).hexdigest()[:24]
+    kept = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")) / "layouts" / key
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            Path(folder, "source.c").write_text(source, encoding="utf-8")
+            command = [sys.executable, "-m", "ziglang", *arguments, *flags, "-femit-bin=out"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            Path(folder, "out").rename(kept)
+    return kept.read_bytes()

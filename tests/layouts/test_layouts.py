@@ -1,0 +1,75 @@
+"""Families in the shape that common build tools and large projects give them: planned, checked, released, installed."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.layouts.artifacts import LAYOUTS, make
+from tests.layouts.binaries import SAYS
+
+from flotilla.family import Family
+from flotilla.jobs.context import read_config
+from flotilla.rehearsal.rehearse import Plan, host, rehearse
+from flotilla.rehearsal.show import WIDTH, Show
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs/layouts.md"
+each_layout = pytest.mark.parametrize("layout", sorted(LAYOUTS))
+
+# What a user of each does where it is installed.
+WASM = 'const { instantiate } = require("acme-bundle-wasm"); console.log(`answer ${instantiate().answer()}`)'
+USES = {
+    "biome": [["lint", "--version"]],
+    "cargo-dist": [["tool", "--version"]],
+    "esbuild": [["bundle", "--version"], ["node", "-e", WASM]],
+    "goreleaser": [["tool", "--version"]],
+}
+SAID = {"esbuild": [SAYS, "answer 42"]}
+USE = """
+import os, subprocess
+path = os.pathsep.join([os.path.abspath("node_modules/.bin"), os.environ["PATH"]])
+for command in {commands}:
+    print(subprocess.check_output(command, text=True, env={{**os.environ, "PATH": path}}).strip())
+"""
+
+
+@pytest.mark.npm
+@pytest.mark.registry
+@pytest.mark.slow
+@each_layout
+def test_each_layout_is_released_and_every_user_gets_the_program_of_the_own_machine(
+    layout: str, tmp_path: Path
+) -> None:
+    repository, artifacts = make(layout, tmp_path)
+    family = Family(read_config(repository, "flotilla.yml"), "1.2.3")
+    program = tmp_path / "use.py"
+    program.write_text(USE.format(commands=json.dumps(USES[layout])), encoding="utf-8")
+    plan = Plan(
+        root=repository,
+        config="flotilla.yml",
+        family=family,
+        artifacts=artifacts,
+        repository="acme/family",
+        program=program,
+    )
+    shown = io.StringIO()
+    done = rehearse(plan, tmp_path / "rehearsal", Show(Console(file=shown, width=WIDTH, highlight=False)))
+    assert (done.packages, done.platforms) == (len(family.packages), len(family.config.platforms))
+    assert done.program_ran == any(host().takes(platform) for platform in family.config.platforms)
+    if done.program_ran and sys.platform == "linux":
+        lines = [line.strip() for line in shown.getvalue().splitlines()]
+        assert [line for line in lines if line in {SAYS, "answer 42"}] == SAID.get(layout, [SAYS])
+
+
+@each_layout
+def test_each_layout_is_described_by_the_flotilla_yml_that_is_tested(layout: str) -> None:
+    sections = re.split(r"^## ", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (section,) = (one for one in sections if f"<!-- tests/layouts/{layout} -->" in one)
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    assert block == (HERE / layout / "flotilla.yml").read_text(encoding="utf-8")
