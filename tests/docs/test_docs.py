@@ -59,7 +59,8 @@ def schema_keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
         schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
     for branch in {"then", "else"} & schema.keys():
         yield from schema_keys(schema[branch], path)
-    if "items" in schema:
+    # One mapping, or a list of such: its keys are described once.
+    if "items" in schema and schema["items"] != {"$ref": "#/$defs/dev"}:
         yield from schema_keys(schema["items"], f"{path}[]")
     for name, inner in schema.get("properties", {}).items():
         key = f"{path}.{name}".removeprefix(".")

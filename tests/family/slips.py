@@ -14,6 +14,12 @@ ARCHIVE = 'archive: "*.tar.gz" '
 STRIP = "strip-components: 1"
 NAME = '"{family}-{platform}{suffix}"'
 SOURCE = "{platform: darwin-arm64, variant: free}"
+DEV = """  dev:                                              # leave out where the family has none
+    name: "{family}-dev"
+    template: npm/dev
+    from: {platform: darwin-arm64, variant: free}   # default: the first of each
+    files: ["include/**"]
+"""
 META = '  meta:\n    name: "{family}{suffix}"\n    template: "npm/meta{suffix}"\n'
 TAG = '"v{version}"'
 NOTES = "notes: generate"
@@ -86,6 +92,7 @@ ONE_FAULT = (
     (SOURCE, "{variant: fre}", "34:21"),
     (SOURCE, "darwin-x64", "34:11"),
     ('"{family}-dev"', '"{family}"', "37:11"),
+    (DEV, '  dev: [{name: x}, {name: "{family}-dev"}, {name: x}]\n', "31:51"),
     ('"{family}{suffix}"', '"{family}{platform}"', "37:11"),
     ('"npm/meta{suffix}"', '"npm/meta{suffix}"\n    files: [x]', "39:5"),
     ('"npm/meta{suffix}"', '"npm/meta{suffix}"\n    artifact: "x-{build}"', "39:15"),

@@ -84,8 +84,8 @@ def test_the_dev_packages_patterns_are_those_of_the_platform_that_its_files_come
         'artifact: "tool-{build}"',
         'packages: {dev: {from: {platform: darwin-arm64}, files: ["include-{build}/**"]}}\n',
     )
-    assert made.dev is not None
-    assert made.dev.files == ("include-darwin_arm64/**",)
+    (dev,) = made.devs
+    assert dev.files == ("include-darwin_arm64/**",)
 
 
 @pytest.mark.parametrize("pattern", ["{unknown}", "lib/{biuld}"])

@@ -33,12 +33,14 @@ def test_the_example_is_read_as_it_says(config: Config) -> None:
         files=("lib/**", "versions.json"),
         executables=("bin/*",),
     )
-    assert config.packages.dev == DevSpec(
-        name="{family}-dev",
-        template="npm/dev",
-        files=("include/**",),
-        from_platform="darwin-arm64",
-        from_variant="free",
+    assert config.packages.dev == (
+        DevSpec(
+            name="{family}-dev",
+            template="npm/dev",
+            files=("include/**",),
+            from_platform="darwin-arm64",
+            from_variant="free",
+        ),
     )
     assert config.packages.meta == PackageSpec(name="{family}{suffix}", template="npm/meta{suffix}")
     assert config.release == ReleaseSpec(tag="v{version}", assets=("*.tar.gz", "*.sha256"), notes="generate")
@@ -60,7 +62,7 @@ def test_the_least_file_gets_the_documented_defaults(small: str) -> None:
     config = parse_config(small)
     assert config.variants == (Variant(name="", suffix="", license=None),)
     assert config.packages.platform == PackageSpec(name="{family}-{platform}{suffix}")
-    assert config.packages.dev is None
+    assert config.packages.dev == ()
     assert config.packages.meta == PackageSpec(name="{family}{suffix}")
     assert config.release == ReleaseSpec(tag="v{version}", assets=(), notes="generate")
     assert config.publish == PublishSpec(
@@ -75,7 +77,7 @@ def test_an_archive_pattern_is_the_default_of_the_assets(small: str) -> None:
 
 
 def test_a_dev_package_comes_from_the_first_platform_and_variant_by_default(small: str) -> None:
-    dev = parse_config(small + "packages: {dev: {}}\n").packages.dev
+    (dev,) = parse_config(small + "packages: {dev: {}}\n").packages.dev
     assert dev == DevSpec(name="{family}-dev", from_platform="linux-x64", from_variant="")
 
 

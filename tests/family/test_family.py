@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -62,9 +63,55 @@ def test_templates_are_folders_beside_flotilla_yml(family: Family) -> None:
 
 def test_the_dev_package_takes_the_artifact_of_the_platform_and_variant_it_names(example: str) -> None:
     other = example.replace("{platform: darwin-arm64, variant: free}", "{platform: linux-x64-musl, variant: non-free}")
-    dev = Family(parse_config(other), "1.0.0").dev
-    assert dev is not None
+    (dev,) = Family(parse_config(other), "1.0.0").devs
     assert (dev.artifact, dev.files) == ("ffmpeg-linuxmusl-x64-non-free", ("include/**",))
+
+
+SEVERAL = """\
+packages:
+  dev:
+    - {name: "{family}-dev", files: ["include/**"]}
+    - {name: "{family}-cpp", from: {platform: darwin-arm64}, files: ["{build}/cpp/**"], executables: ["x/*"]}
+    - {name: "{family}-docs", artifact: "docs-{version}", archive: "*.zip"}
+"""
+
+
+def test_a_family_may_have_several_dev_packages(small: str) -> None:
+    family = Family(parse_config(small + SEVERAL), "1.0.0")
+    found = [(dev.name, dev.artifact, dev.archive and dev.archive.pattern, dev.files) for dev in family.devs]
+    assert found == [
+        ("@acme/tool-dev", "tool-linux-x64", None, ("include/**",)),
+        ("@acme/tool-cpp", "tool-darwin-arm64", None, ("darwin-arm64/cpp/**",)),
+        ("@acme/tool-docs", "docs-1.0.0", "*.zip", ()),
+    ]
+    assert [need.artifact for need in family.artifacts] == ["tool-linux-x64", "tool-darwin-arm64", "docs-1.0.0"]
+    assert [package.kind for package in family.packages] == ["platform", "platform", "dev", "dev", "dev", "meta"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place"),
+    [
+        ("{family}-cpp", "{family}-dev", "8:14"),
+        ("{family}-cpp", "{family}-{platform}", "8:14"),
+        ("{family}-cpp", "{family}-Cpp", "8:14"),
+        ('name: "{family}-cpp", ', "", "8:7"),
+        ("darwin-arm64", "darwin-x64", "8:47"),
+        ("{build}/cpp", "{biuld}/cpp", "8:70"),
+        ('"x/*"', '"../x"', "8:103"),
+        ("docs-{version}", "docs/{version}", "9:41"),
+        ("archive", "archvie", "9:59"),
+    ],
+)
+def test_a_fault_of_one_of_several_dev_packages_has_its_place(
+    small: str, faults: Callable[[str], list[str]], right: str, wrong: str, place: str
+) -> None:
+    (fault,) = faults(small + SEVERAL.replace(right, wrong, 1))
+    assert fault.startswith(f"flotilla.yml:{place}: "), fault
+
+
+def test_an_empty_list_of_dev_packages_is_refused(small: str, faults: Callable[[str], list[str]]) -> None:
+    (fault,) = faults(small + "packages: {dev: []}\n")
+    assert fault.startswith("flotilla.yml:5:17: packages.dev must not be empty")
 
 
 def test_every_placeholder_has_its_value(family: Family) -> None:
@@ -90,7 +137,7 @@ def test_an_unscoped_family_without_variants_has_plain_names(small: str) -> None
     family = Family(parse_config(small.replace("@acme/tool", "tool")), "2.0.0")
     assert [package.name for package in family.packages] == ["tool-linux-x64", "tool-darwin-arm64", "tool"]
     assert family.metas[0].placeholders["scope"] == ""
-    assert family.dev is None
+    assert family.devs == ()
 
 
 def test_a_family_may_have_no_meta_package(small: str) -> None:
@@ -172,7 +219,7 @@ def test_a_latest_that_is_no_version_is_the_registrys_fault(family: Family) -> N
 
 def test_a_name_that_only_this_version_spoils_is_refused(example: str) -> None:
     config = parse_config(example.replace('"{family}-dev"', '"{family}-dev-{version}"'))
-    assert Family(config, "1.0.0-rc.1").dev
+    assert Family(config, "1.0.0-rc.1").devs
     with pytest.raises(InputError, match="npm takes no capital letters"):
         Family(config, "1.0.0-RC.1")
 

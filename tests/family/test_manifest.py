@@ -62,8 +62,8 @@ def test_a_meta_package_without_template_pins_its_platforms_exactly(meta: Packag
 
 
 def test_the_dev_package_is_for_every_platform(family: Family) -> None:
-    assert family.dev is not None
-    assert list(manifest(family.dev)) == ["name", "version", "description", "license", "repository"]
+    (dev,) = family.devs
+    assert list(manifest(dev)) == ["name", "version", "description", "license", "repository"]
 
 
 def test_without_licence_libc_or_repository_nothing_is_made_up(plain: Package) -> None:

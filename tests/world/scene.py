@@ -112,7 +112,7 @@ class Scene(AbstractContextManager["Scene"]):
         run = {"run-id": str(self.run_id)}
         for platform in self.family.config.platforms:
             yield Step(action="publish-platform", inputs={"platform": platform.name, **run})
-        if self.family.dev:
+        if self.family.devs:
             yield Step(action="publish-dev", inputs=run)
         yield Step(action="publish-meta")
 

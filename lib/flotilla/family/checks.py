@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import replace
 from typing import TypeVar
 
-from flotilla.family.model import Config, FileChoice, Need, Package, PackageSpec, Placed
+from flotilla.family.model import Config, FileChoice, Need, Package, Placed
 from flotilla.family.names import (
     ALL,
     FAMILY,
@@ -23,12 +23,13 @@ from flotilla.family.names import (
     rendered,
     tag_faults,
 )
-from flotilla.family.packages import dev_package, meta_packages, notes_of, own_needs, platform_packages, tag_of
+from flotilla.family.packages import dev_packages, meta_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
 from flotilla.family.versions import dist_tag_fault
-from flotilla.family.yaml import Document, Finding, Path
+from flotilla.family.yaml import Document, Finding, Path, dotted
 from flotilla.text import did_you_mean, quoted
 
+DEV = ("packages", "dev")
 OF_VARIANT = (*FAMILY, *VARIANT, *RELEASE)
 TEMPLATES: Mapping[Path, tuple[str, ...]] = {
     ("ci", "artifact"): ALL,
@@ -113,15 +114,26 @@ def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> I
 
 def _template_findings(document: Document) -> Iterator[Finding]:
     for path, available in TEMPLATES.items():
-        if (text := _text(document, path)) is not None:
-            faults = placeholder_faults(text, available)
-            if not faults and path in CHECKED_PATHS:
-                faults = CHECKED_PATHS[path](text)
-            yield from (Finding(path=path, text=fault) for fault in faults)
+        for where in _each(document, path):
+            if (text := _text(document, where)) is not None:
+                faults = placeholder_faults(text, available)
+                if not faults and path in CHECKED_PATHS:
+                    faults = CHECKED_PATHS[path](text)
+                yield from (Finding(path=where, text=fault) for fault in faults)
+
+
+def _each(document: Document, path: Path) -> Iterator[Path]:
+    """Yield a path of the dev package for each of them if there is a list; any other path as it is."""
+    several = document.at(DEV)
+    if path[: len(DEV)] == DEV and isinstance(several, list):
+        yield from ((*DEV, index, *path[len(DEV) :]) for index in range(len(several)))
+    else:
+        yield path
 
 
 def _pattern_findings(document: Document) -> Iterator[Finding]:
-    for path, available in PATTERNS.items():
+    patterns = [(path, available) for each, available in PATTERNS.items() for path in _each(document, each)]
+    for path, available in patterns:
         single = _text(document, path)
         items = {path: single} if single is not None else dict(_texts(document, path))
         for where, pattern in items.items():
@@ -211,17 +223,13 @@ def _access(config: Config, _version: str) -> Iterator[Finding]:
 
 
 def _dev_source(config: Config, _version: str) -> Iterator[Finding]:
-    dev = config.packages.dev
-    if dev is None:
-        return
-    known = {
-        "platform": (dev.from_platform, tuple(platform.name for platform in config.platforms)),
-        "variant": (dev.from_variant, tuple(variant.name for variant in config.variants)),
-    }
-    for key, (name, names) in known.items():
-        if name not in names:
-            text = f"the family has no {key} {quoted(name)}; {did_you_mean(name, tuple(filter(None, names)))}"
-            yield Finding(path=("packages", "dev", "from", key), text=text)
+    platforms = tuple(platform.name for platform in config.platforms)
+    variants = tuple(variant.name for variant in config.variants)
+    for dev in config.packages.dev:
+        for word, name, names in (("platform", dev.from_platform, platforms), ("variant", dev.from_variant, variants)):
+            if name not in names:
+                text = f"the family has no {word} {quoted(name)}; {did_you_mean(name, tuple(filter(None, names)))}"
+                yield Finding(path=(*dev.key, "from", word), text=text)
 
 
 def _licenses(config: Config, _version: str) -> Iterator[Finding]:
@@ -258,14 +266,14 @@ def _templates(config: Config) -> Iterator[tuple[Path, str]]:
     yield ("ci", "artifact"), config.ci.artifact
     yield ("ci", "archive"), config.ci.archive or ""
     yield ("ci", "root"), config.ci.root or ""
-    for kind, spec in vars(config.packages).items():
-        if isinstance(spec, PackageSpec):
-            yield from _file_templates(("packages", kind, "files"), spec.files)
-            yield from ((("packages", kind, "executables", i), text) for i, text in enumerate(spec.executables))
-            yield ("packages", kind, "name"), spec.name
-            yield ("packages", kind, "template"), spec.template or ""
-            yield ("packages", kind, "artifact"), spec.artifact or ""
-            yield ("packages", kind, "archive"), spec.archive or ""
+    packages = config.packages
+    for spec in filter(None, (packages.platform, *packages.dev, packages.meta)):
+        yield from _file_templates((*spec.key, "files"), spec.files)
+        yield from (((*spec.key, "executables", index), text) for index, text in enumerate(spec.executables))
+        yield (*spec.key, "name"), spec.name
+        yield (*spec.key, "template"), spec.template or ""
+        yield (*spec.key, "artifact"), spec.artifact or ""
+        yield (*spec.key, "archive"), spec.archive or ""
 
 
 def _file_templates(path: Path, choices: Sequence[FileChoice]) -> Iterator[tuple[Path, str]]:
@@ -299,8 +307,11 @@ def _package_names(config: Config, version: str) -> Iterator[Finding]:
 
 
 def _all_packages(config: Config, version: str) -> list[Package]:
-    dev = dev_package(config, version)
-    return [*platform_packages(config, version), *([dev] if dev else []), *meta_packages(config, version)]
+    return [
+        *platform_packages(config, version),
+        *dev_packages(config, version),
+        *meta_packages(config, version),
+    ]
 
 
 def _first_of_each_kind(
@@ -308,11 +319,11 @@ def _first_of_each_kind(
 ) -> Iterator[Finding]:
     """Yield the faults of the first package of a kind that has some: its siblings' have the same cause."""
     faulty = [(package, faults) for package in packages if (faults := faults_of(package))]
-    for kind in dict.fromkeys(package.kind for package, _faults in faulty):
-        of_kind = [(package, faults) for package, faults in faulty if package.kind == kind]
+    for of in dict.fromkeys(package.key for package, _faults in faulty):
+        of_kind = [(package, faults) for package, faults in faulty if package.key == of]
         package, faults = of_kind[0]
         more = f" (And {len(of_kind) - 1} more like it.)" if of_kind[1:] else ""
-        path, instead = ("packages", kind, key), _origin(package, config)
+        path, instead = (*of, key), _origin(package, config)
         if key == "name" and instead[0] == "variants" and _capital(package):
             more += " Give the variant a `suffix` in small letters."
         yield from (Finding(path=path, instead=instead, text=fault + more) for fault in faults)
@@ -322,6 +333,8 @@ def _origin(package: Package, config: Config) -> Path:
     """Return where the platform or variant stands that a package with a default name has its name from."""
     if package.kind == "platform" and package.platform and not _capital(package):
         return ("platforms", config.platforms.index(package.platform))
+    if package.kind == "dev" and package.key != DEV:
+        return package.key
     return ("variants", config.variants.index(package.variant)) if package.variant else ("family",)
 
 
@@ -332,11 +345,11 @@ def _capital(package: Package) -> bool:
 
 def _same_names(config: Config, version: str) -> Iterator[Finding]:
     groups = _clashing(_all_packages(config, version), lambda package: package.name)
-    by_kinds: dict[frozenset[str], list[list[Package]]] = {}
+    by_kinds: dict[frozenset[Path], list[list[Package]]] = {}
     for group in groups:
-        by_kinds.setdefault(frozenset(package.kind for package in group), []).append(group)
+        by_kinds.setdefault(frozenset(package.key for package in group), []).append(group)
     for clash, *more in by_kinds.values():
-        path, instead = ("packages", clash[-1].kind, "name"), _origin(clash[-1], config)
+        path, instead = (*clash[-1].key, "name"), _origin(clash[-1], config)
         advice = _apart(clash, config.packages.platform.name, ("platform", "suffix"))
         text = f"{len(clash)} packages would be named {quoted(clash[0].name)}: {_called(clash)}; {advice}{_and(more)}"
         yield Finding(path=path, instead=instead, text=text)
@@ -352,9 +365,9 @@ def _artifacts(config: Config, version: str) -> Iterator[Finding]:
 
 
 def _own_artifacts(config: Config, version: str) -> Iterator[Finding]:
-    faulty = {kind: faults for kind, need in own_needs(config, version) if (faults := artifact_faults(need.artifact))}
-    for kind, faults in faulty.items():
-        yield from (Finding(path=("packages", kind, "artifact"), text=fault) for fault in faults)
+    faulty = {key: faults for key, need in own_needs(config, version) if (faults := artifact_faults(need.artifact))}
+    for key, faults in faulty.items():
+        yield from (Finding(path=(*key, "artifact"), text=fault) for fault in faults)
 
 
 def _same_files(config: Config, version: str) -> Iterator[Finding]:
@@ -388,12 +401,14 @@ def _words_for(item: Package | Need) -> str:
     platform = item.platform.name if item.platform and not (isinstance(item, Package) and item.kind == "dev") else ""
     variant = item.variant.name if item.variant else ""
     kind = f"the {item.kind} package" if isinstance(item, Package) and item.kind != "platform" else ""
+    if isinstance(item, Package) and item.kind == "dev" and item.key != DEV:
+        kind = dotted(item.key)
     return " ".join(filter(None, (kind, platform, variant)))
 
 
 def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str]) -> str:
     """Return what would tell clashing things apart: the placeholder that the template lacks."""
-    if len({item.kind for item in clash if isinstance(item, Package)}) > 1:
+    if len({item.key for item in clash if isinstance(item, Package)}) > 1:
         return "give one of them another name."
     of_platform, of_variant = words
     used = PLACEHOLDER.findall(template)

@@ -14,6 +14,7 @@ from flotilla.family.model import (
     Ci,
     Config,
     DevSpec,
+    Key,
     Limits,
     PackageSpec,
     PackagesSpec,
@@ -164,14 +165,24 @@ def _ci(values: Values) -> Ci:
 
 def _packages(values: Values, platforms: Sequence[Platform], variants: Sequence[Variant]) -> PackagesSpec:
     return PackagesSpec(
-        platform=_package(values.get("platform", {}), PLATFORM_NAME),
-        dev=_dev(values["dev"], platforms, variants) if "dev" in values else None,
-        meta=None if values.get("meta") is False else _package(values.get("meta", {}), META_NAME),
+        platform=_package(("packages", "platform"), values.get("platform", {}), PLATFORM_NAME),
+        dev=tuple(_dev(key, each, platforms, variants) for key, each in _devs(values)),
+        meta=None if values.get("meta") is False else _package(("packages", "meta"), values.get("meta", {}), META_NAME),
     )
 
 
-def _package(values: Values, name: str) -> PackageSpec:
+def _devs(values: Values) -> Iterator[tuple[Key, Values]]:
+    """Yield what describes each dev package, one or a list of them, and where it stands."""
+    dev, key = values.get("dev"), ("packages", "dev")
+    if isinstance(dev, Sequence):
+        yield from (((*key, index), each) for index, each in enumerate(dev))
+    elif dev is not None:
+        yield key, dev
+
+
+def _package(key: Key, values: Values, name: str) -> PackageSpec:
     return PackageSpec(
+        key=key,
         name=values.get("name", name),
         template=values.get("template"),
         artifact=values.get("artifact"),
@@ -184,10 +195,11 @@ def _package(values: Values, name: str) -> PackageSpec:
     )
 
 
-def _dev(values: Values, platforms: Sequence[Platform], variants: Sequence[Variant]) -> DevSpec:
-    spec = _package(values, DEV_NAME)
+def _dev(key: Key, values: Values, platforms: Sequence[Platform], variants: Sequence[Variant]) -> DevSpec:
+    spec = _package(key, values, DEV_NAME)
     source = values.get("from", {})
     return DevSpec(
+        key=key,
         name=spec.name,
         template=spec.template,
         artifact=spec.artifact,

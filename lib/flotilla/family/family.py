@@ -11,7 +11,7 @@ from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import (
     asset_patterns,
-    dev_package,
+    dev_packages,
     meta_packages,
     needs,
     notes_of,
@@ -47,14 +47,13 @@ class Family:
 
     @cached_property
     def packages(self) -> tuple[Package, ...]:
-        """The platform packages, platform by platform; the dev package; the meta packages."""
-        dev = (self.dev,) if self.dev else ()
-        return (*platform_packages(self.config, self.version), *dev, *self.metas)
+        """The platform packages, platform by platform; the dev packages; the meta packages."""
+        return (*platform_packages(self.config, self.version), *self.devs, *self.metas)
 
     @cached_property
-    def dev(self) -> Package | None:
-        """The package with the headers, None if the family has none."""
-        return dev_package(self.config, self.version)
+    def devs(self) -> tuple[Package, ...]:
+        """The packages with the headers; none if the family has none."""
+        return dev_packages(self.config, self.version)
 
     @cached_property
     def metas(self) -> tuple[Package, ...]:

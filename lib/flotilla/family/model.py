@@ -12,6 +12,7 @@ Access = Literal["public", "restricted"]
 Provenance = Literal["auto", "true", "false"]
 Kind = Literal["platform", "dev", "meta"]
 Binaries = Literal["check", "none", "unchecked"]
+Key = tuple[str | int, ...]
 
 MEGABYTE = 1_000_000
 WASM = "wasm32"
@@ -101,6 +102,7 @@ class PackageSpec:
     """How the packages of one kind are made.
 
     Args:
+        key: the keys and indices of flotilla.yml that lead to this.
         name: template of the npm name.
         template: template of the folder that is copied in, relative to flotilla.yml, None for a generated manifest.
         files: what is taken from the artifact; empty takes all of it.
@@ -109,6 +111,7 @@ class PackageSpec:
         archive: pattern of the archive in the artifact of its own, None if that holds the files.
     """
 
+    key: Key = field(default=(), compare=False)
     name: str
     template: str | None = None
     artifact: str | None = None
@@ -119,7 +122,7 @@ class PackageSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DevSpec(PackageSpec):
-    """How the dev package is made, and the platform and variant whose artifact its files come from."""
+    """How a dev package is made, and the platform and variant whose artifact its files come from."""
 
     from_platform: str
     from_variant: str
@@ -127,10 +130,10 @@ class DevSpec(PackageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class PackagesSpec:
-    """How the packages of each kind are made; dev and meta are None if the family has none."""
+    """How the packages of each kind are made; dev is empty and meta None if the family has none."""
 
     platform: PackageSpec
-    dev: DevSpec | None = None
+    dev: tuple[DevSpec, ...] = ()
     meta: PackageSpec | None
 
 
@@ -240,10 +243,11 @@ class Package:
 
     Args:
         kind: platform, dev or meta.
+        key: the keys and indices of flotilla.yml that lead to what describes it.
         name: the npm name.
         version: the version of the family.
-        platform: None for a meta package; for the dev package the one its files come from.
-        variant: its variant; for the dev package the one its files come from.
+        platform: None for a meta package; for a dev package the one its files come from.
+        variant: its variant; for a dev package the one its files come from.
         artifact: the CI artifact that its files come from, None for a package without.
         archive: the archive in the artifact, None if the artifact holds the files.
         root: the folder in there that the files are taken from; None takes all.
@@ -255,6 +259,7 @@ class Package:
     """
 
     kind: Kind
+    key: Key = ()
     name: str
     version: str
     platform: Platform | None

@@ -12,7 +12,9 @@ from flotilla.errors import InputError
 from flotilla.family.model import (
     Archive,
     Config,
+    DevSpec,
     FileChoice,
+    Key,
     Kind,
     Need,
     Package,
@@ -114,11 +116,12 @@ def platform_packages(config: Config, version: str) -> tuple[Package, ...]:
     )
 
 
-def dev_package(config: Config, version: str) -> Package | None:
-    """Return the package with the headers, None if the family has none."""
-    spec = config.packages.dev
-    if spec is None:
-        return None
+def dev_packages(config: Config, version: str) -> tuple[Package, ...]:
+    """Return the packages with the headers, in the order of flotilla.yml; none if the family has none."""
+    return tuple(_dev(config, spec, version) for spec in config.packages.dev)
+
+
+def _dev(config: Config, spec: DevSpec, version: str) -> Package:
     # A name that is none of the family's is a fault of its own; the first stands in while the others are looked for.
     platform = next((p for p in config.platforms if p.name == spec.from_platform), config.platforms[0])
     variant = next((v for v in config.variants if v.name == spec.from_variant), config.variants[0])
@@ -144,16 +147,16 @@ def asset_patterns(config: Config, version: str) -> dict[str, tuple[str, ...]]:
 def needs(config: Config, version: str) -> tuple[Need, ...]:
     """Return what is taken from the CI run's artifacts: for each platform and variant, then for other packages."""
     found = [_need(config, version, platform, variant) for platform, variant in _pairs(config)]
-    return (*found, *(need for _kind, need in own_needs(config, version)))
+    return (*found, *(need for _key, need in own_needs(config, version)))
 
 
-def own_needs(config: Config, version: str) -> Iterator[tuple[Kind, Need]]:
-    """Yield what the dev package and the meta packages take from artifacts of their own, each with its kind."""
-    packages = (dev_package(config, version), *meta_packages(config, version))
-    for package in filter(None, packages):
-        spec = config.packages.dev if package.kind == "dev" else config.packages.meta
-        if spec and package.variant and (need := _own_need(config, version, spec, package.variant, package.platform)):
-            yield package.kind, need
+def own_needs(config: Config, version: str) -> Iterator[tuple[Key, Need]]:
+    """Yield what the dev and the meta packages take from artifacts of their own, and where flotilla.yml says so."""
+    specs = {spec.key: spec for spec in (*config.packages.dev, config.packages.meta) if spec}
+    for package in (*dev_packages(config, version), *meta_packages(config, version)):
+        spec = specs[package.key]
+        if package.variant and (need := _own_need(config, version, spec, package.variant, package.platform)):
+            yield package.key, need
 
 
 def binaries_told(packages: Iterable[Package]) -> list[str]:
@@ -249,6 +252,7 @@ def _package(
     of_files = need.placeholders if need else values
     return Package(
         kind=kind,
+        key=spec.key,
         name=rendered(spec.name, values),
         version=values["version"],
         platform=need.platform if need else None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -103,13 +103,15 @@ def _right_key(key: str, known: tuple[str, ...]) -> str:
 @cache
 def _homes() -> Mapping[str, str]:
     """Return the keys that only one section has, and which section that is."""
-    found = list(_sections(schema(), ""))
+    found = list(dict.fromkeys(_sections(schema(), "")))
     keys = [key for _section, key in found]
     return {key: section for section, key in found if section and keys.count(key) == 1}
 
 
 def _sections(part: Mapping[str, Any], section: str) -> Iterator[tuple[str, str]]:
-    part = part["else"] if "properties" in part.get("else", {}) else part
+    part = part.get("else", part)
+    if "$ref" in part:
+        part = cast("Mapping[str, Any]", schema()["$defs"])[part["$ref"].rpartition("/")[2]]
     for key, inner in part.get("properties", {}).items():
         yield section, key
         yield from _sections(inner, f"{section}.{key}".removeprefix("."))

@@ -212,10 +212,13 @@ class Document:
         return Place(file=self.file, line=line, column=column)
 
     def at(self, path: Path) -> Value:
-        """Return the value at a path of keys, None if there is none."""
+        """Return the value at a path of keys and indices, None if there is none."""
         value = self.value
         for key in path:
-            value = value.get(str(key)) if isinstance(value, dict) else None
+            if isinstance(value, list) and isinstance(key, int) and key < len(value):
+                value = value[key]
+            else:
+                value = value.get(str(key)) if isinstance(value, dict) else None
         return value
 
     def raw(self, path: Path) -> str | None:

@@ -11,6 +11,7 @@ from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, PackageError, Place
 from flotilla.family import Archive, Config, Family, Need, Package, PackedPackage
+from flotilla.family.yaml import dotted
 from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
@@ -217,13 +218,15 @@ def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
     Args:
         built: every package of the family: a pattern may be for one platform only.
     """
-    specs = {"platform": config.packages.platform, "dev": config.packages.dev, "meta": config.packages.meta}
+    specs = (config.packages.platform, *config.packages.dev, config.packages.meta)
     return [
-        f"packages.{kind}.executables: {pattern} matches no file of any {kind} package"
-        for kind, spec in specs.items()
-        for number, pattern in enumerate(spec.executables if spec else ())
+        f"{dotted(spec.key)}.executables: {pattern} matches no file of any {spec.key[1]} package"
+        for spec in filter(None, specs)
+        for number, pattern in enumerate(spec.executables)
         if not any(
-            matching(one.tarball.contents, one.package.executables[number]) for one in built if one.package.kind == kind
+            matching(one.tarball.contents, one.package.executables[number])
+            for one in built
+            if one.package.key == spec.key
         )
     ]
 

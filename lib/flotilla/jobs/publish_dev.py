@@ -1,4 +1,4 @@
-"""publish-dev: the headers."""
+"""publish-dev: the packages with the headers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from flotilla.jobs.publish_packages import publish_packages
 
 
 def publish_dev(job: JobContext[DevInputs]) -> None:
-    """Publish the dev package from one artifact of the run.
+    """Publish the dev packages from artifacts of the run, in the order of flotilla.yml.
 
     Raises:
         InputError: the family has none.
     """
-    if job.family.dev is None:
+    if not job.family.devs:
         raise InputError(
             "the family has no dev package",
             advice="Take this job out of the workflow, or add packages.dev to flotilla.yml.",
         )
     then = "Next: action-publish-meta, once every platform is published." if job.family.metas else ""
-    publish_packages(job, [job.family.dev], title="Headers", then=then, run_id=job.inputs.run_id)
+    publish_packages(job, job.family.devs, title="Headers", then=then, run_id=job.inputs.run_id)

@@ -17,7 +17,7 @@ def publish_platform(job: JobContext[PlatformInputs]) -> None:
     names = list(dict.fromkeys(package.platform.name for package in packages if package.platform))
     others = len(names) < len(family.config.platforms)
     steps = [
-        *(["the jobs of the other platforms"] if others else ["action-publish-dev"] if family.dev else []),
+        *(["the jobs of the other platforms"] if others else ["action-publish-dev"] if family.devs else []),
         *(["action-publish-meta"] if family.metas else []),
     ]
     publish_packages(

@@ -117,7 +117,7 @@ def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
 
 
 def _publishing(job: JobContext[ReleaseInputs]) -> str:
-    jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.dev else [])]
+    jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.devs else [])]
     last = [
         *(["action-publish-meta"] if job.family.metas else []),
         *(["the phase `finish`"] if job.inputs.draft else []),

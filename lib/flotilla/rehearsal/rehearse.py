@@ -123,9 +123,7 @@ def _release(plan: Plan, world: Rehearsal, workspace: Path, show: Show) -> None:
         "pause-seconds": "0",
     }
     graph = Graph(world=world, workspace=workspace, inputs=inputs, told=show.job)
-    failed = [
-        run for run in graph.run(has_dev=plan.family.dev is not None, has_meta=bool(plan.family.metas)) if run.status
-    ]
+    failed = [run for run in graph.run(has_dev=bool(plan.family.devs), has_meta=bool(plan.family.metas)) if run.status]
     if failed:
         raise FlotillaError([_failure(run) for run in failed], advice="The rehearsal stops here, as the release would.")
 
@@ -154,9 +152,8 @@ def _try(plan: Plan, registry: str, project: Path, path: str, show: Show) -> boo
         show.line(f"No platform of the family is this machine's ({host()}): {plan.program.name} is not run")
         return False
     project.mkdir()
-    dev = [plan.family.dev] if plan.family.dev else []
     own = [package for package in plan.family.packages if package.kind == "platform" and _is_for_host(package)]
-    specs = [f"{package.name}@{package.version}" for package in (*(plan.family.metas or own), *dev)]
+    specs = [f"{package.name}@{package.version}" for package in (*(plan.family.metas or own), *plan.family.devs)]
     install(project, specs, None, registry=registry, path=path)
     done = subprocess.run(
         [sys.executable, str(plan.program.resolve())],

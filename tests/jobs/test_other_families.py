@@ -1,4 +1,4 @@
-"""A family without a meta package: every job of the same workflow does its part, and publish-meta has nothing to do."""
+"""Families with other extra packages than one dev and one meta package: the jobs of the same workflow release them."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ def test_publish_meta_of_a_family_without_meta_package_comes_after_the_tag(witho
     assert "v1.2.3 does not exist" in without_meta.refused("publish-meta").text
     done = without_meta.run("publish-meta", dry_run="true")
     assert (done.status, json.loads(done.outputs["packages"])) == (0, [])
+
+
+@pytest.mark.npm
+def test_publish_dev_publishes_every_dev_package_in_order(released: JobWorld) -> None:
+    old = '  dev:\n    name: "{family}-dev"\n    template: npm/dev\n    files: ["include/**", "LICENSE"]\n'
+    new = (
+        "  dev:\n"
+        '    - {name: "{family}-license", files: [LICENSE]}\n'
+        '    - {name: "{family}-dev", from: {platform: linux-x64-musl}, files: ["include/**"]}\n'
+    )
+    released.edit("flotilla.yml", lambda text: text.replace(old, new))
+    done = released.dev(pause_seconds="0")
+    assert done.status == 0, done.log
+    published = [(one["name"], one["status"]) for one in json.loads(done.outputs["packages"])]
+    assert published == [("@acme/chroma-license", "published"), ("@acme/chroma-dev", "published")]
+    again = released.dev(pause_seconds="0")
+    assert [one["status"] for one in json.loads(again.outputs["packages"])] == ["already-published"] * 2
