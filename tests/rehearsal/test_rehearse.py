@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ def test_a_zip_of_an_artifacts_whole_name_is_raw(tmp_path: Path) -> None:
     assert [(artifact.name, artifact.raw) for artifact in state.artifacts] == [("tool.zip", True), ("tool", False)]
 
 
-def test_the_repository_is_copied_as_a_checkout_would_be(tmp_path: Path) -> None:
+def test_a_folder_that_git_does_not_know_is_copied_without_what_others_installed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for name in ("npm/meta/index.js", "node_modules/x/y.js", ".git/HEAD", "out/dist/tool-wasm32/tool.wasm"):
         (root / name).parent.mkdir(parents=True)
@@ -51,6 +53,77 @@ def test_the_repository_is_copied_as_a_checkout_would_be(tmp_path: Path) -> None
     kept = sorted(path.relative_to(workspace).as_posix() for path in workspace.rglob("*") if not path.is_dir())
     assert kept == ["dangling", "link.js", "npm/meta/index.js"]
     assert (workspace / "link.js").is_symlink()
+
+
+def git(folder: Path, *arguments: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    who = ["-c", "user.name=acme", "-c", "user.email=acme@example.org", "-c", "protocol.file.allow=always"]
+    command = ["git", *who, *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def written(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name, encoding="utf-8")
+
+
+def copy_of(root: Path, workspace: Path, *, artifacts: str = "dist") -> list[str]:
+    family = Family(parse_config(CONFIG), "1.0.0")
+    made = copied(
+        Plan(root=root, config="flotilla.yml", family=family, artifacts=root / artifacts, repository="acme/tool"),
+        workspace,
+    )
+    return sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if not path.is_dir())
+
+
+def test_only_the_files_that_git_lists_are_copied(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    written(
+        root, "flotilla.yml", "npm/meta/index.js", "deleted.js", "new.js", "a\nb.js", "target/debug/huge", "clone/x"
+    )
+    written(root, "dist/tool-wasm32/tool.wasm")
+    (root / ".gitignore").write_text("/target/\n", encoding="utf-8")
+    (root / "link.js").symlink_to("npm/meta/index.js")
+    git(root, "init", "-q")
+    git(root, "add", ".gitignore", "flotilla.yml", "npm", "deleted.js", "link.js", "dist")
+    git(root, "commit", "-qm", "x")
+    (root / "deleted.js").unlink()
+    git(root / "clone", "init", "-q")  # another repository that happens to lie here
+    expected = [".gitignore", "a\nb.js", "flotilla.yml", "link.js", "new.js", "npm/meta/index.js"]
+    assert copy_of(root, tmp_path / "workspace") == expected
+    assert (tmp_path / "workspace/link.js").is_symlink()
+
+
+def test_a_familys_folder_in_a_repository_is_copied_alone(tmp_path: Path) -> None:
+    written(tmp_path / "root", "other/x", "tool/flotilla.yml", "tool/npm/meta/index.js", "tool/out/x")
+    (tmp_path / "root/.gitignore").write_text("out\n", encoding="utf-8")
+    git(tmp_path / "root", "init", "-q")
+    assert copy_of(tmp_path / "root/tool", tmp_path / "workspace") == ["flotilla.yml", "npm/meta/index.js"]
+
+
+def test_a_submodule_is_copied_by_its_own_list(tmp_path: Path) -> None:
+    for name, files in {"part": ("a.js", "out/x"), "root": ("flotilla.yml",)}.items():
+        written(tmp_path / name, *files)
+        git(tmp_path / name, "init", "-q")
+    (tmp_path / "part/.gitignore").write_text("out\n", encoding="utf-8")
+    git(tmp_path / "part", "add", ".")
+    git(tmp_path / "part", "commit", "-qm", "x")
+    git(tmp_path / "root", "submodule", "add", "-q", str(tmp_path / "part"), "part")
+    written(tmp_path / "root", "part/out/y")
+    copy = copy_of(tmp_path / "root", tmp_path / "workspace")
+    assert [name for name in copy if name.startswith("part/") and ".git" not in name] == ["part/a.js"]
+    git(tmp_path / "root", "add", ".")
+    git(tmp_path / "root", "commit", "-qm", "x")
+    git(tmp_path / "root", "submodule", "deinit", "--force", "part")
+    assert not [name for name in copy_of(tmp_path / "root", tmp_path / "again") if name.startswith("part/")]
+
+
+def test_a_folder_that_a_repository_ignores_is_copied_as_one_without_git(tmp_path: Path) -> None:
+    written(tmp_path / "root", "build/flotilla.yml", "build/index.js")
+    (tmp_path / "root/.gitignore").write_text("build\n", encoding="utf-8")
+    git(tmp_path / "root", "init", "-q")
+    assert copy_of(tmp_path / "root/build", tmp_path / "workspace") == ["flotilla.yml", "index.js"]
 
 
 @pytest.mark.parametrize(

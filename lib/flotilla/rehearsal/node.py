@@ -134,9 +134,10 @@ class NodeProcess:
     Args:
         script: the file, relative to this module's folder.
         arguments: its arguments.
+        environment: further variables.
     """
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    def __init__(self, script: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         with resources.as_file(resources.files(__package__) / script) as path:
             self._process = subprocess.Popen(
                 [str(node()), str(path), *arguments],
@@ -144,7 +145,7 @@ class NodeProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={"PATH": os.defpath, "NODE_ENV": "production", "NODE_NO_WARNINGS": "1"},
+                env={"PATH": os.defpath, "NODE_ENV": "production", "NODE_NO_WARNINGS": "1", **(environment or {})},
             )
         self.said = self._first_line(script)
 

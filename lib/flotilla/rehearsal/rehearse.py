@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform as this
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from flotilla.family import Family, Package
 from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun, errors
 from flotilla.rehearsal.node import default_cache, node_bin, node_modules
+from flotilla.rehearsal.registry import configured_upstream, why_unread
 from flotilla.rehearsal.show import Show
-from flotilla.rehearsal.users import Machine, install, install_everywhere
+from flotilla.rehearsal.users import host, install, install_everywhere
 from flotilla.rehearsal.world import Rehearsal
 
 NOT_COPIED = shutil.ignore_patterns(".git", "node_modules", ".venv", "__pycache__")
 TRY_SECONDS = 300
+GIT_SECONDS = 60
+MOST_EXPLAINED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +68,31 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
     state = _github(plan)
     workspace = copied(plan, folder / "workspace")
     modules = node_modules(default_cache(os.environ), environment=os.environ, told=show.line)
-    with Rehearsal(folder / "world", github=state, modules=modules) as world:
+    own = {package.name for package in plan.family.packages}
+    upstream = configured_upstream(plan.root, own=own, environment=os.environ)
+    with Rehearsal(folder / "world", github=state, modules=modules, upstream=upstream) as world:
         show.begin(plan.family, plan.repository)
         _release(plan, world, workspace, show)
         packages = _accepted(world, plan.family)
         show.users()
-        path = f"{node_bin(folder)}:{os.environ.get('PATH', os.defpath)}"
-        users = install_everywhere(
-            plan.family, registry=world.registry.url, folder=folder / "users", path=path, told=show.installed
-        )
-        ran = _try(plan, world.registry.url, folder / "host", path, show) if plan.program else False
-    return Rehearsed(packages=packages, platforms=len({one.platform.name for one in users}), program_ran=ran)
+        try:
+            platforms = _installed(plan, world, folder / "users", show)
+            ran = _try(plan, world, folder / "host", show) if plan.program else False
+        except RegistryError as failure:
+            raise _explained(failure, plan, world) from failure
+    return Rehearsed(packages=packages, platforms=platforms, program_ran=ran)
 
 
 def copied(plan: Plan, workspace: Path) -> Path:
-    """Return the repository as a checkout would have it: without what others installed, and without the artifacts."""
+    """Return a copy of the repository as a checkout would have it: the files that git lists, without the artifacts.
+
+    A folder that is no git repository's is copied without what others installed.
+    """
     artifacts = plan.artifacts.resolve()
+    listed = _listed(plan.root)
+    if plan.config in listed:
+        _copy(plan.root, listed, workspace, but=artifacts)
+        return workspace
 
     def ignore(folder: str, names: list[str]) -> set[str]:
         return NOT_COPIED(folder, names) | {name for name in names if Path(folder, name).resolve() == artifacts}
@@ -89,12 +101,31 @@ def copied(plan: Plan, workspace: Path) -> Path:
     return workspace
 
 
-def host() -> Machine:
-    """Return the machine at hand, in npm's words."""
-    system = {"linux": "linux", "darwin": "darwin", "win32": "win32"}.get(sys.platform, sys.platform)
-    cpu = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(this.machine().lower(), "")
-    libc = ("glibc" if this.libc_ver()[0] == "glibc" else "musl") if system == "linux" else ""
-    return Machine(os=system, cpu=cpu, libc=libc)
+def _listed(folder: Path) -> list[str]:
+    """Return what git tracks or would add in a folder, submodules as one name each; nothing if git does not know it."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, timeout=GIT_SECONDS, check=False
+        )
+    except OSError:
+        return []
+    return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name}) if not done.returncode else []
+
+
+def _copy(folder: Path, names: Sequence[str], into: Path, *, but: Path) -> None:
+    """Copy these files of a folder, links as links; a file that was deleted and not committed is not there."""
+    for name in names:
+        source, target = folder / name, into / name
+        if but in (real := source.parent.resolve() / source.name, *real.parents):
+            continue
+        if source.is_dir() and not source.is_symlink():
+            if not name.endswith("/"):  # a submodule; with the slash it is another repository that lies here
+                _copy(source, _listed(source), target, but=but)
+        elif source.is_symlink() or source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _github(plan: Plan) -> GitHubState:
@@ -145,7 +176,39 @@ def _is_for_host(package: Package) -> bool:
     return package.platform is not None and host().takes(package.platform)
 
 
-def _try(plan: Plan, registry: str, project: Path, path: str, show: Show) -> bool:
+def _installed(plan: Plan, world: Rehearsal, folder: Path, show: Show) -> int:
+    """Install the metas for every platform; return how many platforms there are."""
+    users = install_everywhere(
+        plan.family,
+        registry=world.registry.url,
+        folder=folder,
+        path=_path(world),
+        scripts=world.backend.upstream.scripts,
+        told=show.installed,
+    )
+    return len({one.platform.name for one in users})
+
+
+def _explained(failure: RegistryError, plan: Plan, world: Rehearsal) -> RegistryError:
+    """Return the failure of an installation, with each package of others that could not be read."""
+    upstream, unread = world.backend.upstream, sorted(world.backend.unread)[:MOST_EXPLAINED]
+    if not unread:
+        return failure
+    return RegistryError(
+        [
+            *failure.faults,
+            *(why_unread(upstream, name, folder=plan.root, environment=os.environ) for name in unread),
+        ],
+        advice="Packages that are not the family's are read from the registry that npm is configured for, without a "
+        "credential. Check the network, .npmrc and the names in the meta's dependencies.",
+    )
+
+
+def _path(world: Rehearsal) -> str:
+    return f"{node_bin(world.folder)}:{os.environ.get('PATH', os.defpath)}"
+
+
+def _try(plan: Plan, world: Rehearsal, project: Path, show: Show) -> bool:
     """Run the user's program where the host's packages are installed."""
     assert plan.program is not None  # noqa: S101 - the caller asked
     if not any(host().takes(platform) for platform in plan.family.config.platforms):
@@ -154,7 +217,8 @@ def _try(plan: Plan, registry: str, project: Path, path: str, show: Show) -> boo
     project.mkdir()
     own = [package for package in plan.family.packages if package.kind == "platform" and _is_for_host(package)]
     specs = [f"{package.name}@{package.version}" for package in (*(plan.family.metas or own), *plan.family.devs)]
-    install(project, specs, None, registry=registry, path=path)
+    scripts, path = world.backend.upstream.scripts, _path(world)
+    install(project, specs, None, registry=world.registry.url, path=path, scripts=scripts)
     done = subprocess.run(
         [sys.executable, str(plan.program.resolve())],
         cwd=project,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform as this
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def machines(platform: Platform) -> Iterator[Machine]:
 
 
 def install_everywhere(
-    family: Family, *, registry: str, folder: Path, path: str, told: Callable[[Installed], None]
+    family: Family, *, registry: str, folder: Path, path: str, told: Callable[[Installed], None], scripts: bool = True
 ) -> list[Installed]:
     """Install each meta package for each platform, which brings exactly the packages that belong there.
 
@@ -75,6 +77,7 @@ def install_everywhere(
     Args:
         folder: projects are made below it.
         path: the PATH that npm gets.
+        scripts: whether install scripts run; those for other machines never do.
 
     Raises:
         RegistryError: an installation failed, or brought other packages than the platform's.
@@ -92,7 +95,7 @@ def install_everywhere(
         project.mkdir(parents=True)
         asked = [first, *(by_name(family, platform, first) if first.kind == "meta" else [])]
         specs = [f"{package.name}@{package.version}" for package in asked]
-        install(project, specs, machine, registry=registry, path=path)
+        install(project, specs, machine, registry=registry, path=path, scripts=scripts and machine == host())
         installed = _installed(family, platform, machine, asked, project)
         told(installed)
         return installed
@@ -107,10 +110,21 @@ def by_name(family: Family, platform: Platform, meta: Package) -> list[Package]:
     return [package for package in packages if package.variant == meta.variant]
 
 
-def install(project: Path, specs: Sequence[str], machine: Machine | None, *, registry: str, path: str) -> None:
+def host() -> Machine:
+    """Return the machine at hand, in npm's words."""
+    system = {"linux": "linux", "darwin": "darwin", "win32": "win32"}.get(sys.platform, sys.platform)
+    cpu = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(this.machine().lower(), "")
+    libc = ("glibc" if this.libc_ver()[0] == "glibc" else "musl") if system == "linux" else ""
+    return Machine(os=system, cpu=cpu, libc=libc)
+
+
+def install(
+    project: Path, specs: Sequence[str], machine: Machine | None, *, registry: str, path: str, scripts: bool = True
+) -> None:
     """`npm install` as a user types it, for a machine or for this one."""
     target = [f"--os={machine.os}", f"--cpu={machine.cpu}"] if machine else []
     target += [f"--libc={machine.libc}"] if machine and machine.libc else []
+    target += [] if scripts else ["--ignore-scripts"]
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--prefix", "."]
     done = subprocess.run(
         [*npm(), "install", *target, *quiet, f"--registry={registry}", f"--cache={project / 'cache'}", "--", *specs],

@@ -14,7 +14,7 @@ from flotilla.rehearsal.github import GitHubServer, GitHubState
 from flotilla.rehearsal.job_environment import JobEnvironment, id_token_variables, job_environment
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import node_bin
-from flotilla.rehearsal.registry import RegistryServer, RegistryState, Sigstore, VerdaccioBackend
+from flotilla.rehearsal.registry import RegistryServer, RegistryState, Sigstore, Upstream, VerdaccioBackend
 
 
 class Rehearsal(AbstractContextManager["Rehearsal"]):
@@ -26,10 +26,12 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         github: what GitHub knows at the beginning.
         registry: what the registry knows at the beginning.
         clock: epoch seconds, for everything that expires or refills.
+        upstream: where the registry reads packages that are not the family's; by default nowhere.
     """
 
     github: GitHubServer
     registry: RegistryServer
+    backend: VerdaccioBackend
     sigstore: Sigstore | None = None
 
     def __init__(
@@ -40,12 +42,14 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         github: GitHubState,
         registry: RegistryState | None = None,
         clock: Callable[[], float] = time.time,
+        upstream: Upstream | None = None,
     ) -> None:
         self.folder = folder
         self._modules = modules
         self._github = github
         self._registry = registry or RegistryState()
         self._clock = clock
+        self._upstream = upstream
         self._stack = ExitStack()
         self._job_numbers = itertools.count(1)  # jobs begin side by side
 
@@ -63,10 +67,12 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
 
     def _start(self, stack: ExitStack) -> None:
         serving = stack.enter_context(Serving())
-        backend = stack.enter_context(VerdaccioBackend(self._modules, self.folder / "verdaccio", serving))
+        self.backend = stack.enter_context(
+            VerdaccioBackend(self._modules, self.folder / "verdaccio", serving, self._upstream)
+        )
         self.sigstore = stack.enter_context(Sigstore(self._modules, self.folder, serving))
         self.github = GitHubServer(self._github, serving, clock=self._clock)
-        self.registry = RegistryServer(self._registry, serving, backend=backend, clock=self._clock)
+        self.registry = RegistryServer(self._registry, serving, backend=self.backend, clock=self._clock)
 
     def environment(
         self,

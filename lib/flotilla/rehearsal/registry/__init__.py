@@ -6,6 +6,7 @@ from flotilla.rehearsal.registry.publication import integrity_of
 from flotilla.rehearsal.registry.server import RegistryServer
 from flotilla.rehearsal.registry.sigstore import Sigstore, SigstoreState
 from flotilla.rehearsal.registry.state import Accepted, Bucket, Cached, Grant, RegistryState, TrustedPublisher
+from flotilla.rehearsal.registry.upstream import Upstream, configured_upstream, why_unread
 from flotilla.rehearsal.registry.verdaccio import VerdaccioBackend
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "Sigstore",
     "SigstoreState",
     "TrustedPublisher",
+    "Upstream",
     "VerdaccioBackend",
+    "configured_upstream",
     "integrity_of",
+    "why_unread",
 ]

@@ -6,14 +6,16 @@ import io
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import NodeProcess
-from flotilla.rehearsal.registry.front import Answer
+from flotilla.rehearsal.registry.front import FIRST_ERROR, Answer, split_name
 from flotilla.rehearsal.registry.publication import Publication
+from flotilla.rehearsal.registry.upstream import Upstream
 
 
 class VerdaccioBackend:
@@ -23,17 +25,29 @@ class VerdaccioBackend:
         modules: the node_modules folder that holds verdaccio.
         storage: an empty folder.
         serving: the loop in which it is asked.
+        upstream: where packages that are not the family's are read; by default none is.
     """
 
-    def __init__(self, modules: Path, storage: Path, serving: Serving) -> None:
+    def __init__(self, modules: Path, storage: Path, serving: Serving, upstream: Upstream | None = None) -> None:
         self.storage = storage
-        self._process = NodeProcess("registry/verdaccio.mjs", str(modules), str(storage))
+        self.upstream = upstream or Upstream()
+        self.unread: dict[str, int] = {}  # status by name
+        self._process = NodeProcess(
+            "registry/verdaccio.mjs",
+            str(modules),
+            str(storage),
+            environment={**self.upstream.environment, "FLOTILLA_UPSTREAM": self.upstream.settings()},
+        )
         self._session = serving.wait(_session())
         serving.at_end(self._session.close)
 
     async def read(self, path: str, *, accept: str, host: str) -> Answer:
         """Answer a GET as verdaccio does."""
-        return await self._ask("GET", path, headers={"Accept": accept or "*/*", "Host": host})
+        answer = await self._ask("GET", path, headers={"Accept": accept or "*/*", "Host": host})
+        name, _rest = split_name(unquote(urlsplit(path).path).strip("/"))
+        if name not in self.upstream.own and answer.status >= FIRST_ERROR:
+            self.unread[name] = answer.status
+        return answer
 
     async def store(self, publication: Publication) -> Answer:
         """Publish to verdaccio."""
