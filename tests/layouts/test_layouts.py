@@ -15,8 +15,9 @@ from tests.layouts.binaries import SAYS
 
 from flotilla.family import Family
 from flotilla.jobs.context import read_config
-from flotilla.rehearsal.rehearse import Plan, host, rehearse
+from flotilla.rehearsal.rehearse import Plan, rehearse
 from flotilla.rehearsal.show import WIDTH, Show
+from flotilla.rehearsal.users import host
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs/layouts.md"
