@@ -63,6 +63,18 @@ def test_every_missing_artifact_is_named_at_once(repository: Path, copied: Path,
     assert "- artifact chroma-linux-x64-free: is not there" in str(error)
     assert "- artifact chroma-darwin-x64-non-free: is not there" in str(error)
     assert f"Each artifact is a folder, a zip or a file in {copied}, named as CI names it" in str(error)
+    assert "holds chroma-darwin-arm64-free, " in str(error)
+    assert "--version" not in str(error)
+
+
+def test_archives_of_another_version_are_refused_with_the_option_that_names_it(
+    repository: Path, artifacts: Path, refused: Refused
+) -> None:
+    config = repository / "flotilla.yml"
+    config.write_text(config.read_text().replace('archive: "*.tar.gz"', 'archive: "*-{version}.tar.gz"'))
+    error = refused("check", "--artifacts", str(artifacts))
+    assert "*-1.0.0.tar.gz matches 0 files" in error.faults[0].text
+    assert "at version 1.0.0: --version" in error.advice
 
 
 def test_a_file_that_is_not_what_its_sha256_says_is_refused(repository: Path, copied: Path, refused: Refused) -> None:
@@ -88,5 +100,5 @@ def test_files_that_nothing_matches_are_named_with_their_package_once(
     config = repository / "flotilla.yml"
     config.write_text(config.read_text().replace('"include/**"', '"headers/**"'))
     assert str(refused("check", "--artifacts", str(artifacts))).startswith(
-        '@acme/chroma-dev: `files` names "headers/**", which nothing in the artifact matches\n'
+        '@acme/chroma-dev: `files` names "headers/**", which nothing in the artifact matches; it holds '
     )

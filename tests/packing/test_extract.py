@@ -209,7 +209,7 @@ def test_an_archive_error_names_the_archive_the_member_and_what_to_do(
 
 
 def test_a_strip_that_leaves_nothing_is_an_error(archives: Archives, tmp_path: Path, limits: Limits) -> None:
-    with pytest.raises(ArchiveError, match=r"nothing in it lies below 1 folders(.|\n)*strip-components"):
+    with pytest.raises(ArchiveError, match=r"strip-components: 1 leaves nothing"):
         extract(archives.tar(Entry("a", b"a")), tmp_path / "out", strip_components=1, limits=limits)
 
 

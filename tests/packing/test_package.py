@@ -182,6 +182,22 @@ def test_files_of_the_manifest_chooses_among_the_templates_files(build: Build, t
     assert folder.notices == ()
 
 
+def test_a_script_of_the_artifact_that_nobody_could_run_is_told_unless_executables_names_it(
+    tmp_path: Path, content: Path
+) -> None:
+    put(content, {"bin/tool": "#!/usr/bin/env node\n", "lib/plain.js": "1\n"})
+
+    def told(*executables: str) -> tuple[str, ...]:
+        made = package(template=None, executables=executables)
+        into = tmp_path / f"built-{len(executables)}"
+        return build_folder(made, MANIFEST, template=None, content=content, into=into).notices
+
+    (notice,) = told()
+    assert notice.endswith(": bin/tool")
+    assert "`executables`" in notice
+    assert told("bin/*") == ()
+
+
 PEM = "-----BEGIN {}PRIVATE KEY{}-----"
 BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ"
 KEYS = {
@@ -250,7 +266,10 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
     found = refusals(build, tmp_path, manifest={**MANIFEST, "main": "index.js"}, files=("**", "missing/**"))
     assert found == [
         "the artifact's link is a link, and npm drops links",
-        '`files` names "missing/**", which nothing in the artifact matches',
+        (
+            '`files` names "missing/**", which nothing in the artifact matches; it holds Readme.md, lib/empty.node, '
+            "lib/libacme.so, lib/wrong.node, package.json, versions.json"
+        ),
         "both the template and the artifact have versions.json",
         "the artifact has a package.json: leave it out of `files`, or of the artifact",
         ".npmrc may hold a token, and npm reads it: keep it out of packages",

@@ -51,6 +51,20 @@ def test_choices_add_up_and_one_file_may_have_two_places() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "held"),
+    [("a.node", "it holds dist/a.node"), ("lib/*.js", "it holds dist/lib/[x].js, dist/lib/a.js, dist/lib/b/c.js")],
+)
+def test_a_pattern_that_matches_nothing_is_told_where_files_of_that_name_are(pattern: str, held: str) -> None:
+    _, (fault,) = taken(pattern)
+    assert fault.endswith(held)
+
+
+def test_a_pattern_that_matches_nothing_is_told_what_the_artifact_holds() -> None:
+    _, (fault,) = taken("missing/**")
+    assert all(name in fault for name in FILES)
+
+
+@pytest.mark.parametrize(
     ("choices", "culprit"),
     [
         ((placed("biome-darwin", "bin/biome"),), "biome-darwin"),

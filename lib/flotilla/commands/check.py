@@ -13,7 +13,7 @@ from tabulate import tabulate
 from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
 from flotilla.family import Family
 from flotilla.github import Artifact
-from flotilla.jobs.build import Built, PackageBuilder, UnpackedArtifact, unused_executables
+from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtifact, unused_executables
 from flotilla.jobs.context import CHECKSUMS
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
@@ -67,11 +67,20 @@ def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str
         except FlotillaError as failure:
             faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
     if faults:
-        raise ArtifactError(
-            faults,
-            advice=f"Each artifact is a folder, a zip or a file in {artifacts}, named as CI names it (ci.artifact).",
-        )
+        raise ArtifactError(faults, advice=named_as_in_ci(builder.family, artifacts))
     return unpacked
+
+
+def named_as_in_ci(family: Family, artifacts: Path) -> str:
+    """Return the advice for a folder of artifacts that does not hold what flotilla.yml says."""
+    names = sorted(printable(path.name) for path in artifacts.iterdir())
+    held = ", ".join([*names[:MOST_NAMED], *(["…"] if names[MOST_NAMED:] else [])]) or "nothing"
+    versioned = any("{version}" in (part or "") for part in (family.config.ci.artifact, family.config.ci.archive))
+    assumed = f" They were looked for at version {family.version}: --version names another." if versioned else ""
+    return (
+        f"Each artifact is a folder, a zip or a file in {artifacts}, named as CI names it (ci.artifact). That folder "
+        f"holds {held}.{assumed}"
+    )
 
 
 def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, number: int) -> UnpackedArtifact:

@@ -129,8 +129,8 @@ class PackageBuilder:
             raise ArtifactError(faults)
         taken = dict.fromkeys(need.archive for need in needs)
         packed = [archive for archive in taken if archive]
-        if faults := [fault for one in packed if (fault := _archive_fault(files, one.pattern))]:
-            raise ArtifactError(faults)
+        if fault := _archive_fault(files, [one.pattern for one in packed]):
+            raise ArtifactError(fault)
         contents: dict[Archive | None, Path] = {None: files} if None in taken else {}
         archives = [files / file for archive in packed for file in matching_files(files, archive.pattern)]
         for number, (archive, file) in enumerate(zip(packed, archives, strict=True)):
@@ -243,13 +243,13 @@ def matching_files(folder: Path, pattern: str) -> list[str]:
         raise ArtifactError(f"the pattern {printable(pattern)} cannot be read: {printable(str(error))}") from error
 
 
-def _archive_fault(files: Path, pattern: str) -> str | None:
-    """Return why a pattern names no archive among an artifact's files; None if it names one."""
-    found = len(matching_files(files, pattern))
-    if found == 1:
+def _archive_fault(files: Path, patterns: Iterable[str]) -> str | None:
+    """Return which patterns name no archive among an artifact's files, or several; None if each names one."""
+    counts = {pattern: len(matching_files(files, pattern)) for pattern in patterns}
+    wrong = [f"{pattern} matches {count} files" for pattern, count in counts.items() if count != 1]
+    if not wrong:
         return None
-    which = f"{pattern} (`archive` in flotilla.yml)"
-    return f"{which} matches {found} files in it, and must match one; it holds {_names(files)}"
+    return f"`archive` in flotilla.yml must match one file in it: {', '.join(wrong)}; it holds {_names(files)}"
 
 
 def _names(folder: Path) -> str:

@@ -101,9 +101,12 @@ class _Unpacking:
         for parts, link in list(self._tree.links()):
             self._copy_link(parts, link)
         if self._tree.empty:
+            if not self._strip:
+                raise ArchiveError("there is nothing in it.", advice="Check what CI packed.")
             raise ArchiveError(
-                f"nothing in it lies below {self._strip} folders." if self._strip else "there is nothing in it.",
-                advice="Check `strip-components` in flotilla.yml, and what CI packed.",
+                f"strip-components: {self._strip} leaves nothing of it, since no file lies that deep.",
+                advice="If only some platforms' archives have a folder around their files, leave strip-components out, "
+                'and take the files by patterns such as "**/tool".',
             )
 
     def _take(self, member: Member) -> None:

@@ -94,7 +94,7 @@ def build_folder(
         manifest=manifest,
         modes=dict(sorted(modes.items())),
         warnings=_warnings(package, plan),
-        notices=plan.notices,
+        notices=(*plan.notices, *_scripts_told(package, plan, modes, content)),
     )
 
 
@@ -192,7 +192,7 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
             )
     yield from _collisions([*plan.files, MANIFEST])
     yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
-    if not plan.files and package.kind != "meta":
+    if not plan.files and not plan.faults and package.kind != "meta":
         yield f"there is nothing in it but {MANIFEST}"
     elif package.kind == "platform" and package.platform is not None:
         yield from platform_faults(plan.inspected, package.platform)
@@ -225,6 +225,21 @@ def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dic
         path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
         for path, file in plan.files.items()
     }
+
+
+def _scripts_told(package: Package, plan: _Plan, modes: Mapping[str, int], content: Path | None) -> Iterator[str]:
+    """Yield which of the artifact's scripts nobody could run; an artifact without an archive keeps no modes."""
+    if package.kind != "platform" or content is None:
+        return
+    built = (path for path, file in plan.files.items() if modes[path] == PLAIN and file.is_relative_to(content))
+    if scripts := [path for path in built if _is_script(plan.files[path])]:
+        names = ", ".join(map(printable, scripts[:MOST_NAMES])) + (", …" if scripts[MOST_NAMES:] else "")
+        yield f"begins with #! and has mode 0644; if users run it, name it in `executables` in flotilla.yml: {names}"
+
+
+def _is_script(file: Path) -> bool:
+    with file.open("rb") as source:
+        return source.read(2) == b"#!"
 
 
 def _own_bit(file: Path) -> bool:

@@ -41,7 +41,7 @@ def _targets(files: Mapping[str, Path], choice: FileChoice) -> tuple[dict[str, s
     pattern = choice.source if isinstance(choice, Placed) else choice
     found = sorted(matching(files, pattern))
     if not found:
-        return {}, [f"`files` names {quoted(pattern)}, which nothing in the artifact matches"]
+        return {}, [f"`files` names {quoted(pattern)}, which nothing in the artifact matches; {_held(files, pattern)}"]
     if isinstance(choice, str):
         return {path: path for path in found}, []
     if not choice.to.endswith("/"):
@@ -56,6 +56,15 @@ def _targets(files: Mapping[str, Path], choice: FileChoice) -> tuple[dict[str, s
         targets = {posixpath.normpath(choice.to + path.removeprefix(below)): path for path in found}
     faults = [fault for target in targets if (fault := _fault(target))]
     return ({}, faults) if faults else (targets, [])
+
+
+def _held(files: Mapping[str, Path], pattern: str) -> str:
+    """Return what the artifact holds, in words; if files have the last part of a pattern as their names, those."""
+    name = posixpath.basename(posixpath.normpath(pattern))
+    alike = [path for path in sorted(files) if matching([posixpath.basename(path)], name)]
+    names = sorted(files) if name in {"*", "**"} else alike or sorted(files)
+    shown = ", ".join(map(printable, names[:MOST_NAMES])) or "no file"
+    return f"it holds {shown}{', …' if names[MOST_NAMES:] else ''}"
 
 
 def _folder(pattern: str, found: Sequence[str]) -> str:

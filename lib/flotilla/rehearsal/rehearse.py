@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flotilla.commands.check import FOLDER
+from flotilla.commands.check import FOLDER, named_as_in_ci
 from flotilla.errors import ArtifactError, FlotillaError, RegistryError
 from flotilla.family import Family, Package
 from flotilla.rehearsal.github import GitHubState, add_artifact
@@ -140,8 +140,7 @@ def _github(plan: Plan) -> GitHubState:
     if missing := [name for name in needed if name not in there]:
         raise ArtifactError(
             [f"artifact {name} is not there" for name in missing],
-            advice=f"Each artifact is a folder, a zip or a file in {plan.artifacts}, named as CI names it (ci.artifact "
-            f"in flotilla.yml). The folder holds {', '.join(sorted(there)) or 'nothing'}.",
+            advice=named_as_in_ci(plan.family, plan.artifacts),
         )
     return state
 
