@@ -81,6 +81,7 @@ ONE_FAULT = (
     (NAME, "{family}-{platform}{suffix}", "25:19"),
     ("npm/{platform}{suffix}", "/npm/{platform}", "26:15"),
     ("npm/{platform}{suffix}", "../npm", "26:15"),
+    ('"npm/meta{suffix}"', '"{suffix}"', "38:15"),
     ('"versions.json"', '"../x"', "28:23"),
     ('"versions.json"', "{from: x, to: ../x}", "28:37"),
     ('"versions.json"', '{from: "{biuld}", to: x}', "28:30"),

@@ -67,6 +67,12 @@ def test_the_dev_package_takes_the_artifact_of_the_platform_and_variant_it_names
     assert (dev.artifact, dev.files) == ("ffmpeg-linuxmusl-x64-non-free", ("include/**",))
 
 
+@pytest.mark.parametrize("root", [".", "./"])
+def test_a_template_may_be_the_repositorys_root(small: str, root: str) -> None:
+    (meta,) = Family(parse_config(f"{small}packages: {{meta: {{template: {root}}}}}\n"), "1.0.0").metas
+    assert meta.template == "."
+
+
 SEVERAL = """\
 packages:
   dev:

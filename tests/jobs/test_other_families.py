@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.world.job_world import JobWorld
+from tests.world.job_world import JobWorld, unpacked
 
 
 @pytest.fixture
@@ -53,4 +53,23 @@ def test_publish_dev_publishes_every_dev_package_in_order(released: JobWorld) ->
     published = [(one["name"], one["status"]) for one in json.loads(done.outputs["packages"])]
     assert published == [("@acme/chroma-license", "published"), ("@acme/chroma-dev", "published")]
     again = released.dev(pause_seconds="0")
+    assert [one["status"] for one in json.loads(again.outputs["packages"])] == ["already-published"] * 2
+
+
+@pytest.mark.npm
+def test_a_meta_package_that_is_the_repositorys_root_is_the_same_in_every_job(platforms: JobWorld) -> None:
+    """What the jobs write into the workspace is not of the repository, and does not change the package."""
+    platforms.edit("flotilla.yml", lambda text: text.replace('"npm/meta{suffix}"', "."))
+    root = {"name": "{family}{suffix}", "version": "0.0.0", "main": "npm/meta/index.js", "napi": {"binaryName": "x"}}
+    (platforms.workspace / "package.json").write_text(json.dumps(root), encoding="utf-8")
+    (platforms.workspace / ".gitignore").write_text("/ci-out/\n", encoding="utf-8")
+    (platforms.workspace / "ci-out").mkdir()
+    (platforms.workspace / "ci-out" / "tool").write_text("x", encoding="utf-8")
+    done = platforms.run("publish-meta", pause_seconds="0")
+    assert done.status == 0, done.log
+    assert (platforms.workspace / "flotilla-output").is_dir()
+    files = set(unpacked(platforms.published("@acme/chroma")))
+    assert {"package.json", "flotilla.yml", "npm/meta/index.js"} <= files
+    assert not [path for path in files if path.startswith(("flotilla-output/", "ci-out/"))]
+    again = platforms.run("publish-meta")
     assert [one["status"] for one in json.loads(again.outputs["packages"])] == ["already-published"] * 2

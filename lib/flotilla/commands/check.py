@@ -14,7 +14,7 @@ from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
 from flotilla.family import Family
 from flotilla.github import Artifact
 from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtifact, unused_executables
-from flotilla.jobs.context import CHECKSUMS
+from flotilla.jobs.context import CHECKSUMS, OUTPUT_FOLDER
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.markdown import size
 from flotilla.jobs.prepare import own_notes
@@ -44,7 +44,8 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
             raise InputError("--list needs the packages, which are built from CI's artifacts", advice=FOLDER)
         return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
-        builder = PackageBuilder(family=family, root=root, scratch=Path(scratch))
+        beside = (artifacts.resolve(), Path.cwd() / OUTPUT_FOLDER)
+        builder = PackageBuilder(family=family, root=root, scratch=Path(scratch), beside=beside)
         unpacked = _unpacked_artifacts(builder, artifacts)
         built = builder.build(family.packages, manifests, unpacked)
         assets = release_assets(family, unpacked)

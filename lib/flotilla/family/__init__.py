@@ -7,6 +7,7 @@ from flotilla.family.entry_points import NamedFile, missing_files, named_files
 from flotilla.family.family import Family
 from flotilla.family.manifest import publish_faults, render_manifest, repository_url, same_repository
 from flotilla.family.model import (
+    ROOT,
     Archive,
     Ci,
     Config,
@@ -30,6 +31,7 @@ from flotilla.family.versions import dist_tag_fault, parse_version
 
 __all__ = [
     "OS",
+    "ROOT",
     "Archive",
     "Ci",
     "Config",

@@ -47,7 +47,7 @@ TEMPLATES: Mapping[Path, tuple[str, ...]] = {
 }
 CHECKED_PATHS: Mapping[Path, Callable[[str], list[str]]] = {
     ("ci", "root"): path_faults,
-    **{path: folder_faults for path in TEMPLATES if path[-1] == "template"},
+    **{path: path_faults for path in TEMPLATES if path[-1] == "template"},
 }
 # The dev package's patterns are rendered for the platform and variant that its files come from.
 PATTERNS: Mapping[Path, tuple[str, ...]] = {
@@ -302,7 +302,7 @@ def _package_names(config: Config, version: str) -> Iterator[Finding]:
     packages = _all_packages(config, version)
     yield from _first_of_each_kind(packages, config, "name", lambda package: package_name_faults(package.name))
     yield from _first_of_each_kind(
-        packages, config, "template", lambda p: folder_faults(p.template) if p.template else []
+        packages, config, "template", lambda p: [] if p.template is None else path_faults(p.template)
     )
 
 

@@ -16,6 +16,7 @@ Key = tuple[str | int, ...]
 
 MEGABYTE = 1_000_000
 WASM = "wasm32"
+ROOT = "."  # as a template: the folder of flotilla.yml itself, of which npm's rules choose
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -240,6 +240,12 @@ def _chosen(choice: FileChoice, values: Mapping[str, str]) -> FileChoice:
     return rendered_pattern(choice, values)
 
 
+def _folder(template: str | None, values: Mapping[str, str]) -> str | None:
+    """Return a template's folder; placeholders without a value make no root of it."""
+    folder = None if template is None else rendered(template, values)
+    return posixpath.normpath(folder) if folder else folder
+
+
 def _package(
     kind: Kind,
     spec: PackageSpec,
@@ -260,7 +266,7 @@ def _package(
         artifact=need.artifact if need else None,
         archive=need.archive if need else None,
         root=need.root if need else None,
-        template=None if spec.template is None else posixpath.normpath(rendered(spec.template, values)),
+        template=_folder(spec.template, values),
         files=tuple(_chosen(choice, of_files) for choice in spec.files),
         executables=tuple(rendered_pattern(pattern, of_files) for pattern in spec.executables),
         placeholders=values,

@@ -13,7 +13,7 @@ from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, 
 from flotilla.family import Archive, Config, Family, Need, Package, PackedPackage
 from flotilla.family.yaml import dotted
 from flotilla.github import Artifact, Download, WorkflowRun
-from flotilla.jobs.context import JobContext
+from flotilla.jobs.context import OUTPUT_FOLDER, JobContext
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import (
@@ -94,11 +94,13 @@ class PackageBuilder:
     Args:
         root: folder of flotilla.yml; templates are found from there.
         scratch: a private folder; the caller removes it.
+        beside: folders that are not of the repository though they may lie in it.
     """
 
     family: Family
     root: Path
     scratch: Path
+    beside: tuple[Path, ...] = ()
 
     def is_archive(self, name: str, files: Path, needs: Iterable[Need]) -> bool:
         """Whether a zipped artifact is no wrapping but the archive that ci.archive names, uploaded as it is.
@@ -198,6 +200,7 @@ class PackageBuilder:
             template=self.root / package.template if package.template else None,
             content=source.content(package) if source else None,
             into=place,
+            beside=self.beside,
         )
         # A folder for each: @acme/a-b and @acme-a/b have one and the same tarball's name.
         tarball = write_tarball(folder, self.scratch / "tarballs" / place.name)
@@ -362,7 +365,8 @@ def _together(one: Package, other: Package) -> bool:
 
 
 def _builder(job: JobContext[Inputs]) -> PackageBuilder:
-    return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch)
+    beside = (job.variables.workspace / OUTPUT_FOLDER,)
+    return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch, beside=beside)
 
 
 def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) -> UnpackedArtifact:

@@ -7,18 +7,19 @@ import json
 import posixpath
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import PackageError
-from flotilla.family import Package, missing_files
+from flotilla.family import ROOT, Package, missing_files
 from flotilla.packing.extract import EXECUTABLE, PLAIN
-from flotilla.packing.packlist import IGNORE_FILES, MANIFEST, builds_on_install, left_out, packed_files
-from flotilla.packing.paths import collision_key, files_below, matching, name_fault
+from flotilla.packing.packlist import MANIFEST, builds_on_install
+from flotilla.packing.paths import collision_key, matching, name_fault
 from flotilla.packing.placing import taken_files
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
 from flotilla.packing.streams import CHUNK
+from flotilla.packing.template import listed_files, root_files, template_files, unlisted_files
 from flotilla.text import printable
 
 REFUSED = {
@@ -64,7 +65,13 @@ class PackageFolder:
 
 
 def build_folder(
-    package: Package, manifest: Mapping[str, object], *, template: Path | None, content: Path | None, into: Path
+    package: Package,
+    manifest: Mapping[str, object],
+    *,
+    template: Path | None,
+    content: Path | None,
+    into: Path,
+    beside: Collection[Path] = (),
 ) -> PackageFolder:
     """Build a package's folder: copy its files together and set their modes.
 
@@ -74,12 +81,13 @@ def build_folder(
         template: the folder copied in, None where the manifest is generated.
         content: the unpacked artifact, of which the package's patterns choose; None for a meta package.
         into: a folder that is empty or not there yet.
+        beside: folders that are not of the repository though they may lie in it, for a template that is its root.
 
     Raises:
         PackageError: the package is not fit to publish; all faults at once, each with the package's name.
     """
     written = _as_json(manifest)
-    plan = _Plan.of(package, manifest, template, content)
+    plan = _Plan.of(package, manifest, template, content, beside)
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
         faults.append(f"{MANIFEST} holds text that is no Unicode, or NaN, which is no JSON")
@@ -108,14 +116,31 @@ class _Plan:
     notices: tuple[str, ...]
 
     @classmethod
-    def of(cls, package: Package, manifest: Mapping[str, object], template: Path | None, content: Path | None) -> _Plan:
-        ours, our_faults = _of_template(template, manifest)
-        built, built_faults = _listed(content, "the artifact's ")
+    def of(
+        cls,
+        package: Package,
+        manifest: Mapping[str, object],
+        template: Path | None,
+        content: Path | None,
+        beside: Collection[Path],
+    ) -> _Plan:
+        told: list[str] = []
+        is_root = template is not None and package.template == ROOT
+        if template is not None and is_root:
+            ours, told = root_files(template, manifest, beside=beside)
+            our_faults: list[str] = []
+        else:
+            ours, our_faults = template_files(template, manifest)
+        built, built_faults = listed_files(content, "the artifact's ")
         chosen, unmatched = taken_files(built, package.files) if content else ({}, [])
-        unlisted = sorted(_unlisted({*ours, *chosen}, manifest, {}) & chosen.keys())
+        unlisted = sorted(unlisted_files({*ours, *chosen}, manifest, {}) & chosen.keys())
         contradictions, notices = _told(unlisted, chosen_by_pattern=bool(package.files))
         if notices:
             chosen = {path: file for path, file in chosen.items() if path not in unlisted}
+        if is_root and (replaced := sorted({*ours} & {*chosen})):
+            # What a build left there; in the job that publishes, only the artifact has it.
+            told.append(f"taken from the artifact, not from the repository: {_names(replaced)}")
+            ours = {path: file for path, file in ours.items() if path not in chosen}
         doubled = [f"both the template and the artifact have {printable(path)}" for path in sorted({*ours} & {*chosen})]
         if MANIFEST in chosen:
             doubled.append(f"the artifact has a {MANIFEST}: leave it out of `files`, or of the artifact")
@@ -124,29 +149,8 @@ class _Plan:
             files=files,
             inspected={path: inspect(file) for path, file in files.items()},
             faults=(*our_faults, *built_faults, *unmatched, *doubled, *contradictions),
-            notices=tuple(notices),
+            notices=(*told, *notices),
         )
-
-
-def _of_template(template: Path | None, manifest: Mapping[str, object]) -> tuple[dict[str, Path], list[str]]:
-    """Return the files that npm would pack of the template's folder, except its manifest."""
-    listed, faults = _listed(template, "the template's ")
-    texts = {
-        path: file.read_text(encoding="utf-8", errors="replace")
-        for path, file in (files_below(template)[0] if template else {}).items()
-        if file.name in IGNORE_FILES
-    }
-    unlisted = {MANIFEST, *_unlisted(listed, manifest, texts)}
-    return {path: file for path, file in listed.items() if path not in unlisted}, faults
-
-
-def _unlisted(paths: Iterable[str], manifest: Mapping[str, object], ignore_files: Mapping[str, str]) -> frozenset[str]:
-    """Return the paths that npm drops for the manifest's `files` or an ignore file, and takes without them."""
-    if "files" not in manifest and not ignore_files:
-        return frozenset()
-    files = {*paths, MANIFEST}
-    unfiltered = {key: value for key, value in manifest.items() if key != "files"}
-    return packed_files(files, unfiltered) - packed_files(files, manifest, ignore_files=ignore_files)
 
 
 def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
@@ -157,24 +161,19 @@ def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], l
     """
     if not unlisted:
         return [], []
-    names = ", ".join(map(printable, unlisted[:MOST_NAMES]))
-    more = f" and {len(unlisted) - MOST_NAMES} more" if len(unlisted) > MOST_NAMES else ""
+    names = _names(unlisted)
     if not chosen_by_pattern:
-        return [], [f"left out, as npm pack does, since `files` of {MANIFEST} does not name them: {names}{more}"]
+        return [], [f"left out, as npm pack does, since `files` of {MANIFEST} does not name them: {names}"]
     fault = (
-        f"flotilla.yml's `files` chooses {names}{more}, which npm would drop, since `files` of {MANIFEST} has no such "
+        f"flotilla.yml's `files` chooses {names}, which npm would drop, since `files` of {MANIFEST} has no such "
         "file: add to the one, or narrow the other"
     )
     return [fault], []
 
 
-def _listed(root: Path | None, whose: str) -> tuple[dict[str, Path], list[str]]:
-    if root is None:
-        return {}, []
-    if not root.is_dir():
-        return {}, [f"{whose}folder {printable(root.name)} is not there"]
-    files, faults = files_below(root)
-    return {path: file for path, file in files.items() if not left_out(path)}, [f"{whose}{fault}" for fault in faults]
+def _names(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - MOST_NAMES} more" if paths[MOST_NAMES:] else ""
+    return ", ".join(map(printable, paths[:MOST_NAMES])) + more
 
 
 def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> Iterator[str]:

@@ -7,7 +7,7 @@ import re
 import stat
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +74,20 @@ def safe_parts(name: str) -> tuple[str, ...]:
 
 def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the regular files below a folder by their posix paths, and a fault for each link or special file."""
+    files, others = entries_below(root)
+    return files, sorted(f"{printable(path)} is {what}" for path, what in others.items())
+
+
+def entries_below(root: Path, *, without: Collection[Path] = ()) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the regular files below a folder by their posix paths, and what else is there: links and special files.
+
+    Args:
+        without: folders that are not looked into.
+    """
     files: dict[str, Path] = {}
-    faults: list[str] = []
+    others: dict[str, str] = {}
     for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = [name for name in folders if Path(folder, name) not in without]
         for name in [*folders, *names]:
             path = Path(folder, name)
             form = path.lstat().st_mode
@@ -84,9 +95,8 @@ def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
             if stat.S_ISREG(form):
                 files[shown] = path
             elif not stat.S_ISDIR(form):
-                what = "a link, and npm drops links" if stat.S_ISLNK(form) else "a device, fifo or socket"
-                faults.append(f"{printable(shown)} is {what}")
-    return dict(sorted(files.items())), sorted(faults)
+                others[shown] = "a link, and npm drops links" if stat.S_ISLNK(form) else "a device, fifo or socket"
+    return dict(sorted(files.items())), others
 
 
 def matching(paths: Iterable[str], pattern: str) -> set[str]:
