@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.layouts.binaries import program, static_program, webassembly
+from tests.layouts.binaries import library, program, static_program, webassembly, webassembly_library
 
 HERE = Path(__file__).parent
 LICENSE = b"Do with it what you like.\n"
@@ -86,6 +86,33 @@ def esbuild(out: Path) -> None:
     _put(scope / "android-arm/bundle.wasm", webassembly())
 
 
+def sharp_libvips(out: Path) -> None:
+    """An artifact with a .tar.gz for each platform, and one for WebAssembly; headers lie beside the libraries."""
+    libraries = {
+        "darwin-arm64": ("darwin-arm64v8", "libvips.42.dylib"),
+        "linux-arm64": ("linux-arm64v8", "libvips.so.42"),
+        "linux-x64": ("linux-x64", "libvips.so.42"),
+        "linux-x64-musl": ("linuxmusl-x64", "libvips.so.42"),
+        "win32-x64": ("win32-x64", "libvips-42.dll"),
+    }
+    common = {
+        "THIRD-PARTY-NOTICES.md": b"# Notices\n",
+        "include/vips/vips.h": b"#define VIPS_MAJOR 8\n",
+        "versions.json": b'{"vips": "8.1.0", "zlib": "1.3.1"}\n',
+    }
+    archives = {
+        build: {
+            **common,
+            f"lib/{name}": library(platform),
+            "lib/glib/include/config.h": f'#define GLIB_BUILT_FOR "{build}"\n'.encode(),
+        }
+        for platform, (build, name) in libraries.items()
+    }
+    archives["dev-wasm32"] = {**common, "lib/libvips.a": webassembly_library()}
+    for build, files in archives.items():
+        _put(out / f"vips-{build}/vips-1.2.3-{build}.tar.gz", gzip.compress(_tar(files), mtime=0))
+
+
 def _put(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -123,4 +150,10 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-LAYOUTS = {"biome": biome, "cargo-dist": cargo_dist, "esbuild": esbuild, "goreleaser": goreleaser}
+LAYOUTS = {
+    "biome": biome,
+    "cargo-dist": cargo_dist,
+    "esbuild": esbuild,
+    "goreleaser": goreleaser,
+    "sharp-libvips": sharp_libvips,
+}

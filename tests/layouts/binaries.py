@@ -90,6 +90,11 @@ def webassembly() -> bytes:
     return _built(WEBASSEMBLY, "build-exe", "-target", "wasm32-freestanding", *FLAGS, "-fno-entry", "--export=answer")
 
 
+def webassembly_library() -> bytes:
+    """Return a static library of a WebAssembly object."""
+    return _built(WEBASSEMBLY, "build-lib", "-static", "-target", "wasm32-freestanding", *FLAGS)
+
+
 @cache
 def _built(source: str, *arguments: str) -> bytes:
     export = "__declspec(dllexport)" if "windows" in " ".join(arguments) else ""

@@ -25,13 +25,20 @@ each_layout = pytest.mark.parametrize("layout", sorted(LAYOUTS))
 
 # What a user of each does where it is installed.
 WASM = 'const { instantiate } = require("acme-bundle-wasm"); console.log(`answer ${instantiate().answer()}`)'
+VIPS = """
+const fs = require("node:fs");
+const own = `@acme/vips-${process.platform}-${process.arch}`;
+console.log("vips", require(`${own}/versions`).vips, fs.readdirSync(require(`${own}/lib`)).length);
+console.log(fs.readFileSync(`${require("@acme/vips-dev/include")}/vips/vips.h`, "utf8"));
+"""
 USES = {
     "biome": [["lint", "--version"]],
     "cargo-dist": [["tool", "--version"]],
     "esbuild": [["bundle", "--version"], ["node", "-e", WASM]],
     "goreleaser": [["tool", "--version"]],
+    "sharp-libvips": [["node", "-e", VIPS]],
 }
-SAID = {"esbuild": [SAYS, "answer 42"]}
+SAID = {"esbuild": [SAYS, "answer 42"], "sharp-libvips": ["vips 8.1.0 2", "#define VIPS_MAJOR 8"]}
 USE = """
 import os, subprocess
 path = os.pathsep.join([os.path.abspath("node_modules/.bin"), os.environ["PATH"]])
@@ -64,8 +71,8 @@ def test_each_layout_is_released_and_every_user_gets_the_program_of_the_own_mach
     assert (done.packages, done.platforms) == (len(family.packages), len(family.config.platforms))
     assert done.program_ran == any(host().takes(platform) for platform in family.config.platforms)
     if done.program_ran and sys.platform == "linux":
-        lines = [line.strip() for line in shown.getvalue().splitlines()]
-        assert [line for line in lines if line in {SAYS, "answer 42"}] == SAID.get(layout, [SAYS])
+        wanted, lines = SAID.get(layout, [SAYS]), [line.strip() for line in shown.getvalue().splitlines()]
+        assert [line for line in lines if line in wanted] == wanted
 
 
 @each_layout

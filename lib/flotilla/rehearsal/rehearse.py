@@ -18,7 +18,7 @@ from flotilla.rehearsal.job_graph import Graph, JobRun, errors
 from flotilla.rehearsal.node import default_cache, node_bin, node_modules
 from flotilla.rehearsal.registry import configured_upstream, why_unread
 from flotilla.rehearsal.show import Show
-from flotilla.rehearsal.users import host, install, install_everywhere
+from flotilla.rehearsal.users import NO_SCRIPTS, host, install, install_everywhere
 from flotilla.rehearsal.world import Rehearsal
 
 NOT_COPIED = shutil.ignore_patterns(".git", "node_modules", ".venv", "__pycache__")
@@ -216,8 +216,8 @@ def _try(plan: Plan, world: Rehearsal, project: Path, show: Show) -> bool:
     project.mkdir()
     own = [package for package in plan.family.packages if package.kind == "platform" and _is_for_host(package)]
     specs = [f"{package.name}@{package.version}" for package in (*(plan.family.metas or own), *plan.family.devs)]
-    scripts, path = world.backend.upstream.scripts, _path(world)
-    install(project, specs, None, registry=world.registry.url, path=path, scripts=scripts)
+    options, path = [] if world.backend.upstream.scripts else [NO_SCRIPTS], _path(world)
+    install(project, specs, None, registry=world.registry.url, path=path, options=options)
     done = subprocess.run(
         [sys.executable, str(plan.program.resolve())],
         cwd=project,

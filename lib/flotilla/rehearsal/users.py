@@ -18,6 +18,7 @@ from flotilla.rehearsal.node import npm
 
 MOST_PARALLEL = 2
 INSTALL_SECONDS = 300
+NO_SCRIPTS = "--ignore-scripts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,13 @@ def install_everywhere(
         project = folder / str(number)
         project.mkdir(parents=True)
         asked = [first, *(by_name(family, platform, first) if first.kind == "meta" else [])]
-        specs = [f"{package.name}@{package.version}" for package in asked]
-        install(project, specs, machine, registry=registry, path=path, scripts=scripts and machine == host())
+        options = [] if scripts and machine == host() else [NO_SCRIPTS]
+        for package in asked:
+            # npm refuses a package of another machine that is named, whatever --os and --cpu say; an optional one goes
+            # by them.
+            also = [*options, *(["--save-optional"] if package.kind == "platform" else [])]
+            spec = f"{package.name}@{package.version}"
+            install(project, [spec], machine, registry=registry, path=path, options=also)
         installed = _installed(family, platform, machine, asked, project)
         told(installed)
         return installed
@@ -119,12 +125,18 @@ def host() -> Machine:
 
 
 def install(
-    project: Path, specs: Sequence[str], machine: Machine | None, *, registry: str, path: str, scripts: bool = True
+    project: Path,
+    specs: Sequence[str],
+    machine: Machine | None,
+    *,
+    registry: str,
+    path: str,
+    options: Sequence[str] = (),
 ) -> None:
-    """`npm install` as a user types it, for a machine or for this one."""
+    """`npm install` as a user types it, for a machine or for this one, with these further options."""
     target = [f"--os={machine.os}", f"--cpu={machine.cpu}"] if machine else []
     target += [f"--libc={machine.libc}"] if machine and machine.libc else []
-    target += [] if scripts else ["--ignore-scripts"]
+    target += options
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--prefix", "."]
     done = subprocess.run(
         [*npm(), "install", *target, *quiet, f"--registry={registry}", f"--cache={project / 'cache'}", "--", *specs],

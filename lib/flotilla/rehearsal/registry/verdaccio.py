@@ -45,7 +45,8 @@ class VerdaccioBackend:
         """Answer a GET as verdaccio does."""
         answer = await self._ask("GET", path, headers={"Accept": accept or "*/*", "Host": host})
         name, _rest = split_name(unquote(urlsplit(path).path).strip("/"))
-        if name not in self.upstream.own and answer.status >= FIRST_ERROR:
+        # Below "-" are the registry's own pages, such as its keys; no package has that name.
+        if name not in {*self.upstream.own, "-"} and answer.status >= FIRST_ERROR:
             self.unread[name] = answer.status
         return answer
 
