@@ -60,9 +60,9 @@ def test_no_name_path_or_pattern_can_carry_a_character_that_forges_a_line(small:
 
 @pytest.mark.parametrize(
     "path",
-    ["../npm", "npm/../../x", "/etc", "~/npm", "C:/npm", "npm\\\\..\\\\x", ".git", "npm/.GIT/x", ".", "./", "npm/.."],
+    ["../npm", "npm/../../x", "/etc", "~/npm", "C:/npm", "npm\\\\..\\\\x", ".git", "npm/.GIT/x", "npm/.."],
 )
-def test_a_template_cannot_leave_the_repository_nor_be_all_of_it(small: str, path: str) -> None:
+def test_a_template_cannot_leave_the_repository(small: str, path: str) -> None:
     with pytest.raises(ConfigError):
         parse_config(f'{small}packages: {{meta: {{template: "{path}"}}}}\n')
 

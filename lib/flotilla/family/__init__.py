@@ -5,7 +5,7 @@ from __future__ import annotations
 from flotilla.family.config import parse_config
 from flotilla.family.entry_points import NamedFile, missing_files, named_files
 from flotilla.family.family import Family
-from flotilla.family.manifest import publish_faults, render_manifest, repository_url, same_repository
+from flotilla.family.manifest import render_manifest, repository_url, same_repository
 from flotilla.family.model import (
     ROOT,
     Archive,
@@ -56,7 +56,6 @@ __all__ = [
     "named_files",
     "parse_config",
     "parse_version",
-    "publish_faults",
     "render_manifest",
     "repository_url",
     "same_repository",

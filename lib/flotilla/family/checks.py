@@ -23,7 +23,7 @@ from flotilla.family.names import (
     rendered,
     tag_faults,
 )
-from flotilla.family.packages import dev_packages, meta_packages, notes_of, own_needs, platform_packages, tag_of
+from flotilla.family.packages import family_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
 from flotilla.family.versions import dist_tag_fault
 from flotilla.family.yaml import Document, Finding, Path, dotted
@@ -299,19 +299,11 @@ def _notes(config: Config, version: str) -> Iterator[Finding]:
 
 
 def _package_names(config: Config, version: str) -> Iterator[Finding]:
-    packages = _all_packages(config, version)
+    packages = family_packages(config, version)
     yield from _first_of_each_kind(packages, config, "name", lambda package: package_name_faults(package.name))
     yield from _first_of_each_kind(
         packages, config, "template", lambda p: [] if p.template is None else path_faults(p.template)
     )
-
-
-def _all_packages(config: Config, version: str) -> list[Package]:
-    return [
-        *platform_packages(config, version),
-        *dev_packages(config, version),
-        *meta_packages(config, version),
-    ]
 
 
 def _first_of_each_kind(
@@ -344,7 +336,7 @@ def _capital(package: Package) -> bool:
 
 
 def _same_names(config: Config, version: str) -> Iterator[Finding]:
-    groups = _clashing(_all_packages(config, version), lambda package: package.name)
+    groups = _clashing(family_packages(config, version), lambda package: package.name)
     by_kinds: dict[frozenset[Path], list[list[Package]]] = {}
     for group in groups:
         by_kinds.setdefault(frozenset(package.key for package in group), []).append(group)

@@ -11,11 +11,9 @@ from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import (
     asset_patterns,
-    dev_packages,
-    meta_packages,
+    family_packages,
     needs,
     notes_of,
-    platform_packages,
     tag_of,
     version_of,
 )
@@ -48,17 +46,17 @@ class Family:
     @cached_property
     def packages(self) -> tuple[Package, ...]:
         """The platform packages, platform by platform; the dev packages; the meta packages."""
-        return (*platform_packages(self.config, self.version), *self.devs, *self.metas)
+        return family_packages(self.config, self.version)
 
     @cached_property
     def devs(self) -> tuple[Package, ...]:
         """The packages with the headers; none if the family has none."""
-        return dev_packages(self.config, self.version)
+        return tuple(package for package in self.packages if package.kind == "dev")
 
     @cached_property
     def metas(self) -> tuple[Package, ...]:
         """The packages that users install, one a variant; none if the family has none."""
-        return meta_packages(self.config, self.version)
+        return tuple(package for package in self.packages if package.kind == "meta")
 
     @cached_property
     def artifacts(self) -> tuple[Need, ...]:

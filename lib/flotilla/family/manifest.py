@@ -7,21 +7,19 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from flotilla.errors import ConfigError, Fault, Place
+from flotilla.family.dependencies import line_of, settled_dependencies
 from flotilla.family.model import WASM, Package
 from flotilla.family.names import rendered
-from flotilla.text import as_json, quoted
+from flotilla.text import as_json
 
 DEEPEST = 100
 WORD_LISTS = ("os", "cpu", "libc")
-DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
-# Specs that mean something in a working tree only; a registry's users could not install them.
-LOCAL_SPECS = ("workspace:", "file:", "link:", "portal:", "catalog:", "./", "../", "/", "~/")
 
 Manifest = dict[str, object]
 
 
 def render_manifest(
-    package: Package, template: Mapping[str, object] | None, *, repository: str | None, file: str
+    package: Package, template: Mapping[str, object] | None, *, repository: str | None, file: str, text: str = ""
 ) -> Manifest:
     """Return the manifest of a package.
 
@@ -30,18 +28,24 @@ def render_manifest(
         template: the package.json of its template folder, None for a generated manifest.
         repository: the URL to set where the template has no repository (see repository_url), None for none.
         file: the path of the template's package.json, for messages.
+        text: the text of that, for the lines in messages.
 
     Raises:
         ConfigError: the template says otherwise than flotilla.yml, or could not be published; all faults at once.
     """
     given = {key: _rendered(value, package.placeholders, file) for key, value in (template or {}).items()}
+    dependencies = settled_dependencies(given, package)
+    given |= dependencies.fields
     if package.kind == "platform" and package.platform and package.platform.wasm and _is_wasm(given.get("cpu")):
         del given["cpu"]  # npm would install it nowhere
     wanted = _wanted(package, given, repository)
-    if faults := [*_contradictions(given, wanted, package), *publish_faults(given)]:
-        place = Place(file=file)
+    faults = [Fault(text=text, place=Place(file=file)) for text in _faults(given, wanted, package)]
+    faults += [
+        Fault(text=one.text, place=Place(file=file, line=line_of(text, one.keys))) for one in dependencies.faults
+    ]
+    if faults:
         raise ConfigError(
-            [Fault(text=fault, place=place) for fault in faults],
+            faults,
             advice=f"Correct {file}: take out what flotilla.yml decides for {package.name}, or let both say the same.",
         )
     return _merged(given, wanted)
@@ -94,6 +98,11 @@ def _description(package: Package) -> str:
     return f"The headers of {family}" if package.kind == "dev" else f"{family}{variant}, with prebuilt binaries"
 
 
+def _faults(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
+    yield from _contradictions(given, wanted, package)
+    yield from _publish_faults(given)
+
+
 def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
     for key in ("name", "license"):
         if key in given and key in wanted and given[key] != wanted[key]:
@@ -102,8 +111,6 @@ def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iter
         yield "license is {license}, which has no value: flotilla.yml gives none."
     if package.kind == "platform":
         yield from _platform_contradictions(given, wanted)
-    if package.kind == "meta":
-        yield from _pin_contradictions(given.get("optionalDependencies"), package)
 
 
 def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]:
@@ -121,13 +128,7 @@ def _as_set(words: object) -> frozenset[str]:
     return frozenset(map(str, words)) if isinstance(words, list) else frozenset({str(words)})
 
 
-def _pin_contradictions(given: object, package: Package) -> Iterator[str]:
-    for name, spec in given.items() if isinstance(given, Mapping) else ():
-        if name in package.depends_on and spec != package.version:
-            yield f"optionalDependencies pins {quoted(name)} to {as_json(spec)}; this release pins {package.version}."
-
-
-def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
+def _publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
     """Yield what a manifest holds that npm would refuse, or that would quietly change how it is published."""
     if manifest.get("private") not in (None, False):
         yield "private is set, and npm publishes no private package; take it out."
@@ -136,17 +137,6 @@ def publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
         yield 'the key "tag" would change the dist-tag behind the back of every flag; take it out.'
     if "repositories" in manifest:
         yield 'npm replaces repository by the first of the key "repositories"; take it out.'
-    for field in DEPENDENCIES:
-        yield from _dependency_faults(field, manifest.get(field, {}))
-
-
-def _dependency_faults(field: str, dependencies: object) -> Iterator[str]:
-    if not isinstance(dependencies, Mapping):
-        yield f"{field} must be an object of names and versions."
-        return
-    for name, spec in dependencies.items():
-        if not isinstance(spec, str) or spec.startswith(LOCAL_SPECS):
-            yield f"{field} has {quoted(name)} as {as_json(spec)}, which nobody could install; give a version."
 
 
 def _merged(given: Manifest, wanted: Manifest) -> Manifest:

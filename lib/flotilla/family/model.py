@@ -239,6 +239,21 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Siblings:
+    """What a package's manifest must know of its family.
+
+    Args:
+        versions: of every package of the family, by name.
+        platform_names: templates of the platform packages' names, one a variant, with placeholders of platforms only.
+        platforms: those of the family.
+    """
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    platform_names: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """One npm package of a family, at one version.
 
@@ -257,6 +272,7 @@ class Package:
         executables: patterns of files that are 0755 besides what is plainly executable.
         placeholders: what each placeholder stands for in this package.
         depends_on: names that a meta package pins: its variant's platform packages, but for the unpinned ones.
+        siblings: the family that it is of.
     """
 
     kind: Kind
@@ -273,6 +289,7 @@ class Package:
     executables: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
+    siblings: Siblings = field(default_factory=Siblings, repr=False)
 
     @property
     def sources(self) -> tuple[str, ...]:

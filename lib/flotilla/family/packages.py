@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flotilla.errors import InputError
@@ -21,6 +21,7 @@ from flotilla.family.model import (
     PackageSpec,
     Placed,
     Platform,
+    Siblings,
     Variant,
 )
 from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
@@ -133,6 +134,22 @@ def meta_packages(config: Config, version: str) -> tuple[Package, ...]:
     """Return the packages that users install, one a variant; none if the family has none."""
     spec = config.packages.meta
     return tuple(_meta(config, spec, version, variant) for variant in config.variants) if spec else ()
+
+
+def family_packages(config: Config, version: str) -> tuple[Package, ...]:
+    """Return every package: the platform packages, platform by platform; the dev packages; the meta packages."""
+    packages = (
+        *platform_packages(config, version),
+        *dev_packages(config, version),
+        *meta_packages(config, version),
+    )
+    name = config.packages.platform.name
+    siblings = Siblings(
+        versions={package.name: package.version for package in packages},
+        platform_names=tuple(rendered(name, _values(config, version, variant)) for variant in config.variants),
+        platforms=config.platforms,
+    )
+    return tuple(replace(package, siblings=siblings) for package in packages)
 
 
 def asset_patterns(config: Config, version: str) -> dict[str, tuple[str, ...]]:

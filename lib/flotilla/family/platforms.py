@@ -129,7 +129,7 @@ def word_warnings(field: str, words: Sequence[str]) -> list[str]:
 
 def _suggested(name: str) -> str:
     """Return the whole name in npm's words, if it can be guessed: win64 is win32-x64."""
-    pieces = re.split(r"[-_.]", name.lower().replace("x86_64", "x64").replace("x86-64", "x64"))
+    pieces = _pieces(name)
     os = next((w for w in (_meant(p, OS, OS_ALIASES) for p in pieces) if w), None)
     cpu = next((w for w in (_meant(p, CPU, CPU_ALIASES) for p in pieces) if w), None)
     musl = "-musl" if os == "linux" and any(_means_musl(piece) for piece in pieces) else ""
@@ -163,6 +163,27 @@ def _means_glibc(platform: Platform, platforms: Sequence[Platform]) -> bool:
         "musl" in other.libc and set(other.cpu) & set(platform.cpu) and "linux" in other.os for other in platforms
     )
     return beside_musl or platform.glibc is not None
+
+
+PIECES = frozenset(
+    {*OS, *OS_ALIASES, *CPU, *CPU_ALIASES, *LIBC, *LIBC_ALIASES, *ENDINGS, "universal", "unknown", "pc", "wasi"}
+)
+SYSTEMS = frozenset({*OS, *OS_ALIASES})
+PROCESSORS = frozenset({*CPU, *CPU_ALIASES, "universal"})
+WASM_WORDS = ("wasm", "wasm32")
+
+
+def reads_as_platform(name: str, platforms: Sequence[Platform]) -> bool:
+    """Return whether a name is made of words for systems and processors, as those of the family's platforms are."""
+    own = {piece for platform in platforms for word in (platform.name, platform.build) for piece in _pieces(word)}
+    pieces = _pieces(name)
+    if not all(piece in PIECES or piece in own for piece in pieces):
+        return False
+    return pieces[0] in WASM_WORDS or bool(SYSTEMS & set(pieces) and PROCESSORS & set(pieces))
+
+
+def _pieces(name: str) -> list[str]:
+    return re.split(r"[-_.]", name.lower().replace("x86_64", "x64").replace("x86-64", "x64"))
 
 
 def as_words(value: object) -> tuple[str, ...]:

@@ -60,8 +60,8 @@ def render_all(
     for package in packages:
         try:
             name = named_from(top, root, _file(package))
-            template = read_template(package, root, name)
-            manifests[package.name] = render_manifest(package, template, repository=repository, file=name)
+            template, text = read_template(package, root, name)
+            manifests[package.name] = render_manifest(package, template, repository=repository, file=name, text=text)
         except ConfigError as failure:
             faults += [fault for fault in failure.faults if fault not in faults]
     if faults:
@@ -91,8 +91,8 @@ def named_from(top: Path | None, root: Path, file: str) -> str:
     return (folder / file).as_posix()
 
 
-def read_template(package: Package, root: Path, name: str) -> Manifest | None:
-    """package.json of a package's template, None if it has no template.
+def read_template(package: Package, root: Path, name: str) -> tuple[Manifest | None, str]:
+    """Return package.json of a package's template and its text; None if it has no template.
 
     Args:
         name: what places call it.
@@ -101,12 +101,13 @@ def read_template(package: Package, root: Path, name: str) -> Manifest | None:
         ConfigError: it is not there, lies outside the repository, or is no JSON object.
     """
     if package.template is None:
-        return None
+        return None, ""
     file = root / _file(package)
     if not file.resolve().is_relative_to(root.resolve()):
         raise ConfigError(Fault(text="the template lies outside the repository", place=Place(file=name)))
     try:
-        document = json.loads(file.read_bytes())
+        data = file.read_bytes()
+        document = json.loads(data)
     except OSError as failure:
         raise ConfigError(
             Fault(
@@ -121,7 +122,7 @@ def read_template(package: Package, root: Path, name: str) -> Manifest | None:
         raise ConfigError(Fault(text="is not JSON text", place=Place(file=name))) from failure
     if not isinstance(document, dict):
         raise ConfigError(Fault(text="expected a JSON object", place=Place(file=name, line=1, column=1)))
-    return document
+    return document, data.decode(json.detect_encoding(data), errors="replace")
 
 
 def _file(package: Package) -> str:
