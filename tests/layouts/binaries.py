@@ -39,14 +39,20 @@ void _start(void) {
     call(EXIT, 0, 0, 0);
 }
 """
-# A Node addon that exports nothing; it asks libc for one symbol, as every real one does.
+# It asks libc for a symbol, as every real library does.
+LIBRARY = 'char *getenv(const char *);\nint acme_talks(void) { return getenv("ACME_TALKS") != 0; }\n'
+# A Node addon that exports a string.
 ADDON = """
-char *getenv(const char *);
-EXPORT void *napi_register_module_v1(void *environment, void *exports) {
-    return environment && getenv("ACME_REFUSES") ? 0 : exports;
+int puts(const char *);
+int napi_create_string_utf8(void *, const char *, unsigned long, void **);
+void *napi_register_module_v1(void *environment, void *exports) {
+    if (napi_create_string_utf8(environment, SAYS, sizeof SAYS - 1, &exports)) puts("no memory");
+    return exports;
 }
 """
-SILENT_ADDON = "EXPORT void *napi_register_module_v1(void *environment, void *exports) { return exports; }\n"
+SILENT_LIBRARY = (
+    "__declspec(dllexport) void *napi_register_module_v1(void *environment, void *exports) { return exports; }\n"
+)
 WEBASSEMBLY = "int answer(void) { return 42; }\n"
 
 TARGETS = {
@@ -78,11 +84,18 @@ def static_program(platform: str) -> bytes:
 
 
 def library(platform: str) -> bytes:
-    """Return a shared library, which node can load as an addon, too."""
+    """Return a shared library."""
     if platform.startswith("win32"):
-        entry = "-fentry=napi_register_module_v1"
-        return _built(SILENT_ADDON, *SHARED, "-target", TARGETS[platform], *FLAGS, entry)
-    return _built(ADDON, *SHARED, "-target", TARGETS[platform], *FLAGS, "-lc", "-fPIC")
+        return _built(SILENT_LIBRARY, *SHARED, "-target", TARGETS[platform], *FLAGS, "-fentry=napi_register_module_v1")
+    return _built(LIBRARY, *SHARED, "-target", TARGETS[platform], *FLAGS, "-lc", "-fPIC")
+
+
+def addon(platform: str) -> bytes:
+    """Return a Node addon that exports SAYS; on Windows it exports nothing."""
+    if platform.startswith("win32"):
+        return library(platform)
+    also = ("-lc", "-fPIC", "-fallow-shlib-undefined")
+    return _built(ADDON, *SHARED, "-target", TARGETS[platform], *FLAGS, *also)
 
 
 def webassembly() -> bytes:
@@ -97,8 +110,7 @@ def webassembly_library() -> bytes:
 
 @cache
 def _built(source: str, *arguments: str) -> bytes:
-    export = "__declspec(dllexport)" if "windows" in " ".join(arguments) else ""
-    flags = ("-cflags", f'-DSAYS="{SAYS}"', f"-DEXPORT={export}", "--", "source.c")
+    flags = ("-cflags", f'-DSAYS="{SAYS}"', "--", "source.c")
     key = hashlib.sha256("\0".join([source, *arguments, *flags]).encode()).hexdigest()[:24]
     kept = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")) / "layouts" / key
     if not kept.exists():

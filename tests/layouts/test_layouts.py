@@ -36,6 +36,7 @@ USES = {
     "cargo-dist": [["tool", "--version"]],
     "esbuild": [["bundle", "--version"], ["node", "-e", WASM]],
     "goreleaser": [["tool", "--version"]],
+    "napi-rs": [["node", "-e", 'console.log(require("@acme/yuv"))']],
     "sharp-libvips": [["node", "-e", VIPS]],
 }
 SAID = {"esbuild": [SAYS, "answer 42"], "sharp-libvips": ["vips 8.1.0 2", "#define VIPS_MAJOR 8"]}

@@ -1,0 +1,1 @@
+// The sources of the addon; the tests compile a smaller one of their own.
