@@ -16,7 +16,7 @@ JOBS = {
     "action-publish-dev": "publish-dev",
     "action-publish-meta": "publish-meta",
 }
-COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run", "artifacts-digest"}
+COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run", "artifacts-digest", "tag"}
 PUBLISH = {"dist-tag", "provenance", "staged", "pause-seconds", "timeout-minutes"}
 INPUTS = {
     "action-release": COMMON | {"phase", "commit", "run-id", "timeout-minutes", "draft"},

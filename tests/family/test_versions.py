@@ -116,6 +116,7 @@ def test_a_dist_tag_cannot_pass_for_an_option(tag: str) -> None:
 def test_a_version_may_be_given_as_the_tag_that_was_pushed(small: str, form: str, given: str) -> None:
     family = Family(parse_config(f'{small}release: {{tag: "{form}"}}'), given)
     assert family.version == "1.2.3-beta.1"
+    assert family.tag is not None
     assert Family(family.config, family.tag).version == family.version
 
 

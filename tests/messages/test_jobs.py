@@ -30,6 +30,7 @@ from flotilla.rehearsal.github import GitObject
 
 OTHER = "f" * 40
 PLATFORM = "publish-platform"
+NIGHTLY = {"version": "1.4.0-nightly.20261125", "tag": "none"}
 LINUX = {"platform": "linux-x64", "run_id": "$RUN"}
 Prepare = Callable[[JobWorld], object]
 
@@ -147,6 +148,8 @@ GOOD = (
     Scene(heading="a release kept as a draft", inputs={"draft": "true"}),
     Scene(heading="finish, with nothing on npm", after="released", inputs={"phase": "finish"}),
     Scene(heading="finish", after="everything", inputs={"phase": "finish"}),
+    Scene(heading="a version without a tag", after="everything", inputs=NIGHTLY),
+    Scene(heading="a version without a tag, finish", inputs={**NIGHTLY, "phase": "finish"}),
 )
 PUBLISHING = (
     Scene(heading="a platform", action=PLATFORM, after="released", inputs=LINUX),
@@ -195,6 +198,13 @@ PUBLISHING = (
     Scene(heading="the metas before the platforms", action="publish-meta", after="linux-x64"),
 )
 REFUSED = (
+    Scene(heading="a stable version without a tag", inputs={"tag": "none"}),
+    Scene(
+        heading="a nightly that flotilla.yml would make latest",
+        prepare=edited("publish:\n", "publish:\n  dist-tag: latest\n"),
+        inputs=NIGHTLY,
+    ),
+    Scene(heading="a nightly of another commit", inputs={**NIGHTLY, "commit": OTHER}),
     Scene(heading="no flotilla.yml", prepare=without_flotilla_yml),
     Scene(heading="a wrong flotilla.yml", prepare=edited("access: public", "access: publik")),
     Scene(heading="flotilla.yml outside the repository", inputs={"config": "../flotilla.yml"}),

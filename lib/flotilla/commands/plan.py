@@ -21,10 +21,11 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
     render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     platforms, variants = len(family.config.platforms), len(family.config.variants)
     counted = f"{platforms} platforms, {variants} variant{'' if variants == 1 else 's'}"
+    tag = f"tag {family.tag}" if family.tag else "no tag and no release"
     headers = ("package", "kind", "os", "cpu", "libc", "artifact")
     lines = [
         f"{family.config.family} {family.version}: {len(family.packages)} packages ({counted})",
-        f"tag {family.tag}, dist-tag {family.config.publish.dist_tag or family.default_dist_tag}",
+        f"{tag}, dist-tag {family.config.publish.dist_tag or family.default_dist_tag}",
         "",
         tabulate([_row(package, family) for package in family.packages], headers, disable_numparse=True),
     ]

@@ -24,12 +24,14 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import PackedPackage, binaries_told, unpinned_told
+from flotilla.family.packages import NO_TAG, PackedPackage, binaries_told, unpinned_told
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
-from flotilla.family.versions import dist_tag_fault, parse_version
+from flotilla.family.versions import LATEST, dist_tag_fault, parse_version
 
 __all__ = [
+    "LATEST",
+    "NO_TAG",
     "OS",
     "ROOT",
     "Archive",

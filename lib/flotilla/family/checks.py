@@ -23,7 +23,7 @@ from flotilla.family.names import (
     rendered,
     tag_faults,
 )
-from flotilla.family.packages import family_packages, notes_of, own_needs, platform_packages, tag_of
+from flotilla.family.packages import NO_TAG, family_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
 from flotilla.family.versions import dist_tag_fault
 from flotilla.family.yaml import Document, Finding, Path, dotted
@@ -287,6 +287,8 @@ def _file_templates(path: Path, choices: Sequence[FileChoice]) -> Iterator[tuple
 
 def _tag(config: Config, version: str) -> Iterator[Finding]:
     path = ("release", "tag")
+    if config.release.tag == NO_TAG:
+        return
     yield from (Finding(path=path, text=fault) for fault in tag_faults(tag_of(config, version)))
     if "{version}" not in config.release.tag:
         yield Finding(path=path, text="the tag needs {version}, or all versions would have the same.")

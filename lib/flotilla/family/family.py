@@ -10,6 +10,7 @@ from flotilla.errors import InputError, RegistryError
 from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import (
+    NO_TAG,
     asset_patterns,
     family_packages,
     needs,
@@ -29,15 +30,16 @@ class Family:
     Args:
         config: the family's file.
         version: a semantic version, of which a leading v is dropped; or a tag of the form of release.tag.
+        tagged: whether the version gets a tag and a release, if release.tag does not say none.
 
     Raises:
         InputError: npm would not take the version, or a name made from it is not fit.
     """
 
-    def __init__(self, config: Config, version: str) -> None:
+    def __init__(self, config: Config, version: str, *, tagged: bool = True) -> None:
         self.config = config
         self.version = version_of(config, version)
-        self.tag = tag_of(config, self.version)
+        self.tag = tag_of(config, self.version) if tagged and config.release.tag != NO_TAG else None
         self.prerelease = is_prerelease(self.version)
         self.default_dist_tag = default_dist_tag(self.version)
         if faults := [finding.text for finding in family_findings(config, self.version)]:

@@ -143,7 +143,7 @@ class ReleaseSpec:
     """How the GitHub release is made.
 
     Args:
-        tag: template of the tag.
+        tag: template of the tag; "none" for versions without a tag and a release.
         assets: patterns of the artifacts' files that become assets.
         notes: "generate", or the path of a file in the repository (placeholders are rendered by Family.notes).
     """

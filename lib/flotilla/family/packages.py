@@ -21,6 +21,7 @@ from flotilla.family.model import (
     PackageSpec,
     Placed,
     Platform,
+    ReleaseSpec,
     Siblings,
     Variant,
 )
@@ -30,6 +31,7 @@ from flotilla.text import quoted
 
 # Stands for the version in a tag; no flotilla.yml can hold it.
 MARK = "\0"
+NO_TAG = "none"  # as release.tag, and as the input tag
 
 BINARIES_TOLD: Mapping[str, str] = {
     "none": "holds no binary (binaries: none)",
@@ -63,8 +65,12 @@ class PackedPackage:
 
 
 def tag_of(config: Config, version: str) -> str:
-    """Return the tag of a version."""
-    return rendered(config.release.tag, family_values(config.family) | {"version": version})
+    """Return the tag of a version, or the one that it would have if it had one."""
+    return rendered(_tag_form(config), family_values(config.family) | {"version": version})
+
+
+def _tag_form(config: Config) -> str:
+    return ReleaseSpec.tag if config.release.tag == NO_TAG else config.release.tag
 
 
 def version_of(config: Config, given: str) -> str:
@@ -73,7 +79,7 @@ def version_of(config: Config, given: str) -> str:
     Raises:
         InputError: npm would not take the version, or it is in a tag of another form than release.tag.
     """
-    before, *after = rendered(config.release.tag, family_values(config.family) | {"version": MARK}).split(MARK)
+    before, *after = rendered(_tag_form(config), family_values(config.family) | {"version": MARK}).split(MARK)
     plain = before in {"", "v"} and after == [""]
     bare = given.removeprefix("v")
     if parsed_version(bare) or not given or (plain and bare[:1].isdigit()):

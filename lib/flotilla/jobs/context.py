@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from flotilla.errors import ConfigError, Fault, InputError, Place, RefusedError
-from flotilla.family import Config, Family, dist_tag_fault, parse_config
+from flotilla.family import LATEST, NO_TAG, Config, Family, dist_tag_fault, parse_config
 from flotilla.github import GitHub
 from flotilla.jobs.inputs import Inputs, PublishInputs, read_inputs
 from flotilla.npm import DistTag, Npm, Registry
@@ -125,7 +125,8 @@ def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -
     variables = read_variables(environment)
     for name in (CHECKSUMS, LEDGER):
         output_file(variables.workspace, name)
-    family = Family(read_config(variables.workspace, inputs.config), inputs.version)
+    config = read_config(variables.workspace, inputs.config)
+    family = Family(config, inputs.version, tagged=inputs.tag != NO_TAG)
     stop = StopFlag()
     clock = SystemClock(stop)
     policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line, stop=stop)
@@ -171,7 +172,28 @@ def settle_dist_tag(inputs: Inputs, family: Family) -> DistTag:
     named = given or family.config.publish.dist_tag or ""
     if named and (fault := dist_tag_fault(named)):
         raise RefusedError(fault, advice="Correct the input dist-tag, or publish.dist-tag in flotilla.yml.")
+    if family.tag is None and (named or family.default_dist_tag) == LATEST and not given:
+        _refuse_latest(family, named)
     return DistTag(name=named or family.default_dist_tag, given=bool(named))
+
+
+def _refuse_latest(family: Family, named: str) -> None:
+    """Refuse to let a version without a tag, such as a nightly, become `latest` unless somebody said so.
+
+    Raises:
+        RefusedError: flotilla.yml does not say it, or says it and the version is a prerelease.
+    """
+    if family.prerelease:
+        raise RefusedError(
+            f"{family.version} is a prerelease without a tag, and publish.dist-tag would make it `latest`",
+            advice="Leave publish.dist-tag out: the version says its dist-tag.",
+        )
+    if not named:
+        raise RefusedError(
+            f"{family.version} is no prerelease, and without a tag it would become `latest` for every user",
+            advice=f"Give a nightly a prerelease version, such as {family.version}-nightly.20261125. If you mean "
+            "`latest`, say so in flotilla.yml: publish.dist-tag: latest.",
+        )
 
 
 def read_config(workspace: Path, name: str) -> Config:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from flotilla.errors import ConflictError
-from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, UnpackedArtifact, build, gather, unused_executables
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import CHECKSUMS, OUTPUT_FOLDER, JobContext, write_output
@@ -15,7 +15,7 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, is_latest
-from flotilla.jobs.release_assets import file_asset, hold_to_release, release_assets
+from flotilla.jobs.release_assets import file_asset, hold_to_release, its_release, release_assets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Released:
     """What the phase leaves.
 
     Args:
-        release: None in a dry run.
+        release: None in a dry run, and for a version without a tag.
         commit: what is released.
         ci_run: where the artifacts come from.
         checksums: path of the SHA256SUMS file, relative to the workspace; empty if there are no assets.
@@ -55,21 +55,15 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, unpacked)
     # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.
-    there = the_release(job.github.releases.of(job.family.tag), job.family.tag)
+    there = its_release(job)
     found = job.github.assets.with_digests(there, assets) if there else None
     if found is not None:
         plan_for(found, assets)
         if not found.draft:
             hold_to_release(job, unpacked, found)
     known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
-    notes = found.body if found else _notes(job, prepared)
-    done = found
-    if job.inputs.dry_run:
-        job.runner.line(f"dry run: no tag and no release is made; {len(assets)} assets would be in it")
-    else:
-        done = _write(job, prepared, found, known, notes)
     return Released(
-        release=done,
+        release=_made(job, prepared, found, known),
         commit=prepared.commit,
         ci_run=run,
         assets=assets,
@@ -82,11 +76,13 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
 def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
     """Return the release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
 
+    A version without a tag has none; what they would be is checked all the same, as everything is.
+
     Raises:
         ArtifactError: as `release_assets`.
     """
     assets = release_assets(job.family, unpacked)
-    if not assets:
+    if not assets or job.family.tag is None:
         return ()
     unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
     lines = "".join(f"{digest}  {name}\n" for name, digest in unique)
@@ -98,23 +94,34 @@ def checksums_file(assets: Sequence[WantedAsset]) -> str:
     return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
 
 
+def _made(job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | None, known: Known) -> Release | None:
+    """Return the release, made or completed; in a dry run as it is, and None for a version without a tag."""
+    tag = job.family.tag
+    if tag is None:
+        job.runner.line("no tag and no release is made (tag: none); everything else was checked")
+        return None
+    notes = found.body if found else _notes(job, tag, prepared)
+    if job.inputs.dry_run:
+        job.runner.line(f"dry run: no tag and no release is made; {len(known.assets)} assets would be in it")
+        return found
+    return _write(job, tag, replace(prepared, notes=notes), found, known)
+
+
 def _write(
-    job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | None, known: Known, notes: str
+    job: JobContext[ReleaseInputs], tag: str, prepared: Prepared, found: Release | None, known: Known
 ) -> Release:
     """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
-    family, github = job.family, job.github
+    github, prerelease = job.github, job.family.prerelease
     job.runner.wrote = True
-    github.tags.create(family.tag, prepared.commit)
-    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}"):
-        draft = found or github.releases.create_draft(
-            family.tag, name=family.tag, body=notes, prerelease=family.prerelease
-        )
+    github.tags.create(tag, prepared.commit)
+    with _told_what_is_left(f"tag {tag} on commit {prepared.commit}"):
+        draft = found or github.releases.create_draft(tag, name=tag, body=prepared.notes or "", prerelease=prerelease)
     assets = [*known.assets]
     if draft.draft:
         # What the artifacts were, for the publishing jobs to compare with.
         ledger = write_ledger(job, replace(known, release=draft), asset=True)
         assets.append(file_asset(job.variables.workspace / ledger))
-    with job.runner.group(f"assets of {family.tag}"):
+    with job.runner.group(f"assets of {tag}"):
         plan = plan_for(draft, assets)
         _tell(job, draft, plan)
         for asset in github.assets.upload(draft, plan):
@@ -123,8 +130,8 @@ def _write(
         return draft
     require_tag(job, prepared.commit)
     latest = is_latest(job, prepared.packuments)
-    with _told_what_is_left(f"tag {family.tag} on commit {prepared.commit}", f"draft {draft.url}"):
-        return github.releases.publish(draft, latest=latest, prerelease=family.prerelease)
+    with _told_what_is_left(f"tag {tag} on commit {prepared.commit}", f"draft {draft.url}"):
+        return github.releases.publish(draft, latest=latest, prerelease=prerelease)
 
 
 @contextmanager
@@ -151,7 +158,7 @@ def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> 
         job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
 
 
-def _notes(job: JobContext[ReleaseInputs], prepared: Prepared) -> str:
+def _notes(job: JobContext[ReleaseInputs], tag: str, prepared: Prepared) -> str:
     if prepared.notes is None:
-        return job.github.releases.generate_notes(job.family.tag, prepared.commit)[:LONGEST_NOTES]
+        return job.github.releases.generate_notes(tag, prepared.commit)[:LONGEST_NOTES]
     return prepared.notes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
-from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
+from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, build, gather
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import LEDGER, JobContext
@@ -17,7 +17,7 @@ from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.prepare import require_tag
 from flotilla.jobs.publish_plan import decide_packages, is_latest
-from flotilla.jobs.release_assets import hold_to_release
+from flotilla.jobs.release_assets import hold_to_release, its_release
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Settled
 
@@ -41,7 +41,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         ConflictError: the registry or the release has other content, or the tag another commit.
     """
     family = job.family
-    found = the_release(job.github.releases.of(family.tag), family.tag)
+    found = its_release(job)
     if found is None:
         raise RefusedError(
             f"there is no release of {family.tag}, draft or published",

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from flotilla.errors import Fault, InputError
+from flotilla.family import NO_TAG
 from flotilla.text import LONGEST_NAME, shorten
 
 Phase = Literal["all", "prepare", "wait-for-ci", "check-artifacts", "release", "finish"]
@@ -18,6 +19,7 @@ Provenance = Literal["auto", "true", "false"]
 
 _RUN_ID = re.compile(r"[1-9][0-9]{0,18}")
 RUN_ID_EXPECTED = "expected a workflow run id such as 1234567890 (the number in the run's URL)"
+_NO_TAG = re.compile(NO_TAG)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -33,6 +35,7 @@ class Inputs:
     registry: str = ""
     dry_run: bool = False
     artifacts_digest: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +183,9 @@ _BY_NAME: Mapping[str, Callable[[str], object]] = {
         given, _DIGEST, "expected the output artifacts-digest of action-release"
     ),
     "packages": _packages,
+    "tag": lambda given: _matching(
+        given, _NO_TAG, "expected none, or nothing; release.tag in flotilla.yml is the tag's form"
+    ),
     "platform": _platforms,
 }
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place, RefusedError
-from flotilla.family import Family
-from flotilla.github import Release, the_release
+from flotilla.family import LATEST, Family
+from flotilla.github import Release
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, ReleaseInputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import registry_refusals, terms
-from flotilla.npm import Packument, possible
+from flotilla.jobs.release_assets import its_release
+from flotilla.npm import Packument, is_new, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 # Characters that GitHub takes: "body is too long (maximum is 125000 characters)".
@@ -60,6 +61,8 @@ def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
         InputError: nothing names a commit.
     """
     tag = job.family.tag
+    if tag is None:
+        return _own_commit(job, wanted)
     tagged = job.github.tags.commit(tag)
     if tagged and wanted and tagged != wanted:
         raise ConflictError(
@@ -72,19 +75,42 @@ def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
     return _told(job, commit)
 
 
-def tagged_commit(job: JobContext[Inputs]) -> str:
-    """Return the commit that packages are published of: the tag's; in a dry run before the tag exists, this run's.
+def _own_commit(job: JobContext[Inputs], wanted: str) -> str:
+    """Return the commit of a version without a tag: this run's own, so that all of its jobs release the same.
+
+    Raises:
+        ConflictError: another one is asked for.
+        InputError: this run has none.
+    """
+    own = job.variables.commit
+    if own and wanted not in {"", own}:
+        raise ConflictError(
+            f"input commit is {wanted}, and this workflow runs on {own}: a version without a tag is of the run's own "
+            "commit",
+            advice="Leave the input `commit` out, and run the workflow on that commit.",
+        )
+    if not (own or wanted):
+        raise InputError("no commit is known: set GITHUB_SHA")
+    return own or wanted
+
+
+def released_commit(job: JobContext[Inputs]) -> str:
+    """Return the commit that packages are published of: the tag's, or for a version without one this run's.
+
+    In a dry run before the tag exists, it is this run's, too.
 
     Raises:
         RefusedError: there is no tag yet.
     """
+    if job.family.tag is None:
+        return settle_commit(job)
     tagged = job.github.tags.commit(job.family.tag)
     if tagged is None and job.inputs.dry_run:
         return settle_commit(job)
     if tagged is None:
         raise RefusedError(
             f"tag {job.family.tag} does not exist, and packages are published from a tag's commit only",
-            advice="Run action-release first, in a job that this one `needs`.",
+            advice="Run action-release first, in a job that this one `needs`; if it has `tag: none`, give it here.",
         )
     return _told(job, tagged)
 
@@ -99,7 +125,7 @@ def require_tag(job: JobContext[Inputs], commit: str) -> None:
         ConflictError: it is on another commit.
     """
     tag = job.family.tag
-    tagged = job.github.tags.commit(tag)
+    tagged = job.github.tags.commit(tag) if tag else None
     if tagged is None:
         raise RefusedError(
             f"there is no tag {tag}, and publishing its release would make GitHub tag another commit",
@@ -163,10 +189,10 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
         family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
     wanted = commit or job.inputs.commit
-    settled = _collected(found, f"tag {family.tag}", lambda: settle_commit(job, wanted))
-    release = _collected(found, f"release {family.tag}", lambda: _its_release(job, settled))
-    # A release that is there has its notes already; the file may be gone since.
-    notes = None if release else own_notes(family, job.root, top=job.variables.workspace)
+    settled = _collected(found, f"tag {family.tag}" if family.tag else "commit", lambda: settle_commit(job, wanted))
+    release = _collected(found, f"release {family.tag}", lambda: _release_so_far(job, settled))
+    # A release that is there has its notes already; the file may be gone since. Without a tag there is no release.
+    notes = None if release or family.tag is None else own_notes(family, job.root, top=job.variables.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     if fault := job.registry.token_fault():
         found.append(Refusal(of="npm-token", why=fault))
@@ -177,17 +203,27 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
     return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
 
 
-def _its_release(job: JobContext[ReleaseInputs], commit: str | None) -> Release | None:
+def warn_of_new_names(job: JobContext[ReleaseInputs], prepared: Prepared) -> None:
+    """Warn that a version without a tag, such as a nightly, will be `latest` where it is a package's first."""
+    new = [name for name, packument in prepared.packuments.items() if is_new(packument)]
+    if new and job.family.tag is None and prepared.dist_tag != LATEST:
+        job.runner.warning(
+            "npm makes the first version of a package `latest`, whatever its dist-tag, and these are new: "
+            f"{', '.join(new)}. Publish a release of them before a version without a tag.",
+            title="This version will be latest",
+        )
+
+
+def _release_so_far(job: JobContext[ReleaseInputs], commit: str | None) -> Release | None:
     """Return the release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
 
     Args:
         commit: what is released; None where that was refused already.
     """
-    family, github = job.family, job.github
-    release = the_release(github.releases.of(family.tag), family.tag)
-    if release is None or not release.draft or commit is None:
+    release, tag = its_release(job), job.family.tag
+    if release is None or not release.draft or commit is None or tag is None:
         return release
-    if COMMIT.fullmatch(release.target) and release.target != commit and github.tags.commit(family.tag) is None:
+    if COMMIT.fullmatch(release.target) and release.target != commit and job.github.tags.commit(tag) is None:
         raise ConflictError(
             f"{release.url} is a draft for commit {release.target}, and this release is of {commit}",
             advice="Delete that draft, or release its commit (input `commit`)",

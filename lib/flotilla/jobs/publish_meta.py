@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import ConflictError, InputError, RefusedError
-from flotilla.github import the_release
 from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.inputs import MetaInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
-from flotilla.jobs.prepare import tagged_commit
+from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_packages import publish_packages
 from flotilla.jobs.publish_summary import Report, hand_over
-from flotilla.jobs.release_assets import release_ledger
+from flotilla.jobs.release_assets import its_release, release_ledger
 from flotilla.jobs.verify_published import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
 from flotilla.npm import (
     Awaited,
@@ -60,7 +59,7 @@ def _tell_there_is_none(job: JobContext[MetaInputs]) -> None:
         "The family has no meta package (`packages.meta: false`). A release kept as a draft is published by `finish`."
     )
     report = Report(title="Meta packages", then=then, packages=(), started=job.policy.clock.now())
-    report.commit = tagged_commit(job)
+    report.commit = released_commit(job)
     hand_over(job, report)
 
 
@@ -165,7 +164,9 @@ def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
     given = job.inputs.artifacts_digest
     ledger = _ledger(job) if given else None
     told = report.artifacts_digest = ledger.get("artifacts-digest") if ledger else None
-    if given and not told and not job.inputs.dry_run:
+    if given and job.family.tag is None:
+        job.runner.line("artifacts-digest: the platform jobs compare it; without a tag there is no release to ask here")
+    elif given and not told and not job.inputs.dry_run:
         job.runner.warning(
             f"no release of {job.family.tag} that tells its artifacts digest can be seen here (a draft is shown only "
             "to jobs with `contents: write`), so the input artifacts-digest was compared with nothing",
@@ -180,7 +181,7 @@ def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
 
 
 def _ledger(job: JobContext[MetaInputs]) -> Ledger | None:
-    release = the_release(job.github.releases.of(job.family.tag), job.family.tag)
+    release = its_release(job)
     return release_ledger(job, release) if release else None
 
 

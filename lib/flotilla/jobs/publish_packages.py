@@ -16,7 +16,7 @@ from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
-from flotilla.jobs.prepare import tagged_commit
+from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_plan import decide_packages
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
@@ -223,7 +223,7 @@ def _settle_provenance(job: Context, progress: Progress) -> None:
 
 
 def _settle_commit(job: Context, progress: Progress) -> None:
-    progress.report.commit = progress.commit = tagged_commit(job)
+    progress.report.commit = progress.commit = released_commit(job)
 
 
 def _check_before(_job: Context, progress: Progress) -> None:

@@ -11,8 +11,16 @@ from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
 from flotilla.jobs.inputs import Phase, ReleaseInputs
-from flotilla.jobs.prepare import Prepared, prepare, require_tag, settle_commit
-from flotilla.jobs.release_summary import checked, ended, finished, prepared_to_release, released, waited
+from flotilla.jobs.prepare import Prepared, prepare, require_tag, settle_commit, warn_of_new_names
+from flotilla.jobs.release_summary import (
+    checked,
+    ended,
+    finished,
+    nothing_to_finish,
+    prepared_to_release,
+    released,
+    waited,
+)
 from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
@@ -39,6 +47,7 @@ def _require_tag(job: JobContext[ReleaseInputs], progress: Progress) -> None:
 def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     tell_warnings(job.family, job.runner)
     progress.prepared = prepare(job)
+    warn_of_new_names(job, progress.prepared)
     progress.commit = progress.prepared.commit
     _hand_over_names(job, progress.commit)
     prepared_to_release(job, progress.prepared)
@@ -66,6 +75,10 @@ def _finish(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     finished(job, finish(job, progress.run))
 
 
+def _nothing_to_finish(job: JobContext[ReleaseInputs], _progress: Progress) -> None:
+    nothing_to_finish(job)
+
+
 SETTLE_COMMIT: Step = _settle_commit  # the commit asked for, else the tag's, else the one that started the workflow
 PREPARE: Step = _prepare  # refuse before the tag exists all that GitHub or the registry would refuse later
 WAIT_FOR_CI: Step = _wait_for_ci  # the oldest successful run on the commit that has every artifact
@@ -73,6 +86,7 @@ CHECK_ARTIFACTS: Step = _check_artifacts  # each artifact of the family is in th
 PREPARE_AGAIN: Step = _prepare_again  # CI may have taken an hour, in which anything was published
 RELEASE: Step = _release  # download, verify, build, compare; then tag, draft, assets, and published last
 REQUIRE_TAG: Step = _require_tag  # GitHub would make a missing tag, on another commit
+NOTHING_TO_FINISH: Step = _nothing_to_finish  # a version without a tag
 FINISH: Step = _finish  # npm has every package: publish the draft
 
 STEPS: Mapping[Phase, Sequence[Step]] = {
@@ -85,6 +99,10 @@ STEPS: Mapping[Phase, Sequence[Step]] = {
 }
 
 
+# A version without a tag has no release, so no draft.
+UNTAGGED_FINISH = (SETTLE_COMMIT, NOTHING_TO_FINISH)
+
+
 def release(job: JobContext[ReleaseInputs]) -> None:
     """Run the steps of the phase that the input names, and tell what comes next.
 
@@ -94,7 +112,8 @@ def release(job: JobContext[ReleaseInputs]) -> None:
     started = job.policy.clock.now()
     job.github.runs.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
     progress = Progress()
-    for step in STEPS[job.inputs.phase]:
+    nothing_to_finish = job.inputs.phase == "finish" and job.family.tag is None
+    for step in UNTAGGED_FINISH if nothing_to_finish else STEPS[job.inputs.phase]:
         step(job, progress)
     ended(job, seconds=job.policy.clock.now() - started)
 
@@ -103,7 +122,7 @@ def _hand_over_names(job: JobContext[ReleaseInputs], commit: str) -> None:
     """Return the outputs that need nothing but flotilla.yml and the tag; every phase has them."""
     family, output = job.family, job.runner.output
     output("version", family.version)
-    output("tag", family.tag)
+    output("tag", family.tag or "")
     output("commit", commit)
     output("dist-tag", job.dist_tag.name)
     output("prerelease", "true" if family.prerelease else "false")

@@ -71,6 +71,12 @@ def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Itera
             yield source.files / name, source.artifact.name
 
 
+def its_release(job: JobContext[Inputs]) -> Release | None:
+    """Return the release of the family's tag, as far as this job may see it; None if there is none, or no tag."""
+    tag = job.family.tag
+    return the_release(job.github.releases.of(tag), tag) if tag else None
+
+
 Comparison = Callable[[Mapping[str, UnpackedArtifact]], None]
 """Raises ConflictError if a release was made of other artifacts than these."""
 
@@ -83,12 +89,13 @@ def compare_with_release(job: JobContext[Inputs]) -> Comparison:
     """
     if job.inputs.artifacts_digest:
         return lambda _unpacked: None
-    found = the_release(job.github.releases.of(job.family.tag), job.family.tag)
+    found = its_release(job)
     if found is not None:
         return _comparison(job, found)
     if not job.inputs.dry_run:
+        why = f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`)"
         job.runner.warning(
-            f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`), "
+            f"{why if job.family.tag else 'a version without a tag has no release to compare with'}, "
             "so nothing says that these artifacts are those that were released. Give the output artifacts-digest of "
             "action-release as the input artifacts-digest.",
             title="The build was not compared",

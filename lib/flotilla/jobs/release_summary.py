@@ -33,9 +33,10 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
         (code(package.name), package.kind, _on_registry(prepared, package.name, family.version))
         for package in family.packages
     ]
+    tag = f"tag {code(family.tag)} on" if family.tag else "no tag,"
     job.runner.summary(
         f"### {code(family.config.family)} {code(family.version)} is ready to release\n\n"
-        f"tag {code(family.tag)} on commit {code(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
+        f"{tag} commit {code(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
         + table(("package", "kind", "on the registry"), rows)
         + "\n"
         + listed(binaries_told(family.packages))
@@ -102,6 +103,14 @@ def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
     )
 
 
+def nothing_to_finish(job: JobContext[ReleaseInputs]) -> None:
+    """Tell that a version without a tag has no release to publish."""
+    _hand_over_release(job, None)
+    job.runner.output("checksums", "")
+    job.runner.line("nothing to finish: a version without a tag (tag: none) has no release")
+    job.runner.summary(f"### {_state(job, None)}\n")
+
+
 # An error that says one of these tells already what became of the release.
 OUTCOME_TOLD = ("nothing was ", "stays done", "stays a draft", "was not published")
 # Phases that write nothing in any case.
@@ -111,6 +120,8 @@ READING = ("prepare", "wait-for-ci", "check-artifacts")
 def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
     """Tell that the phase is done, what comes next, and how long it took."""
     then = NEXT.get(job.inputs.phase) or _publishing(job)
+    if job.inputs.phase == "finish" and job.family.tag is None:
+        then = "There is nothing to finish."
     if job.inputs.dry_run and job.inputs.phase not in READING:
         then = "A dry run: nothing was written."
     job.runner.summary(f"{then} This took {seconds:.0f} s.\n")
@@ -120,7 +131,7 @@ def _publishing(job: JobContext[ReleaseInputs]) -> str:
     jobs = ["action-publish-platform for each platform", *(["action-publish-dev"] if job.family.devs else [])]
     last = [
         *(["action-publish-meta"] if job.family.metas else []),
-        *(["the phase `finish`"] if job.inputs.draft else []),
+        *(["the phase `finish`"] if job.inputs.draft and job.family.tag else []),
     ]
     return f"Next: {', then '.join([', '.join(jobs), *last])}."
 
@@ -146,6 +157,8 @@ def _hand_over_release(job: JobContext[ReleaseInputs], release: Release | None) 
 
 def _state(job: JobContext[ReleaseInputs], release: Release | None) -> str:
     tag = job.family.tag
+    if tag is None:
+        return f"{code(job.family.version)} gets no tag and no release (`tag: none`)"
     if job.inputs.dry_run:
         return f"Dry run of {code(tag)}: nothing was written"
     if release is None:

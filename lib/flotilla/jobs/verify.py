@@ -90,9 +90,12 @@ def _everything(ledger: Ledger, environment: Mapping[str, str], github: GitHub, 
 
 
 def _tag(ledger: Ledger, github: GitHub) -> Iterator[Line]:
-    tag, commit = ledger["tag"], github.tags.commit(ledger["tag"])
+    tag = ledger["tag"]
+    commit = github.tags.commit(tag) if tag else None
     if ledger["commit"] is None:
         yield _note("the ledger names no commit: its job ended before that was settled")
+    elif tag is None:
+        yield _note(f"the version has no tag and no release: no tag can be compared with the commit {ledger['commit']}")
     elif commit == ledger["commit"]:
         yield _same(f"tag {tag} is on {commit}")
     else:
@@ -136,10 +139,11 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
 def _assets(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     if not ledger["assets"]:
         return
-    release = the_release(github.releases.of(ledger["tag"]), ledger["tag"])
+    tag = ledger["tag"]
+    release = the_release(github.releases.of(tag), tag) if tag else None
     if release is None:
         dry = ledger["release"] is None
-        yield (_note if dry else _differs)(f"there is no release of {ledger['tag']}")
+        yield (_note if dry else _differs)(f"there is no release of {tag or ledger['version']}")
         return
     there = {asset.name: asset for asset in release.assets}
     for one in ledger["assets"]:

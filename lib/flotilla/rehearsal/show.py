@@ -80,7 +80,8 @@ def _outcome(run: JobRun) -> str:
     if run.status:
         return "[red]stopped[/]"
     if run.title == "release":
-        return f"tag {escape(run.outputs['tag'])}, {escape(run.outputs['release-url'])}"
+        tag = run.outputs["tag"]
+        return f"tag {escape(tag)}, {escape(run.outputs['release-url'])}" if tag else "no tag and no release"
     counted = len(run.packages)
     return f"{counted} package{'' if counted == 1 else 's'}"
 
