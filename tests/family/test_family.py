@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla.errors import InputError, RegistryError
-from flotilla.family import Config, Family, parse_config, unpinned_told
+from flotilla.family import Config, Family, parse_config, render_manifest, unpinned_told
 
 FREE = [
     "@acme/ffmpeg-darwin-arm64",
@@ -118,6 +118,37 @@ def test_a_fault_of_one_of_several_dev_packages_has_its_place(
 def test_an_empty_list_of_dev_packages_is_refused(small: str, faults: Callable[[str], list[str]]) -> None:
     (fault,) = faults(small + "packages: {dev: []}\n")
     assert fault.startswith("flotilla.yml:5:17: packages.dev must not be empty")
+
+
+@pytest.mark.parametrize(
+    ("own", "version", "found"),
+    [
+        ("1.0.3", "2.0.0-rc.1", "1.0.3"),
+        ("{version}", "1.0.0", "1.0.0"),
+        ("{version}-r.1", "1.0.0-rc.1", "1.0.0-rc.1-r.1"),
+    ],
+)
+def test_an_extra_package_may_have_a_version_of_its_own(small: str, own: str, version: str, found: str) -> None:
+    extra = f'packages: {{dev: [{{version: "{own}"}}, {{name: x}}], meta: {{version: "{own}"}}}}\n'
+    family = Family(parse_config(small + extra), version)
+    assert [package.version for package in family.packages] == [version, version, found, version, found]
+    (meta,) = family.metas
+    made = render_manifest(meta, {"version": "0.0.0", "x": "{version}"}, repository=None, file="package.json")
+    assert (made["version"], made["x"]) == (found, version)
+    assert made["optionalDependencies"] == dict.fromkeys(meta.depends_on, version)
+
+
+def test_a_workspace_range_of_an_extra_package_is_of_its_own_version(small: str) -> None:
+    (meta,) = Family(parse_config(small + 'packages: {dev: {version: "0.1.0"}}\n'), "1.0.0").metas
+    made = render_manifest(meta, {"dependencies": {"@acme/tool-dev": "workspace:^"}}, repository=None, file="x")
+    assert made["dependencies"] == {"@acme/tool-dev": "^0.1.0"}
+
+
+def test_a_version_of_its_own_that_only_this_version_spoils_is_refused(small: str) -> None:
+    config = parse_config(small + 'packages: {dev: {version: "{version}.1"}}\n'.replace("{version}.1", "{version}-a"))
+    assert Family(config, "1.0.0").devs
+    with pytest.raises(InputError, match="256"):
+        Family(config, "1.0.0-" + "a" * 250)
 
 
 def test_every_placeholder_has_its_value(family: Family) -> None:

@@ -7,6 +7,8 @@ import json
 import pytest
 from tests.world.job_world import JobWorld, unpacked
 
+from flotilla.jobs.ledger import inner_faults, read_ledger
+
 
 @pytest.fixture
 def without_meta(jobs: JobWorld) -> JobWorld:
@@ -73,3 +75,39 @@ def test_a_meta_package_that_is_the_repositorys_root_is_the_same_in_every_job(pl
     assert not [path for path in files if path.startswith(("flotilla-output/", "ci-out/"))]
     again = platforms.run("publish-meta")
     assert [one["status"] for one in json.loads(again.outputs["packages"])] == ["already-published"] * 2
+
+
+@pytest.mark.npm
+def test_a_dev_package_with_a_version_of_its_own_is_published_once(jobs: JobWorld) -> None:
+    jobs.edit("flotilla.yml", lambda text: text.replace("    template: npm/dev\n", "    version: 0.9.0\n"))
+    statuses = []
+    for version in ("1.2.3", "1.2.4"):
+        done = jobs.run("release", version=version)
+        assert done.status == 0, done.log
+        done = jobs.dev(version=version)
+        assert done.status == 0, done.log
+        ((name, its, status),) = [
+            (one["name"], one["version"], one["status"]) for one in json.loads(done.outputs["packages"])
+        ]
+        statuses.append((name, its, status))
+        ledger = read_ledger(jobs.workspace / done.outputs["ledger"])
+        assert not list(inner_faults(ledger))
+    assert statuses == [
+        ("@acme/chroma-dev", "0.9.0", "published"),
+        ("@acme/chroma-dev", "0.9.0", "already-published"),
+    ]
+    jobs.edit("flotilla.yml", lambda text: text.replace('files: ["include/**", "LICENSE"]', 'files: ["include/**"]'))
+    assert (
+        "0.9.0 is on the registry with other content"
+        in jobs.refused("publish-dev", version="1.2.4", run_id=str(jobs.run_id)).text
+    )
+
+
+def test_a_version_of_its_own_does_not_make_the_release_an_older_one(jobs: JobWorld) -> None:
+    """What counts for a package is whether its own version is below its own latest."""
+    jobs.edit("flotilla.yml", lambda text: text.replace("    template: npm/dev\n", "    version: 9.0.0\n"))
+    jobs.put_version("@acme/chroma-dev", "8.0.0")
+    done = jobs.run("release")
+    assert done.status == 0, done.log
+    (release,) = jobs.github.snapshot()["releases"]
+    assert release["latest"]

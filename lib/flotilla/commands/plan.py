@@ -29,9 +29,23 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         "",
         tabulate([_row(package, family) for package in family.packages], headers, disable_numparse=True),
     ]
-    if told := [*_placed(family.packages), *binaries_told(family.packages), *unpinned_told(family.packages)]:
+    if told := [
+        *_own_versions(family),
+        *_placed(family.packages),
+        *binaries_told(family.packages),
+        *unpinned_told(family.packages),
+    ]:
         lines += ["", *told]
     return "\n".join(lines)
+
+
+def _own_versions(family: Family) -> list[str]:
+    """Return a line for each package with another version than the family's."""
+    return [
+        f"{package.name}: has the version {package.version}"
+        for package in family.packages
+        if package.version != family.version
+    ]
 
 
 def _placed(packages: Iterable[Package]) -> list[str]:
@@ -77,6 +91,7 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
     platform = package.platform if package.kind == "platform" else None
     return {
         "name": package.name,
+        "version": package.version,
         "kind": package.kind,
         "artifact": package.artifact,
         "archive": package.archive.pattern if package.archive else None,

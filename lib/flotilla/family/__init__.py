@@ -27,7 +27,7 @@ from flotilla.family.model import (
 from flotilla.family.packages import NO_TAG, PackedPackage, binaries_told, unpinned_told
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
-from flotilla.family.versions import LATEST, dist_tag_fault, parse_version
+from flotilla.family.versions import LATEST, dist_tag_fault, is_below, parse_version
 
 __all__ = [
     "LATEST",
@@ -54,6 +54,7 @@ __all__ = [
     "Variant",
     "binaries_told",
     "dist_tag_fault",
+    "is_below",
     "missing_files",
     "named_files",
     "parse_config",

@@ -25,7 +25,7 @@ from flotilla.family.names import (
 )
 from flotilla.family.packages import NO_TAG, family_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
-from flotilla.family.versions import dist_tag_fault
+from flotilla.family.versions import dist_tag_fault, version_fault
 from flotilla.family.yaml import Document, Finding, Path, dotted
 from flotilla.text import did_you_mean, quoted
 
@@ -39,9 +39,11 @@ TEMPLATES: Mapping[Path, tuple[str, ...]] = {
     ("packages", "dev", "artifact"): ALL,
     ("packages", "dev", "name"): OF_VARIANT,
     ("packages", "dev", "template"): OF_VARIANT,
+    ("packages", "dev", "version"): ("version",),
     ("packages", "meta", "artifact"): OF_VARIANT,
     ("packages", "meta", "name"): OF_VARIANT,
     ("packages", "meta", "template"): OF_VARIANT,
+    ("packages", "meta", "version"): ("version",),
     ("release", "tag"): (*FAMILY, "version"),
     ("release", "notes"): (*FAMILY, *RELEASE),
 }
@@ -337,6 +339,15 @@ def _capital(package: Package) -> bool:
     return package.variant is not None and package.variant.suffix != package.variant.suffix.lower()
 
 
+def _own_versions(config: Config, version: str) -> Iterator[Finding]:
+    faulty = {
+        package.key: f"the version {quoted(package.version)} {fault}"
+        for package in family_packages(config, version)
+        if package.version != version and (fault := version_fault(package.version))
+    }
+    yield from (Finding(path=(*key, "version"), text=fault) for key, fault in faulty.items())
+
+
 def _same_names(config: Config, version: str) -> Iterator[Finding]:
     groups = _clashing(family_packages(config, version), lambda package: package.name)
     by_kinds: dict[frozenset[Path], list[list[Package]]] = {}
@@ -427,6 +438,7 @@ REST: Checks = (
     (("family", "release"), _notes),
     (("family", "platforms", "variants", "packages", "release"), _package_names),
     (("family", "platforms", "variants", "packages", "release"), _same_names),
+    (("family", "platforms", "variants", "packages", "release"), _own_versions),
     (("family", "platforms", "variants", "ci", "release"), _artifacts),
     (("family", "platforms", "variants", "packages", "release"), _own_artifacts),
     (("family", "platforms", "variants", "packages", "ci", "release"), _same_files),

@@ -192,6 +192,7 @@ def _package(key: Key, values: Values, name: str) -> PackageSpec:
             for item in values.get("files", ())
         ),
         executables=tuple(values.get("executables", ())),
+        version=values.get("version", PackageSpec.version),
     )
 
 
@@ -206,6 +207,7 @@ def _dev(key: Key, values: Values, platforms: Sequence[Platform], variants: Sequ
         archive=spec.archive,
         files=spec.files,
         executables=spec.executables,
+        version=spec.version,
         from_platform=source.get("platform", platforms[0].name),
         from_variant=source.get("variant", variants[0].name),
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from flotilla.errors import InputError, RegistryError
+from flotilla.errors import InputError
 from flotilla.family.checks import family_findings
 from flotilla.family.model import Config, Need, Package
 from flotilla.family.packages import (
@@ -18,7 +18,7 @@ from flotilla.family.packages import (
     tag_of,
     version_of,
 )
-from flotilla.family.versions import default_dist_tag, is_prerelease, parsed_version
+from flotilla.family.versions import default_dist_tag, is_below, is_prerelease
 from flotilla.text import did_you_mean, quoted
 
 EVERY_PLATFORM = "all"
@@ -108,7 +108,4 @@ class Family:
         Raises:
             RegistryError: that one is no version.
         """
-        other, this = parsed_version(latest), parsed_version(self.version)
-        if other is None or this is None:
-            raise RegistryError(f"The registry's latest version is {quoted(latest)}, which is not a semantic version.")
-        return this < other
+        return is_below(self.version, latest)

@@ -76,7 +76,8 @@ def _wanted(package: Package, given: Manifest, repository: str | None) -> Manife
         words = {"os": package.platform.os, "cpu": cpu, "libc": package.platform.libc}
         wanted |= {key: list(values) for key, values in words.items() if values}
     if package.kind == "meta" and package.depends_on:
-        wanted["optionalDependencies"] = dict.fromkeys(package.depends_on, package.version)
+        pins = {name: package.siblings.versions.get(name, package.version) for name in package.depends_on}
+        wanted["optionalDependencies"] = pins
     return wanted
 
 

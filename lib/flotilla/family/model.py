@@ -110,6 +110,7 @@ class PackageSpec:
         executables: patterns of files that are 0755 besides what is plainly executable.
         artifact: template of the name of an artifact of its own; None for that of the platform, or for none at all.
         archive: pattern of the archive in the artifact of its own, None if that holds the files.
+        version: template of a version of its own.
     """
 
     key: Key = field(default=(), compare=False)
@@ -119,6 +120,7 @@ class PackageSpec:
     archive: str | None = None
     files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
+    version: str = "{version}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +263,7 @@ class Package:
         kind: platform, dev or meta.
         key: the keys and indices of flotilla.yml that lead to what describes it.
         name: the npm name.
-        version: the version of the family.
+        version: the version of the family, or its own.
         platform: None for a meta package; for a dev package the one its files come from.
         variant: its variant; for a dev package the one its files come from.
         artifact: the CI artifact that its files come from, None for a package without.

@@ -283,7 +283,7 @@ def _package(
         kind=kind,
         key=spec.key,
         name=rendered(spec.name, values),
-        version=values["version"],
+        version=rendered(spec.version, {"version": values["version"]}),
         platform=need.platform if need else None,
         variant=need.variant if need else variant,
         artifact=need.artifact if need else None,

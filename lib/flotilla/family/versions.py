@@ -6,7 +6,7 @@ import re
 
 from semver import Version
 
-from flotilla.errors import InputError
+from flotilla.errors import InputError, RegistryError
 from flotilla.text import quoted
 
 LONGEST_VERSION = 256
@@ -81,6 +81,18 @@ def default_dist_tag(version: str) -> str:
     first = parsed.prerelease.split(".")[0]
     fit = first.isalpha() and first.lower() != LATEST and dist_tag_fault(first) is None
     return first if fit else NEXT
+
+
+def is_below(version: str, latest: str) -> bool:
+    """Return whether a version is lower than that one, which the registry calls latest.
+
+    Raises:
+        RegistryError: that one is no version.
+    """
+    other, this = parsed_version(latest), parsed_version(version)
+    if other is None or this is None:
+        raise RegistryError(f"The registry's latest version is {quoted(latest)}, which is not a semantic version.")
+    return this < other
 
 
 def dist_tag_fault(tag: str) -> str | None:

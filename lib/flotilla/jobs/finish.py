@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
+from flotilla.family import is_below
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, build, gather
 from flotilla.jobs.check_artifacts import check_artifacts
@@ -135,7 +137,7 @@ def _record(job: JobContext[ReleaseInputs], built: Built, decision: AlreadyPubli
         dist_tag=decision.dist_tag,
         integrity=published.integrity,
         provenance=statement,
-        note=decision.next_step(job.family.below),
+        note=decision.next_step(partial(is_below, decision.package.version)),
     )
     return record, faults
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import assert_never
 
 from flotilla.errors import RefusedError, explained
-from flotilla.family import Package
+from flotilla.family import Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext
@@ -165,7 +165,7 @@ def _intent(decision: Settled) -> str:
 
 
 def _note(job: JobContext[PublishInputs], decision: AlreadyPublished) -> str:
-    if step := decision.next_step(job.family.below):
+    if step := decision.next_step(partial(is_below, decision.package.version)):
         named = str(decision.package)
         job.runner.warning(step if named in step else f"{named} {step}", title="Another dist-tag than this release's")
     return step or ("the same files in another tarball" if decision.repacked else "")

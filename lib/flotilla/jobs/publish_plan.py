@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from flotilla.errors import RefusedError
+from flotilla.family import is_below
 from flotilla.jobs.build import Built
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, PublishInputs
@@ -34,9 +36,10 @@ def is_latest(job: JobContext[Inputs], packuments: Mapping[str, Packument | None
     Args:
         packuments: of the family's packages, by name.
     """
-    latest = [packument.dist_tags.get("latest") for packument in packuments.values() if packument]
+    versions = {package.name: package.version for package in job.family.packages}
+    latest = {name: packument.dist_tags.get("latest") for name, packument in packuments.items() if packument}
     return job.dist_tag.name == "latest" and (
-        job.dist_tag.given or not any(job.family.below(version) for version in latest if version)
+        job.dist_tag.given or not any(is_below(versions[name], version) for name, version in latest.items() if version)
     )
 
 
@@ -85,12 +88,17 @@ def registry_refusals(
     found = [
         Refusal(of=name, why=why)
         for name, manifest in manifests.items()
-        for why in refusals(manifest, packuments[name], terms)
+        for why in refusals(manifest, packuments[name], _terms_of(manifest, terms))
     ]
     new = [name for name in manifests if is_new(packuments[name])]
     if new and (why := new_names_fault(new, terms)):
         found += [Refusal(of=name, why=why) for name in new]
     return grouped(found, of=len(manifests))
+
+
+def _terms_of(manifest: Manifest, terms: Terms) -> Terms:
+    """Return the terms for a package, which may have a version of its own."""
+    return replace(terms, below=partial(is_below, str(manifest["version"])))
 
 
 def terms(job: JobContext[Inputs]) -> Terms:

@@ -30,7 +30,7 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
     """Prepare found nothing to refuse."""
     family = job.family
     rows = [
-        (code(package.name), package.kind, _on_registry(prepared, package.name, family.version))
+        (code(package.name), package.kind, _on_registry(prepared, package.name, package.version))
         for package in family.packages
     ]
     tag = f"tag {code(family.tag)} on" if family.tag else "no tag,"

@@ -168,8 +168,8 @@ def _installed(
         )
     for name in found:
         version = json.loads((modules / name / "package.json").read_text(encoding="utf-8"))["version"]
-        if version != family.version:
-            raise RegistryError(f"{name}@{version} was installed for {first.name}@{family.version}")
+        if version != ours[name].version:
+            raise RegistryError(f"{name}@{version} was installed for {first.name}@{first.version}")
     return Installed(
         platform=platform,
         machine=machine,
