@@ -99,7 +99,8 @@ def test_what_is_waited_for_long_is_told_once(monkeypatch: pytest.MonkeyPatch) -
     http = Http(policy, error=GitHubError, answer_seconds=SECONDS)
     with talking(lambda client, _asked: client.recv(1)) as talker, pytest.raises(Unsure):
         http.read(asked_for(talker.url), limit=LIMIT)
-    assert told == ["read it: still waiting for the answer of 127.0.0.1"]
+    assert len(told) == 1
+    assert told[0].startswith("read it: ")
 
 
 def test_headers_without_end_are_not_read_to_the_end(http: Http) -> None:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in SECRETS:
         runner.mask(os.environ.get(name, ""))
     try:
-        # What is in memory is secret: it must not lie in a core file, npm's neither.
+        # Memory holds secrets: write no core file, neither of this process nor of npm.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for stopping in STOPPING:
             signal.signal(stopping, _stop)
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     """Run what the first argument names."""
     name = arguments[0] if arguments else ""
     if name not in JOBS:
-        # Only when a person asks: the jobs in the image need none of it.
+        # Imported only for a person's commands: the jobs in the image do not need it.
         from flotilla.commands import command_line  # noqa: PLC0415
 
         return command_line.run(arguments, environment, runner)
@@ -69,15 +69,15 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
 
 
 def _stopped(runner: Runner, stopping: BaseException) -> int:
-    """Return the exit status, once the annotation and, on a runner, the job summary say what stopped the job."""
+    """Say in an annotation and the job summary what stopped the job; return the exit status."""
     _ignore_signals()
     failure = explained(stopping, wrote=runner.wrote)
     if isinstance(failure, DefectError):
-        with runner.group("Traceback, for a report to flotilla"):
+        with runner.group("Traceback, to report to flotilla"):
             runner.line("".join(traceback.format_exception(failure.__cause__ or stopping)))
     runner.error(failure)
     if runner.summarizes:
-        with suppress(OSError):  # the annotation stands; on a full disk this may not fit
+        with suppress(OSError):  # the disk may be full; the annotation is printed already
             site = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
             runner.summary(stopped(failure, wrote=runner.wrote, site=site))
     return failure.status
@@ -89,7 +89,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_signals() -> None:
-    # The runner sends SIGINT, and SIGTERM seconds later: the second must not interrupt the tidying after the first.
+    # The runner sends SIGINT, and SIGTERM seconds later, which must not interrupt the clean-up.
     for stopping in STOPPING:
         signal.signal(stopping, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""The one reader of JSON from outside: a wrong shape is named field by field, as the error of who asked."""
+"""Read JSON from outside. A field of the wrong type raises the caller's error, and the error names the field."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def parse_json(text: bytes | str, *, strict: bool = False) -> object:
     """Return the JSON document of a text.
 
     Args:
-        strict: refuse what readers understand differently, too: a key that stands twice, and NaN.
+        strict: also refuse what JSON readers disagree on: repeated keys, and NaN.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not JSON.
     """
     try:
         if strict:
@@ -36,12 +36,12 @@ def parse_json(text: bytes | str, *, strict: bool = False) -> object:
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON object, what it is about, and the error for one that cannot be used.
+    """A JSON object, what it is about, and how to make the error if it cannot be used.
 
-    Every reader raises that error if the field is missing or of another type.
+    Every method raises that error if the field is missing or has another type.
 
     Args:
-        unusable: makes the error, of what the object is about and why it cannot be used.
+        unusable: makes the error from what the object is about and why it cannot be used.
     """
 
     fields: Mapping[str, object]
@@ -56,21 +56,21 @@ class Document:
         return cls(value, about, unusable)
 
     def text(self, key: str) -> str:
-        """Return a text."""
+        """Return a field that is text."""
         return self._typed(key, str)
 
     def number(self, key: str) -> int:
-        """Return a whole number."""
+        """Return a field that is a whole number."""
         if isinstance(self.fields.get(key), bool):
             raise self._wrong(key)
         return self._typed(key, int)
 
     def flag(self, key: str) -> bool:
-        """Return a boolean."""
+        """Return a field that is a boolean."""
         return self._typed(key, bool)
 
     def moment(self, key: str) -> datetime:
-        """Return a moment, in UTC if it names no zone."""
+        """Return a field that is a time, in UTC if it names no zone."""
         try:
             moment = datetime.fromisoformat(self.text(key))
         except ValueError:
@@ -78,19 +78,19 @@ class Document:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def optional_text(self, key: str) -> str | None:
-        """Return a text; None if it is missing or null."""
+        """Return a field that is text; None if it is missing or null."""
         return None if self.fields.get(key) is None else self.text(key)
 
     def inner(self, key: str) -> Document:
-        """Return an object within."""
+        """Return a field that is an object."""
         return Document.of(self.fields.get(key), f"{self.about} ({key})", self.unusable)
 
     def optional_inner(self, key: str) -> Document | None:
-        """Return an object within; None if it is missing or null."""
+        """Return a field that is an object; None if it is missing or null."""
         return None if self.fields.get(key) is None else self.inner(key)
 
     def inners(self, key: str) -> tuple[Document, ...]:
-        """Return a list of objects within."""
+        """Return a field that is a list of objects."""
         return documents(self.fields.get(key), f"{self.about} ({key})", self.unusable)
 
     def has(self, key: str) -> bool:
@@ -121,12 +121,12 @@ def _kind(value: object) -> str:
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object whose keys are all different: of two, readers disagree which counts."""
+    """Return the object; raise ValueError if a key repeats, because readers disagree which one counts."""
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return made
 
 
 def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")

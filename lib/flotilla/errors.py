@@ -2,19 +2,19 @@
 
 FlotillaError            exit status 1, one annotation
 ├── InputError           an input or variable of the job is missing or malformed
-├── ConfigError          flotilla.yml, or a template of it, is wrong; carries places
+├── ConfigError          flotilla.yml or a template is wrong; has places
 ├── GitHubError          GitHub refused a call or did not answer
 ├── RefusedError         what prepare found: the release must not begin
-├── RunError             the CI run is not one to release from
+├── RunError             flotilla must not release from the CI run
 ├── ArtifactError        an artifact is missing, expired, altered or broken
 ├── ArchiveError         an archive is hostile or damaged
-├── PackageError         a package is not fit to publish
+├── PackageError         a package must not be published
 ├── RegistryError        npm or its registry refused a call or did not answer
-├── ConflictError        something of that name is already there, and differs
-├── DeadlineError        the time is up; says what is done and how to resume
+├── ConflictError        something of that name already exists, and differs
+├── DeadlineError        the time ran out; says what was done and how to resume
 ├── CancelledError       the job was cancelled
 ├── MachineError         the disk is full, or the machine forbids something
-└── DefectError          anything else that escapes: exit status 70, with a traceback in the log
+└── DefectError          any other exception, a bug: exit status 70, with a traceback in the log
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-RESUMES = "What is done stays done; a re-run goes on from there."
+RESUMES = "Everything done so far is kept; re-run the job to continue from there."
 NOTHING_WRITTEN = "Nothing was written."
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -39,27 +39,27 @@ class Place:
     column: int | None = None
 
     def __str__(self) -> str:
-        """file:line:column, as far as it is known."""
+        """Return file:line:column, as far as known."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong: what, and where if a file says it."""
+    """One thing that is wrong, and its place if it is in a file."""
 
     text: str
     place: Place | None = None
 
     def __str__(self) -> str:
-        """Return the text behind its place."""
+        """Return the place and the text."""
         return f"{self.place}: {self.text}" if self.place else self.text
 
 
 class FlotillaError(Exception):
-    """Something to explain to the person who reads the log.
+    """A failure to explain to the person who reads the log.
 
     Args:
-        faults: what is wrong, in plain words; all faults of a kind at once.
+        faults: what is wrong, in plain words; all faults at once.
         advice: what to do next, as a sentence.
     """
 
@@ -73,7 +73,7 @@ class FlotillaError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        """All faults, a line each where there are several, then the advice."""
+        """Return all faults, one per line if there are several, then the advice."""
         several = len(self.faults) > 1
         lines = [f"- {fault}" if several else str(fault) for fault in self.faults]
         return "\n".join([*lines, self.advice] if self.advice else lines)
@@ -104,7 +104,7 @@ class RefusedError(FlotillaError):
 
 
 class RunError(FlotillaError):
-    """The CI run is not one to release from."""
+    """flotilla must not release from the CI run."""
 
     title = "CI run check failed"
 
@@ -122,7 +122,7 @@ class ArchiveError(FlotillaError):
 
 
 class PackageError(FlotillaError):
-    """A package is not fit to publish."""
+    """A package must not be published."""
 
     title = "Package check failed"
 
@@ -134,13 +134,13 @@ class RegistryError(FlotillaError):
 
 
 class ConflictError(FlotillaError):
-    """Something of that name is already there, and differs."""
+    """Something of that name already exists, and differs."""
 
-    title = "Already there, but different"
+    title = "Already exists, but differs"
 
 
 class DeadlineError(FlotillaError):
-    """The time is up; what is done stays done, and a re-run resumes."""
+    """The time ran out; what is done is kept, and a re-run resumes."""
 
     title = "Out of time"
 
@@ -152,20 +152,20 @@ class CancelledError(FlotillaError):
 
 
 class MachineError(FlotillaError):
-    """The machine lacks something that any job needs: room on a disk, or a permission."""
+    """The machine lacks something that any job needs: disk space or a permission."""
 
-    title = "Runner machine failed"
+    title = "Runner problem"
 
 
 class DefectError(FlotillaError):
-    """flotilla itself is wrong; its cause is the exception that nobody expected."""
+    """A bug in flotilla; its cause is the unexpected exception."""
 
-    title = "Defect of flotilla"
+    title = "Bug in flotilla"
     status = 70  # EX_SOFTWARE of sysexits.h
 
 
 def explained(stopping: BaseException, *, wrote: bool) -> FlotillaError:
-    """Return what stopped a job, as an error that its reader understands.
+    """Return what stopped a job, as an error for the person who reads the log.
 
     Args:
         wrote: whether the job had begun to write to GitHub or the registry.
@@ -177,15 +177,15 @@ def explained(stopping: BaseException, *, wrote: bool) -> FlotillaError:
         return CancelledError("the job was cancelled", advice=resumes)
     if isinstance(stopping, OSError) and stopping.errno in FULL:
         return MachineError(
-            f"the disk of this machine is full ({stopping.strerror}: {stopping.filename or 'its temporary folder'})",
-            advice=f"Free space in an earlier step, or take a larger runner. {resumes}",
+            f"the disk is full ({stopping.strerror}: {stopping.filename or 'the temporary folder'})",
+            advice=f"Free disk space in an earlier step, or use a runner with a larger disk. {resumes}",
         )
     if isinstance(stopping, OSError) and stopping.errno in FORBIDDEN:
         return MachineError(
-            f"this machine does not permit it ({stopping.strerror}: {stopping.filename or 'a file or folder'})",
-            advice=f"Let the job's user read and write there. {resumes}",
+            f"a file or folder cannot be used ({stopping.strerror}: {stopping.filename or 'no path given'})",
+            advice=f"Give the job's user read and write access to it. {resumes}",
         )
     return DefectError(
-        f"a defect of flotilla: {type(stopping).__name__}",
-        advice=f"The job's log holds the traceback in a group; please report it. {resumes}",
+        f"unexpected {type(stopping).__name__}",
+        advice=f"Please report this with the traceback from the job's log (a folded group). {resumes}",
     )

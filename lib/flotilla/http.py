@@ -1,9 +1,9 @@
 """HTTP for GitHub, its storage and upload hosts, npm's registry and the id-token service, with one set of rules.
 
-- A credential goes to the origin that it was given for, never to another, nor back there after a redirect away.
-- An https address is never left for an http one. No library follows a redirect, reads a .netrc file or keeps a cookie.
-- An answer is asked for unencoded. One that is read whole is bounded in bytes and in time.
-- The job's stop flag cuts every open connection, and no new one begins.
+- A credential is sent only to its own origin, and not even there once a redirect has led elsewhere.
+- A redirect never leads from https to http. No library follows redirects, reads .netrc or keeps cookies.
+- Answers are requested unencoded. One that is read whole is limited in bytes and in time.
+- If the job is cancelled, every open connection is cut, and none is opened.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ MOST_REDIRECTS = 5
 CHUNK = 64 * 1024
 LONGEST_REFUSAL = 16 * 1024
 CONNECT_SECONDS = 30.0
-SILENT_SECONDS = 60.0  # nothing at all comes, or nothing can be sent
-ANSWER_SECONDS = 120.0  # a whole answer, its headers included
-LEAST_SECONDS = 15.0  # what an answer gets when the job's time is up: the last look after a write
+SILENT_SECONDS = 60.0  # without one byte received or sent
+ANSWER_SECONDS = 120.0  # for a whole answer, with its headers
+LEAST_SECONDS = 15.0  # for an answer after the job's time ran out: the last check after a write
 TELL_SECONDS = 30.0
-SECONDS = re.compile(r"[0-9]{1,10}")  # since the epoch; what is longer is no such number
+SECONDS = re.compile(r"[0-9]{1,10}")  # since the epoch
 
 
 class Unsure(TransientError):  # noqa: N818 - not an error yet
-    """A failure that may pass, after which nobody knows whether the call took effect."""
+    """A transient failure after which it is unknown whether the call took effect."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Self | None:
-        """Return a URL's origin; None if it is no http(s) URL, has a user name, or could be read in two ways."""
+        """Return a URL's origin; None if it is not http(s), has a user name, or is ambiguous."""
         if "\\" in url or not url.isprintable() or " " in url:
             return None
         try:
@@ -73,12 +73,12 @@ class Origin:
         return cls(parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port)
 
     def __str__(self) -> str:
-        """Return it as the beginning of a URL."""
+        """Return the origin as the beginning of a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     def may_lead_to(self, other: Origin | None) -> bool:
-        """Return whether a redirect from here may go there: anywhere but from https to http."""
+        """Return whether a redirect may lead to the other origin: anywhere but from https to http."""
         return other is not None and other.scheme in {"https", self.scheme}
 
 
@@ -87,8 +87,8 @@ class Request:
     """One request.
 
     Args:
-        what: it in plain words, for the log and errors ("create tag v1.0.0").
-        credential: value of the Authorization header; goes to the URL's own origin only.
+        what: the request in plain words, for the log and errors ("create tag v1.0.0").
+        credential: value of the Authorization header; sent to the URL's own origin only.
         body: bytes, or a file that is sent from its beginning.
         follow: whether redirects are followed.
     """
@@ -104,7 +104,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer that was read whole; headers by their lower-case names."""
+    """An answer, read whole; headers by their lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -117,9 +117,9 @@ class Stream:
     """An open answer.
 
     Args:
-        credited: its server saw the credential; no redirect led away from there.
-        refused: the beginning of the body if the status is a refusal.
-        chunks: yields the body as it was sent, undecoded; Unsure if the connection breaks.
+        credited: the credential was sent to the server that answered.
+        refused: the beginning of the body if the status is 400 or higher.
+        chunks: yields the body undecoded; raises Unsure if the connection breaks.
     """
 
     status: int
@@ -135,8 +135,8 @@ class Http:
 
     Args:
         policy: how long answers may take, and the stop flag.
-        error: the class of what is refused for good.
-        answer_seconds: the most that a whole answer may take, within the job's time.
+        error: the class of errors that no retry can fix.
+        answer_seconds: the longest a whole answer may take, within the job's time.
     """
 
     def __init__(
@@ -152,8 +152,8 @@ class Http:
         """Return the answer, whatever its status, read whole.
 
         Raises:
-            TransientError: another try may go through (Unsure if the request may have taken effect).
-            FlotillaError: refused for good: longer than `limit` bytes, encoded, or an address not to be followed.
+            TransientError: another try may succeed (Unsure if the request may have taken effect).
+            FlotillaError: the answer is longer than `limit` bytes or encoded, or redirects where it must not.
         """
         with self._watched(request) as watch, self._opened(request, watch) as response:
             self._refuse_encoded(response, request)
@@ -162,8 +162,8 @@ class Http:
                 body += chunk
                 if len(body) > limit:
                     raise self._error(
-                        f"{sentence(request.what)}: the answer of {host_of(response.url)} is longer than "
-                        f"{limit} bytes; reading stopped there."
+                        f"{sentence(request.what)}: the answer from {host_of(response.url)} is longer than "
+                        f"{limit} bytes, the limit."
                     )
             watch.check()  # a connection that was cut may look like one that ended
             return Answer(
@@ -172,11 +172,11 @@ class Http:
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Stream]:
-        """Open an answer to be read with its `chunks`, which have no limits but those that the caller sets.
+        """Open an answer to read with `chunks`; only the caller limits its size and time.
 
         Raises:
-            TransientError: another try may go through.
-            FlotillaError: an address that is not to be followed, or whose certificate is not trusted.
+            TransientError: another try may succeed.
+            FlotillaError: a redirect that must not be followed, or a certificate that is not trusted.
         """
         with self._watched(request) as watch, self._opened(request, watch) as response:
             refused = b""
@@ -198,7 +198,7 @@ class Http:
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body as it was sent, undecoded; Unsure if the connection breaks."""
         try:
-            # What is there, and not a whole chunk: a server that sends a byte a minute would never fill one.
+            # read1 returns what has arrived: a server that sends a byte a minute would never fill a chunk.
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 self.policy.stop.check()
                 yield chunk
@@ -216,19 +216,20 @@ class Http:
             session.close()
 
     def failure(self, error: Exception, url: str) -> TransientError | FlotillaError:
-        """Return what a broken connection stands for.
+        """Return the error for a broken connection.
 
-        The error's own text is left out: it can hold the query of a signed URL.
+        The exception's own text is left out: it may contain the query of a signed URL.
         """
         host = host_of(url)
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return self._error(
-                f"The certificate of {host} is not one that this machine trusts.",
-                advice="If a proxy or an own server has its own certificate authority, give it to the runner "
-                "(REQUESTS_CA_BUNDLE for flotilla, with all other authorities in it; NODE_EXTRA_CA_CERTS for npm).",
+                f"This machine does not trust the certificate of {host}.",
+                advice="If a proxy or your own server uses a private certificate authority, add it on the runner: "
+                "set REQUESTS_CA_BUNDLE for flotilla (a file with all other authorities too) and "
+                "NODE_EXTRA_CA_CERTS for npm.",
             )
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return self._error(f"An address on {host} cannot be used.")
+            return self._error(f"A URL on {host} is malformed.")
         if isinstance(error, requests.exceptions.Timeout) or "Timeout" in type(error).__name__:
             return Unsure(f"{host} did not answer in time")
         if "NewConnectionError" in str(error):
@@ -237,7 +238,7 @@ class Http:
 
     @contextmanager
     def _opened(self, request: Request, watch: _Watch) -> Iterator[requests.Response]:
-        """Follow redirects, and yield the first answer that is none."""
+        """Follow redirects, and yield the first answer that is not one."""
         first = origin = Origin.of(request.url)
         url, credential = request.url, request.credential
         for _ in range(MOST_REDIRECTS + 1):
@@ -256,8 +257,8 @@ class Http:
                 break
             credential = credential if origin == first else None
         else:
-            raise self._error(f"{sentence(request.what)}: it redirects more than {MOST_REDIRECTS} times.")
-        raise self._error(f"{sentence(request.what)}: it leads to an address that must not be followed.")
+            raise self._error(f"{sentence(request.what)}: redirected more than {MOST_REDIRECTS} times.")
+        raise self._error(f"{sentence(request.what)}: redirected to a URL that must not be followed.")
 
     @contextmanager
     def _sent(
@@ -283,16 +284,16 @@ class Http:
             yield response
 
     def _read_out(self, response: requests.Response) -> None:
-        """Read a short body that nobody needs: a connection is used again only if its answer was read to the end."""
+        """Read a short body to its end, so that the connection can be used again."""
         length = response.headers.get("Content-Length", "")
         if SECONDS.fullmatch(length) and int(length) <= LONGEST_REFUSAL:
-            with suppress(TransientError, FlotillaError):  # it was for the connection only
+            with suppress(TransientError, FlotillaError):  # it only matters to the connection
                 for _ in self._chunks(response):
                     pass
 
     @contextmanager
     def _session(self, origin: Origin) -> Iterator[_Session]:
-        """Lend a session that nobody else uses meanwhile, one with an open connection to this origin if there is."""
+        """Lend a session that no other thread uses meanwhile, with an open connection to this origin if possible."""
         with self._lock:
             idle = self._idle[origin]
             session = idle.pop() if idle else _Session(self.policy.stop)
@@ -307,7 +308,7 @@ class Http:
         seconds = min(max(self.policy.left(), LEAST_SECONDS), self._answer_seconds)
         host = host_of(request.url)
         watch = _Watch(
-            seconds, lambda: self.policy.told(f"{request.what}: still waiting for the answer of {host}"), host
+            seconds, lambda: self.policy.told(f"{request.what}: still waiting for an answer from {host}"), host
         )
         try:
             yield watch
@@ -321,17 +322,17 @@ class Http:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
             raise self._error(
-                f"{sentence(request.what)}: {host_of(response.url)} answers with the encoding "
-                f"{one_line(encoding)}, though none was asked for.",
-                advice="Look for a proxy or mirror in between that compresses, and turn that off.",
+                f"{sentence(request.what)}: {host_of(response.url)} answered with the encoding "
+                f"{one_line(encoding)}, which was not requested.",
+                advice="Turn off compression in the proxy or mirror in between.",
             )
 
 
 def transient(status: int, headers: Mapping[str, str], *, who: str, said: str, now: float) -> TransientError | None:
-    """Return the failure that a status stands for if another try may go through; None if it is final.
+    """Return the error for a status after which another try may succeed; None if the status is final.
 
     Args:
-        headers: by their lower-case names; the answer's own Date is what a reset is counted from.
+        headers: by their lower-case names; a rate limit's reset counts from the answer's own Date.
         who: the server in plain words ("GitHub").
         said: the status and the server's words.
         now: seconds since the epoch, for an answer without a date.
@@ -348,7 +349,7 @@ def transient(status: int, headers: Mapping[str, str], *, who: str, said: str, n
 
 
 def until_reset(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return the seconds until a used-up rate limit starts again; None if the answer does not tell."""
+    """Return the seconds until a used-up rate limit resets; None if the answer does not say."""
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") != "0" or not SECONDS.fullmatch(reset):
         return None
@@ -356,7 +357,7 @@ def until_reset(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def date_of(headers: Mapping[str, str], now: float) -> float:
-    """Return the moment that an answer was made at by its server's clock, which its other times are told by."""
+    """Return an answer's time by the server's clock, to which its other times refer."""
     try:
         return parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (ValueError, OverflowError, TypeError):
@@ -377,7 +378,7 @@ def host_of(url: str | None) -> str:
 
 
 def urljoin_or_nothing(base: str, location: str) -> str:
-    """Return the address that a Location header leads to; nothing if it is none."""
+    """Return the URL that a Location header leads to; empty if it is malformed."""
     try:
         return urljoin(base, location) if location else ""
     except ValueError:
@@ -385,14 +386,14 @@ def urljoin_or_nothing(base: str, location: str) -> str:
 
 
 class _NoAuth(AuthBase):
-    """Leaves a request as it is; without it requests would send what a .netrc file holds for the host."""
+    """Add no credentials; without this, requests would send those of a .netrc file."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _Session(requests.Session):
-    """A session that keeps nothing between requests but its connections, which the stop flag cuts."""
+    """A session that keeps only its connections between requests; the stop flag cuts them."""
 
     def __init__(self, stop: StopFlag) -> None:
         super().__init__()
@@ -407,14 +408,14 @@ class _Session(requests.Session):
         stop.on_set(self.cut)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
-        """Return None: requests would parse the target and read the body even when told not to follow."""
+        """Return None: requests would parse the target and read the body even if told not to follow."""
         return None
 
     def cut(self) -> None:
-        """End what goes on in any connection; its thread finds it broken."""
+        """Cut every connection; the threads that use them get an error."""
         for one in list(self._sockets):
             with suppress(OSError):
-                # Not the TLS layer's own way to end, which waits for the other side.
+                # Not through TLS, whose shutdown waits for the other side.
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def _connected(self, connection: HTTPConnection) -> None:
@@ -425,7 +426,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Tells about every connection that it opens, through a proxy or not."""
+    """Report every connection that it opens, through a proxy or not."""
 
     def __init__(self, connected: Callable[[HTTPConnection], None]) -> None:
         class Plain(HTTPConnection):
@@ -460,7 +461,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Body:
-    """A file as a request's body; sending it ends when the job is cancelled, and an answer is due after its end."""
+    """A file as a request's body; sending stops if the job is cancelled, and the answer's time counts from its end."""
 
     def __init__(self, file: IO[bytes], watch: _Watch, stop: StopFlag) -> None:
         self._file = file
@@ -480,7 +481,7 @@ class _Body:
 
 
 class _Watch:
-    """Tells once when an answer takes long, and cuts its connection when it takes too long."""
+    """Say once that an answer takes long, and cut its connection if it takes too long."""
 
     def __init__(self, seconds: float, tell: Callable[[], None], host: str) -> None:
         self._seconds = seconds
@@ -493,7 +494,7 @@ class _Watch:
         threading.Thread(target=self._run, name="flotilla-watch", daemon=True).start()
 
     def begin(self, session: _Session | None = None) -> None:
-        """Count from now on if it is a file that is being sent, and watch this session's connections."""
+        """Watch this session's connections, and start counting again."""
         self.check()
         if session is None:
             self._since = time.monotonic()
@@ -506,7 +507,7 @@ class _Watch:
             raise Unsure(f"{self._host} did not answer within {self._seconds:.0f} s")
 
     def end(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._over.set()
 
     def _run(self) -> None:
@@ -518,7 +519,7 @@ class _Watch:
                 self._tell()
             if waited >= self._seconds:
                 break
-        # Again and again: a connection may open meanwhile.
+        # Repeatedly, because a connection may open meanwhile.
         while not self._over.wait(0 if not self._late else 0.5):
             self._late = True
             if self._session is not None:

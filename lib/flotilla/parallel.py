@@ -1,4 +1,4 @@
-"""Several things at once, in threads that end with the job: transfers, reads, and what compresses or hashes."""
+"""Run several tasks at once, in threads that end with the job: transfers, reads, compression and hashing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from flotilla.retry import Cancelled, StopFlag
 T = TypeVar("T")
 
 WORKERS = 10  # transfers or reads at a time: GitHub takes 100 of a token's
-ENDING_SECONDS = 1.5  # what a cancelled transfer gets to end
+ENDING_SECONDS = 1.5  # how long a cancelled transfer may take to end
 
 
 def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = WORKERS) -> tuple[T, ...]:
-    """Run all tasks, some at a time, and return their results in the tasks' order.
+    """Run all tasks, a few at a time, and return their results in the tasks' order.
 
-    A cancelled job sets the flag: running tasks are cut, and waiting ones do not begin.
+    If the job is cancelled, running tasks are cut off and waiting ones do not start.
 
     Raises:
-        FlotillaError: everything that failed, of the kind that failed first; every other task has ended by then.
+        FlotillaError: all failures as one error, of the first failure's class, after every other task has ended.
     """
     waiting: SimpleQueue[int] = SimpleQueue()
     for index in range(len(tasks)):
@@ -57,7 +57,7 @@ def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = W
 def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
     """Run the threads to their end; if this one is interrupted, stop them first.
 
-    One that does not end, in a name look-up for instance, is left behind: it begins nothing after that.
+    A thread that does not end (during a DNS lookup, say) is left behind: it starts nothing more.
     """
     try:
         for thread in threads:
@@ -67,14 +67,14 @@ def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
     except BaseException:
         stop.set()
         end = time.monotonic() + ENDING_SECONDS
-        # Not join: a thread whose start was interrupted runs, and cannot be joined.
+        # Not join: a thread whose start was interrupted is running, but cannot be joined.
         while set(threads) & set(threading.enumerate()) and time.monotonic() < end:
             time.sleep(0.01)
         raise
 
 
 def together(failures: Sequence[FlotillaError]) -> FlotillaError:
-    """Return one error for several: of the first one's kind, every different fault and advice once."""
+    """Return one error for several: of the first one's class, with each distinct fault and advice once."""
     faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
     advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
     return type(failures[0])(tuple(faults), advice="\n".join(advice))

@@ -1,4 +1,4 @@
-"""Retry what may go through later: the deadline, the waits between two tries, and the flag that stops everything."""
+"""Retry what may succeed later: the deadline, the waits between tries, and the flag that stops everything."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ T = TypeVar("T")
 
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
-# No wait is longer. A server whose clock is off by years would otherwise name a day that no calendar has.
+# The longest wait. A server whose clock is off by years could otherwise name a day that no calendar has.
 LONGEST_AFTER = 30 * 86400.0
-# Tries for which a server's Retry-After is believed; one that names a second for an hour is asked less often.
+# The number of tries that follow the server's Retry-After; after that, waits grow even if it keeps naming a second.
 BELIEVED = 5
 
 
 class TransientError(Exception):
-    """A failure after which the same call may go through: a cut connection, a 5xx, a rate limit.
+    """A failure after which the same call may succeed: a broken connection, a 5xx, a rate limit.
 
     Args:
-        reason: what was answered, in plain words.
-        after: seconds that the server asked us to wait, None if it did not say; cut to 30 days.
+        reason: what went wrong, in plain words.
+        after: seconds that the server asked to wait, at most 30 days; None if it did not say.
     """
 
     def __init__(self, reason: str, *, after: float | None = None) -> None:
@@ -40,16 +40,16 @@ class TransientError(Exception):
 
 
 class Cancelled(KeyboardInterrupt):
-    """The job was cancelled: nothing is tried again and nothing new begins."""
+    """The job was cancelled: nothing is retried and nothing new starts."""
 
     def __init__(self) -> None:
         super().__init__("the job was cancelled")
 
 
 class StopFlag:
-    """Tells every thread that the job was cancelled; retries, waits and transfers look at it.
+    """A flag that tells every thread that the job was cancelled; retries, waits and transfers check it.
 
-    Set it where KeyboardInterrupt is caught, not in a signal handler: a handler may run while its own thread holds
+    Set it where KeyboardInterrupt is caught, not in a signal handler: the handler may run while its own thread holds
     the lock that `set` needs.
     """
 
@@ -59,7 +59,7 @@ class StopFlag:
         self._calls: list[Callable[[], None]] = []
 
     def set(self) -> None:
-        """Stop everything that looks at the flag, now and later."""
+        """Stop everything that checks the flag, now and later."""
         with self._lock:
             self._event.set()
             calls, self._calls = self._calls, []
@@ -76,11 +76,11 @@ class StopFlag:
             raise Cancelled
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until the flag is set."""
+        """Wait this long, or until the flag is set."""
         self._event.wait(seconds)
 
     def on_set(self, call: Callable[[], None]) -> None:
-        """Call this once when the flag is set; at once if it is set already."""
+        """Call a function once when the flag is set; now if it is set already."""
         with self._lock:
             if not self._event.is_set():
                 self._calls.append(call)
@@ -89,17 +89,17 @@ class StopFlag:
 
 
 class Clock(Protocol):
-    """Time as a job sees it; a test gives one that records sleeps instead of sleeping."""
+    """A job's clock; tests use one that records sleeps instead of sleeping."""
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
 
 class SystemClock:
-    """The machine's clock as it stood at the beginning; setting it later changes no deadline.
+    """A clock that starts at the machine's time; later changes of that time move no deadline.
 
     Args:
         stop: ends a sleep early.
@@ -110,24 +110,24 @@ class SystemClock:
         self._start = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return self._start + time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the job is cancelled."""
+        """Wait, or until the job is cancelled."""
         self._stop.wait(seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """A job's deadline, and how it waits until then.
+    """A job's deadline, and how it retries until then.
 
     Args:
-        deadline: seconds since the epoch after which nothing is tried again.
+        deadline: seconds since the epoch after which nothing is retried.
         clock: tells the time and sleeps.
-        jitter: gives a number from 0 to 1, so that parallel jobs do not retry in step.
-        attempts: most tries of one call, in case the clock stands still; normally the deadline ends them.
-        told: is given a line for each wait.
+        jitter: returns a number from 0 to 1, so that parallel jobs do not retry in step.
+        attempts: the most tries of one call, in case the clock stands still; normally the deadline ends them.
+        told: gets a log line for each wait.
         stop: ends retries and waits when the job is cancelled.
     """
 
@@ -146,7 +146,7 @@ class RetryPolicy:
         """Return the attempt's result; try again after each TransientError.
 
         Args:
-            attempt: one try; raises TransientError for a failure after which another may go through.
+            attempt: one try; raises TransientError if another may succeed.
             what: the call in plain words, for the log and the error ("publish @acme/x@1.0.0").
 
         Raises:
@@ -164,15 +164,15 @@ class RetryPolicy:
                 wait = self._wait(failure, tries)
                 if tries >= self.attempts or self.clock.now() + wait > self.deadline:
                     raise self._out_of_time(failure, what) from failure
-                self.told(f"{what}: {failure.reason}; trying again in {wait:.0f} s")
+                self.told(f"{what}: {failure.reason}; retrying in {wait:.0f} s")
             self.clock.sleep(wait)
 
     def poll(self, probe: Callable[[], T | None], *, every: float, limit: float = math.inf) -> T | None:
-        """Return the probe's first answer that is not None, or None if time is up.
+        """Return the probe's first answer that is not None, or None if the time ran out.
 
         Args:
-            probe: one look.
-            every: seconds between two looks.
+            probe: one check.
+            every: seconds between two checks.
             limit: seconds to wait at most, within the deadline.
 
         Raises:
@@ -194,16 +194,16 @@ class RetryPolicy:
         return max(failure.after, jittered if attempt > BELIEVED else 0.0) + self.jitter()
 
     def _out_of_time(self, failure: TransientError, what: str) -> DeadlineError:
-        asked = f" and asks to wait {failure.after:.0f} s more" if failure.after else ""
+        asked = f", and the server asks to wait another {failure.after:.0f} s" if failure.after else ""
         when = f"after {as_utc(self.clock.now() + failure.after)}" if failure.after else "later"
         return DeadlineError(
-            f"{what}: {failure.reason}{asked}; {self.left():.0f} s were left of this job's time.",
-            advice=f"Re-run the job {when}: what is done stays done, and it goes on from there.",
+            f"{what}: {failure.reason}{asked}; this job had {self.left():.0f} s left.",
+            advice=f"Re-run the job {when}: everything done so far is kept, and it continues from there.",
         )
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    """Return the seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
     if value is None:
         return None
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
@@ -216,10 +216,10 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def until(minutes: float, clock: Clock) -> float:
-    """Return the moment so many minutes from now, in seconds since the epoch."""
+    """Return the time this many minutes from now, in seconds since the epoch."""
     return clock.now() + minutes * 60
 
 
 def as_utc(seconds: float) -> str:
-    """Return a moment in words, for logs and errors."""
+    """Return a time as text, for logs and errors."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,8 +1,7 @@
-"""The GitHub runner's side of a job: log lines, annotations, masks, outputs, the job summary.
+"""What a job tells the GitHub runner: log lines, annotations, masks, outputs, the job summary.
 
-Everything that came from outside passes through here on its way to a log, so this is the one place where it is made
-harmless: a line that the runner would read as a command is defused, and a secret is blanked even where the runner's own
-mask would do it.
+All text from outside passes through here on its way to a log, so this is the one place that makes it harmless: lines
+that the runner would take for a command are defused, and secrets are hidden even if the runner's own mask would.
 Sources: actions/runner src/Runner.Common/ActionCommand.cs and src/Runner.Worker/FileCommandManager.cs.
 """
 
@@ -22,11 +21,11 @@ LISTED = "- "  # how FlotillaError begins one of several faults
 
 
 class Runner:
-    """Where a job's words go.
+    """Write a job's log, annotations, outputs and summary.
 
     Args:
-        environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files, and without GITHUB_ACTIONS
-            the job runs locally and its words stay plain.
+        environment: the job's variables; GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name files. Without GITHUB_ACTIONS
+            the job runs locally and prints plain text.
         out: the log.
 
     Attributes:
@@ -43,11 +42,11 @@ class Runner:
 
     @property
     def summarizes(self) -> bool:
-        """Whether there is a job summary, and not only a log."""
+        """Return whether there is a job summary besides the log."""
         return self._summary_file is not None
 
     def mask(self, secret: str) -> None:
-        """Keep a value out of everything printed from now on, here and in the steps that follow."""
+        """Hide a value in everything printed from now on, here and in later steps."""
         # A secret pasted with a space at its end is used without it.
         for line in filter(None, (line.strip() for line in secret.splitlines())):
             self._secrets.append(line)
@@ -55,25 +54,25 @@ class Runner:
                 self._write(f"::add-mask::{_data(line)}")
 
     def line(self, text: str = "") -> None:
-        """Print to the log; no line of it can become a command."""
+        """Print to the log; no line can act as a workflow command."""
         for line in self._blanked(text).splitlines() or [""]:
             self._write(defused(line))
 
     def notice(self, text: str, *, title: str = "flotilla") -> None:
-        """Annotate with something worth knowing."""
+        """Annotate with a notice."""
         self._annotate("notice", title, Fault(text=text))
 
     def warning(self, text: str, *, title: str = "flotilla") -> None:
-        """Annotate with something that did not stop the job."""
+        """Annotate with a warning."""
         self._annotate("warning", title, Fault(text=text))
 
     def error(self, failure: FlotillaError) -> None:
-        """Annotate with what stopped the job: one annotation, whatever the number of faults."""
+        """Annotate with what stopped the job, in one annotation."""
         place = next((fault.place for fault in failure.faults if fault.place), None)
         self._annotate("error", failure.title, Fault(text=str(failure), place=place))
 
     def output(self, name: str, value: str) -> None:
-        """Set an output of the step; a value cannot forge another output."""
+        """Set an output of the step; the value cannot forge another output."""
         if self._output_file is None:
             self.line(f"{name}={value}")
             return
@@ -120,16 +119,16 @@ class Runner:
 
     @staticmethod
     def _append(file: Path, text: str) -> None:
-        # Half a character (\ud800) can stand in a server's JSON, but in no file.
+        # A server's JSON may contain half a character (\ud800), which no file can hold.
         with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
 
 
 @contextmanager
 def temporary_folders(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Have every temporary folder made in the runner's own, or in /tmp outside a runner, and nowhere else.
+    """Make every temporary folder inside the runner's (/tmp outside a runner), and nowhere else.
 
-    Python itself would fall back to the current folder, the workspace, where a later step would find an npmrc.
+    Python would fall back to the current folder, the workspace, where a later step could find an npmrc.
 
     Raises:
         MachineError: nothing can be written there.
@@ -144,7 +143,7 @@ def temporary_folders(environment: Mapping[str, str]) -> Iterator[Path]:
         except OSError as failure:
             raise MachineError(
                 f"the temporary folder {parent} cannot be written: {failure.strerror}",
-                advice="Make RUNNER_TEMP (outside a runner: TMPDIR, else /tmp) a folder that this user may write.",
+                advice="Set RUNNER_TEMP (outside a runner: TMPDIR, or else /tmp) to a folder this user can write to.",
             ) from failure
         yield parent
     finally:

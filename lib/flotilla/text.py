@@ -1,7 +1,7 @@
-"""Text from outside, made fit to show: escaped, shortened, without secrets, and never a workflow command.
+"""Make text from outside safe to show: escape it, shorten it, hide secrets, and defuse workflow commands.
 
-Archives, registries, GitHub and npm choose this text, so it may hold what a terminal obeys, what nobody sees, what the
-runner takes for a command, or a secret that was sent to them. Everything that shows such text does it through here.
+Archives, registries, GitHub and npm choose this text. It may contain terminal escapes, invisible characters, workflow
+commands, or a secret that was sent to them. Everything that shows such text uses this module.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _SECRETS = re.compile(
 
 
 def escape(text: str, *, keep: str = "") -> str:
-    r"""Return the text with every character that does not show, or that a terminal obeys, written as \x1b or \u202e.
+    r"""Return the text with every invisible or control character written as \x1b or \u202e.
 
     Args:
-        text: from anywhere.
+        text: text from outside.
         keep: characters to leave as they are, such as line breaks.
     """
     if text.isascii() and text.isprintable():
@@ -56,22 +56,22 @@ def is_visible(character: str) -> bool:
 
 
 def shorten(text: str, longest: int) -> str:
-    """Return the text, cut to that many characters before an ellipsis."""
+    """Return the text, cut to this many characters and an ellipsis."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def plain(text: str, *, longest: int = LONGEST) -> str:
-    """Return somebody else's words for a message of several lines: escaped but for line breaks, and shortened."""
+    """Return foreign text for a message of several lines: escaped except for line breaks, and shortened."""
     return escape(shorten("\n".join(text.strip().splitlines()), longest), keep="\n\t")
 
 
 def one_line(text: str, *, longest: int = LONGEST_LINE) -> str:
-    """Return somebody else's words for use inside a sentence: white space made single spaces, escaped, shortened."""
+    """Return foreign text for use inside a sentence: with single spaces, escaped and shortened."""
     return escape(shorten(" ".join(text.split()), longest))
 
 
 def printable(text: str, *, longest: int = LONGEST_NAME) -> str:
-    """Return a name that somebody else chose, white space and all: escaped and shortened."""
+    """Return a foreign name with its white space, escaped and shortened."""
     return escape(shorten(text, longest))
 
 
@@ -81,12 +81,12 @@ def quoted(value: object, *, longest: int = LONGEST_NAME) -> str:
 
 
 def sentence(words: str) -> str:
-    """Return the words with a capital letter at the beginning."""
+    """Return the words with a capital first letter."""
     return words[:1].upper() + words[1:]
 
 
 def defused(line: str) -> str:
-    """Return a log line that the runner does not take for a command, nor a terminal for an order.
+    """Return a log line that is neither a workflow command nor a terminal escape.
 
     The runner reads `::name` at the beginning of a line, spaces aside, and the old `##[name]` anywhere in it.
     Source: actions/runner src/Runner.Common/ActionCommand.cs.
@@ -96,14 +96,14 @@ def defused(line: str) -> str:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without these secrets; of two, the longer first, since one may hold the other."""
+    """Return the text without these secrets, the longest first, because one may contain another."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return the text without these secrets and without anything that looks like one."""
+    """Return the text without these secrets and without anything that looks like a secret."""
     return _SECRETS.sub(HIDDEN, hide(text, secrets))
 
 
@@ -114,7 +114,7 @@ def as_json(value: object) -> str:
 
 
 def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
-    """Return the word that was probably meant: by the table of other names for it, else by likeness."""
+    """Return the word that was probably meant: from the table of other names, else the most similar."""
     folded = word[:LONGEST_COMPARED].lower()
     if aliases and folded in aliases:
         return aliases[folded]
@@ -126,8 +126,8 @@ def nearest(word: str, words: Collection[str], aliases: Mapping[str, str] | None
 
 
 def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
-    """Return the end of a message about a wrong word: the nearest right one, or all of them."""
+    """Return the end of a message about a wrong word: the nearest valid one, or all of them."""
     near = nearest(word, words, aliases)
     if near is not None:
         return f"did you mean {quoted(near)}?"
-    return f"known are {', '.join(words)}." if words else "none is known here."
+    return f"expected one of {', '.join(words)}." if words else "there are none."

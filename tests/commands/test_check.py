@@ -70,7 +70,7 @@ def test_a_folder_of_artifacts_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_link_to_nothing_among_the_artifacts_is_named(tmp_path: Path) -> None:
     (tmp_path / "dist" / "tool-wasm32" / "lib").mkdir(parents=True)
     (tmp_path / "dist" / "tool-wasm32" / "lib" / "tool.so").symlink_to("nowhere.so")
-    with pytest.raises(ArtifactError, match=r"tool-wasm32: lib/tool\.so cannot be read: a link to nothing"):
+    with pytest.raises(ArtifactError, match=r"tool-wasm32: lib/tool\.so cannot be read: a dangling link"):
         checked(family("tool-wasm32"), tmp_path, tmp_path / "dist")
 
 
@@ -92,7 +92,7 @@ def test_what_the_release_refuses_of_assets_and_notes_is_refused_here(tmp_path: 
 
 def test_a_pattern_of_executables_that_matches_nothing_is_told(tmp_path: Path) -> None:
     said = settled(tmp_path, 'packages: {platform: {executables: ["bn/*", "*.wasm"]}}\n')
-    assert said.endswith("Look again: packages.platform.executables: bn/* matches no file of any platform package.")
+    assert said.endswith("Warning: packages.platform.executables: bn/* matches no file of any platform package.")
 
 
 def test_a_packed_program_is_warned_of_by_file_unless_its_binaries_are_unchecked(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_packed_program_is_warned_of_by_file_unless_its_binaries_are_unchecked
         item = f"{{name: linux-x64-musl, binaries: {binaries}}}"
         text = f'schema: 1\nfamily: "@acme/tool"\nplatforms: [{item}]\nci: {{workflow: ci.yml, artifact: tool}}\n'
         said = checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist")
-        assert ("Look again: @acme/tool-linux-x64-musl: acme is packed" in said) == warned
+        assert ("Warning: @acme/tool-linux-x64-musl: acme is packed" in said) == warned
 
 
 def test_list_shows_every_file_of_each_package_with_its_size_and_mode(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Pa
     (told,) = [
         line
         for line in checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist").splitlines()
-        if line.startswith("Look again: ")
+        if line.startswith("Warning: ")
     ]
     assert "libacme.so, libacme.so.1, libacme.so.1.2 are full copies" in told
     assert f" {2 * len(xcoff('ppc64'))} bytes" in told

@@ -60,10 +60,10 @@ def test_every_missing_artifact_is_named_at_once(repository: Path, copied: Path,
     for name in ("chroma-linux-x64-free", "chroma-darwin-x64-non-free"):
         shutil.rmtree(copied / name)
     error = refused("check", "--artifacts", str(copied))
-    assert "- artifact chroma-linux-x64-free: is not there" in str(error)
-    assert "- artifact chroma-darwin-x64-non-free: is not there" in str(error)
-    assert f"Each artifact is a folder, a zip or a file in {copied}, named as CI names it" in str(error)
-    assert "holds chroma-darwin-arm64-free, " in str(error)
+    assert "- artifact chroma-linux-x64-free: missing" in str(error)
+    assert "- artifact chroma-darwin-x64-non-free: missing" in str(error)
+    assert f"Each artifact must be a folder, a zip or a file in {copied}, named as in CI" in str(error)
+    assert "contains chroma-darwin-arm64-free, " in str(error)
     assert "--version" not in str(error)
 
 
@@ -74,7 +74,7 @@ def test_archives_of_another_version_are_refused_with_the_option_that_names_it(
     config.write_text(config.read_text().replace('archive: "*.tar.gz"', 'archive: "*-{version}.tar.gz"'))
     error = refused("check", "--artifacts", str(artifacts))
     assert "*-1.0.0.tar.gz matches 0 files" in error.faults[0].text
-    assert "at version 1.0.0: --version" in error.advice
+    assert "--version" in error.advice
 
 
 def test_a_file_that_is_not_what_its_sha256_says_is_refused(repository: Path, copied: Path, refused: Refused) -> None:
@@ -90,7 +90,7 @@ def test_binaries_of_another_platform_are_refused_by_file(repository: Path, arti
     config.write_text(text)
     error = str(refused("check", "--artifacts", str(artifacts)))
     assert "@acme/chroma-linux-x64-musl, @acme/chroma-linux-x64-musl-non-free: bin/chroma-info is " in error
-    assert "and the package is for linux x64 musl" in error
+    assert "linux x64 musl" in error
     assert "@acme/chroma-linux-x64-musl-non-free: bin/chroma-info is " in error
 
 
@@ -100,5 +100,5 @@ def test_files_that_nothing_matches_are_named_with_their_package_once(
     config = repository / "flotilla.yml"
     config.write_text(config.read_text().replace('"include/**"', '"headers/**"'))
     assert str(refused("check", "--artifacts", str(artifacts))).startswith(
-        '@acme/chroma-dev: `files` names "headers/**", which nothing in the artifact matches; it holds '
+        '@acme/chroma-dev: `files` names "headers/**", but nothing in the artifact matches it; it has '
     )

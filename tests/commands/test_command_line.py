@@ -41,7 +41,7 @@ def test_what_init_writes_is_what_plan_and_check_take() -> None:
     assert {"flotilla.yml", ".github/workflows/release.yml"} <= set(re.findall(r"[\w./]*\w", said))
     assert "OWNER/flotilla" in said
     assert typed("plan").startswith("@acme/tool 1.0.0: 3 packages (2 platforms, 1 variant)\n")
-    assert typed("check").startswith("flotilla.yml and the templates are right: 3 packages.\n")
+    assert typed("check").startswith("flotilla.yml and the templates are valid: 3 packages.\n")
 
 
 def test_init_with_the_actions_repository_leaves_no_owner_to_fill_in(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_init_writes_nothing_where_a_platform_is_wrong(folder: Path) -> None:
 def test_init_overwrites_nothing(folder: Path) -> None:
     typed("init", "--family", "tool")
     before = (folder / "flotilla.yml").read_bytes()
-    with pytest.raises(FlotillaError, match=r"flotilla\.yml is there already"):
+    with pytest.raises(FlotillaError, match=r"flotilla\.yml already exists"):
         typed("init", "--family", "other")
     assert (folder / "flotilla.yml").read_bytes() == before
 
@@ -92,7 +92,7 @@ def test_a_flotilla_yml_that_is_a_link_is_read_and_templates_are_found_beside_th
     typed("init", "--family", "@acme/tool", "--platforms", "linux-x64")
     (folder / "flotilla.yml").rename(folder / "config" / "family.yml")
     (folder / "flotilla.yml").symlink_to("config/family.yml")
-    assert typed("check").startswith("flotilla.yml and the templates are right: 2 packages.")
+    assert typed("check").startswith("flotilla.yml and the templates are valid: 2 packages.")
 
 
 def family_file(folder: Path, *platforms: str) -> None:

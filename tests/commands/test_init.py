@@ -39,7 +39,7 @@ def test_init_writes_a_flotilla_yml_that_parses_and_a_workflow(empty: Path, flot
         f"ffmpeg-{platform.name}" for platform in family.config.platforms
     }
     assert flotilla("plan").startswith("@acme/ffmpeg 1.0.0: 5 packages (4 platforms, 1 variant)")
-    assert flotilla("check").startswith("flotilla.yml and the templates are right: 5 packages.")
+    assert flotilla("check").startswith("flotilla.yml and the templates are valid: 5 packages.")
 
 
 def test_the_platforms_asked_for_are_those_that_are_written(empty: Path, flotilla: Callable[..., str]) -> None:
@@ -68,7 +68,7 @@ def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> N
     (empty / there).parent.mkdir(parents=True, exist_ok=True)
     (empty / there).write_text("mine")
     error = refused("init", "--family", "@acme/ffmpeg")
-    assert str(error) == f"{there} is there already\nflotilla init overwrites nothing."
+    assert str(error).startswith(f"{there} already exists\n")
     assert [path for path in empty.rglob("*") if path.is_file()] == [empty / there]
     assert (empty / there).read_text() == "mine"
 
@@ -78,7 +78,7 @@ def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> N
     [
         (("--family", "@acme/ffmpeg", "--platforms", "linux-amd64"), 'did you mean "x64"?'),
         (("--family", "@Acme/FFmpeg"), "npm takes no capital letters"),
-        (("--family", "Foo/Bar"), "Correct --family or --platforms; nothing was written."),
+        (("--family", "Foo/Bar"), "Correct --family or --platforms. Nothing was written."),
     ],
 )
 def test_what_npm_would_not_understand_is_refused_and_nothing_written(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from flotilla.errors import FlotillaError
+from flotilla.errors import ConfigError, FlotillaError
 
 
 def test_a_plan_shows_every_package_with_what_npm_installs_it_by(
@@ -69,7 +69,7 @@ def test_a_plan_for_machines_holds_whole_manifests(repository: Path, flotilla: C
 def test_a_plan_of_a_wrong_template_names_its_place(repository: Path, refused: Callable[..., FlotillaError]) -> None:
     (repository / "npm/dev/package.json").write_text('{"name": "@acme/other",\n "version": 1,}')
     error = refused("plan")
-    assert error.title == "Invalid configuration"
+    assert error.title == ConfigError.title
     assert str(error).startswith("npm/dev/package.json:2:")
 
 

@@ -24,7 +24,7 @@ def test_without_its_extra_the_rehearsal_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     error = refused("rehearse", "--artifacts", str(artifacts))
     assert str(error).startswith(
-        "the rehearsal is not installed (aiohttp is missing)\nInstall it: pip install 'flotilla[rehearsal]"
+        "flotilla's rehearsal is not installed (the package aiohttp is missing)\nInstall it: pip install 'flotilla["
     )
 
 

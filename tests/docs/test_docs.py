@@ -132,9 +132,9 @@ def test_every_platform_word_is_listed() -> None:
 # What a row of npm's answers is looked for by, where it has no code of its own.
 BY_WORDS = {
     "npm does not trust the certificate": "a certificate",
-    "npm wants a dist-tag": "must specify a tag",
-    "npm refused with {code}": "any other code",
-    "sigstore refuses to sign": "CA_…",
+    "npm requires a dist-tag": "must specify a tag",
+    "npm failed with {code}": "any other code",
+    "sigstore refused to sign": "CA_…",
 }
 
 

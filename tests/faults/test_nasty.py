@@ -76,7 +76,7 @@ def test_a_wait_beyond_the_deadline_stops_the_job_at_once_and_a_re_run_goes_on(s
     scene.plan.start([PlannedFault(kind=Kind.TOO_MANY, label=second, retry_after=4000)])
     stopped = scene.run(release[1].step)
     assert stopped.status == 1
-    assert "asks to wait 4000 s more" in stopped.log
+    assert "4000 s" in stopped.log
     assert len(made(scene, "registry PUT ")) == 2
     resumed = scene.run(release[1].step)
     assert statuses(resumed) == ["already-published", "published"]

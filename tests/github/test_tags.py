@@ -38,13 +38,13 @@ def test_tags_in_an_endless_ring_are_refused(server: ScriptedServer, github: Git
     server.on("GET", REF, reply=ref("a" * 40, "tag"))
     for _ in range(5):
         server.on("GET", f"{REPO}/git/tags/{'a' * 40}", reply={"object": {"type": "tag", "sha": "a" * 40}})
-    with pytest.raises(GitHubError, match=r"v1\.0\.0 does not stand for a commit"):
+    with pytest.raises(GitHubError, match=r"v1\.0\.0"):
         github.tags.commit("v1.0.0")
 
 
 def test_a_tag_of_a_file_is_refused(server: ScriptedServer, github: GitHub) -> None:
     server.on("GET", REF, reply=ref("a" * 40, "blob"))
-    with pytest.raises(GitHubError, match="does not stand for a commit"):
+    with pytest.raises(GitHubError, match=r"v1\.0\.0"):
         github.tags.commit("v1.0.0")
 
 
@@ -74,7 +74,7 @@ def test_a_tag_that_is_there_at_this_commit_is_kept(server: ScriptedServer, gith
 def test_a_tag_at_another_commit_is_refused(server: ScriptedServer, github: GitHub) -> None:
     server.on("POST", REFS, 422, reply={"message": "Reference already exists"})
     server.on("GET", REF, reply=ref(OTHER))
-    with pytest.raises(ConflictError, match=f"at commit {OTHER}, not at {COMMIT}"):
+    with pytest.raises(ConflictError, match=f"{OTHER}.* {COMMIT}"):
         github.tags.create("v1.0.0", COMMIT)
 
 
@@ -122,10 +122,10 @@ def test_a_rate_limit_on_a_write_needs_no_look(
 @pytest.mark.parametrize(
     ("status", "message", "said"),
     [
-        (422, "Object does not exist", f"GitHub knows no commit {COMMIT} in acme/ffmpeg"),
-        (422, "Repository rule violations found", "A ruleset of the repository may forbid"),
+        (422, "Object does not exist", f"commit {COMMIT} in acme/ffmpeg"),
+        (422, "Repository rule violations found", "ruleset"),
         (403, "Resource not accessible by integration", "need `contents: write`"),
-        (404, "Not Found", "GITHUB_TOKEN may not tag or release a commit whose `.github/workflows` differ"),
+        (404, "Not Found", "`.github/workflows`"),
         (307, "Moved", "renamed or moved"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_plus_in_a_name_arrives_as_a_plus(
 def test_the_token_is_not_sent_to_an_upload_address_elsewhere(
     server: ScriptedServer, github: GitHub, make: Maker, wanted: WantedAsset, address: str
 ) -> None:
-    with pytest.raises(GitHubError, match="its upload address is not GitHub's"):
+    with pytest.raises(GitHubError, match="token"):
         upload(github, make.a_release(upload_url=address), wanted)
     assert server.seen == []
 
@@ -129,7 +129,7 @@ def test_a_name_that_is_taken_by_other_content_is_replaced_in_a_draft_only(
 
     server.on("POST", UPLOAD, 422, reply=EXISTS)
     server.on("GET", LIST, reply=[make.asset(digest=f"sha256:{'0' * 64}")])
-    with pytest.raises(ConflictError, match="is there with other content"):
+    with pytest.raises(ConflictError, match=r"a\.tar\.gz"):
         upload(github, make.a_release(draft=False), wanted)
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_changed_since_it_was_verified_is_not_sent(
     server: ScriptedServer, github: GitHub, release: Release, wanted: WantedAsset
 ) -> None:
     wanted.path.write_bytes(b"hello, world")
-    with pytest.raises(ArtifactError, match="not the 5 bytes it was"):
+    with pytest.raises(ArtifactError, match=r"a\.tar\.gz"):
         github.assets.upload(release, AssetPlan(upload=(wanted,)))
     assert server.seen == []
 
@@ -193,7 +193,7 @@ def test_nothing_is_replaced_in_a_draft_that_somebody_published_meanwhile(
     server.on("GET", LIST, reply=[theirs])
     server.on("GET", ONE, 404 if now == "gone" else 200, reply=make.release(draft=False))
     plan = AssetPlan(replace=(Replacement(asset=make.an_asset(), wanted=wanted),))
-    with pytest.raises(ConflictError, match="is there with other content"):
+    with pytest.raises(ConflictError, match=r"a\.tar\.gz"):
         github.assets.upload(release, plan)
     assert [seen.method for seen in server.seen] == ["GET", "GET"]
 

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import pytest
+from markdown_it import MarkdownIt
 
 from flotilla.jobs.markdown import block, code, link, linked, size, table
 
 
-@pytest.mark.parametrize("hostile", ["a`](https://evil.example)`b", "a\n\n# title", "<img src=x>", "a|b|c"])
+@pytest.mark.parametrize(
+    "hostile", ["a`](https://evil.example)`b", "``` x", "`", "a\n\n# title", "<img src=x>", "a|b|c"]
+)
 def test_a_value_stays_inside_its_code_span(hostile: str) -> None:
     span = code(hostile)
-    assert span.startswith("`")
-    assert span.endswith("`")
-    assert span.count("`") == 2
+    (paragraph,) = [token for token in MarkdownIt("commonmark").parse(span) if token.type == "inline"]
+    assert [token.type for token in paragraph.children or []] == ["code_inline"]
     assert "\n" not in span
     assert "|" not in span.replace("\\|", "")
+
+
+def test_a_code_span_shows_its_own_backticks() -> None:
+    assert code("set `staged: false`") == "`` set `staged: false` ``"
 
 
 def test_a_link_to_anything_but_a_page_is_no_link() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.world.job_world import JobWorld
 
+from flotilla.errors import ConflictError, InputError
 from flotilla.jobs.ledger import schema_faults
 from flotilla.rehearsal.github.records import StoredArtifact
 
@@ -109,7 +110,7 @@ def test_no_job_of_one_family_publishes_another_build_than_the_one_that_was_rele
     digest = jobs.run("release", draft=draft).outputs["artifacts-digest"]
     run_ci_again(jobs, rerun)
     error = jobs.refused("publish-platform", platform="linux-x64", run_id=str(jobs.run_id), artifacts_digest=digest)
-    assert error.title == "Already there, but different"
+    assert error.title == ConflictError.title
     assert digest in error.text
 
 
@@ -142,7 +143,7 @@ def test_without_the_input_a_job_still_does_not_publish_another_build_than_the_r
     assert jobs.run("release").status == 0
     run_ci_again(jobs, FREE)
     error = jobs.refused("publish-platform", platform="linux-x64", run_id=str(jobs.run_id))
-    assert error.title == "Already there, but different"
+    assert error.title == ConflictError.title
     assert FREE in error.text
     assert NON_FREE not in error.text.replace(FREE, "")
 
@@ -203,7 +204,7 @@ def test_meta_packages_are_not_published_for_another_build_than_the_release_has(
 @pytest.mark.parametrize("given", ["0" * 64, "sha256:" + "0" * 63, "sha512:" + "0" * 64, "sha256:" + "G" * 64])
 def test_a_digest_that_is_none_is_refused(jobs: JobWorld, given: str) -> None:
     error = jobs.refused("release", artifacts_digest=given)
-    assert error.title == "Invalid input"
+    assert error.title == InputError.title
     assert "artifacts-digest" in error.text
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.jobs.test_raw_artifacts import as_zip
 from tests.world.job_world import JobWorld
 
+from flotilla.errors import InputError
 from flotilla.jobs.context import write_output
 
 
@@ -38,7 +39,7 @@ def test_a_link_where_the_output_goes_is_refused_before_anything_is_published(
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(elsewhere)
     error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id))
-    assert error.title == "Invalid input"
+    assert error.title == InputError.title
     assert name in error.text
     assert list(elsewhere.iterdir()) == []
 

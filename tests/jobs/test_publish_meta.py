@@ -57,7 +57,7 @@ def test_integrities_that_the_platform_jobs_report_are_compared_and_told(
 ) -> None:
     done = platforms.run("publish-meta", packages=f"[{', '.join(outputs)}]")
     assert done.status == 0, done.log
-    assert "4 of 4 have the integrity that the input packages names." in done.summary
+    assert "4 of 4 platform packages have the integrity from the input packages." in done.summary
     assert done.annotations("warning") == []
 
 
@@ -75,7 +75,7 @@ def test_another_integrity_than_the_one_reported_is_refused_by_name_before_anyth
 def test_a_platform_package_that_the_release_was_not_made_with_is_not_pinned(platforms: JobWorld) -> None:
     """Without provenance and without the input packages, the release's own ledger says what was built."""
     done = platforms.run("publish-meta", dry_run="true")
-    assert "4 of 4 have the integrity that the release's flotilla-ledger.json names." in done.summary
+    assert "4 of 4 platform packages have the integrity from the release's flotilla-ledger.json." in done.summary
     with changed(integrity=OTHER):
         error = platforms.refused("publish-meta")
     assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry" in error.text
@@ -85,8 +85,8 @@ def test_a_platform_package_that_the_release_was_not_made_with_is_not_pinned(pla
 def test_a_platform_package_that_no_job_reported_is_held_to_the_ledger(platforms: JobWorld, outputs: list[str]) -> None:
     """A matrix job has the outputs of one of its platforms only."""
     done = platforms.run("publish-meta", packages=outputs[1], dry_run="true")
-    assert "2 of 4 have the integrity that the input packages names." in done.summary
-    assert "2 of 4 have the integrity that the release's flotilla-ledger.json names." in done.summary
+    assert "2 of 4 platform packages have the integrity from the input packages." in done.summary
+    assert "2 of 4 platform packages have the integrity from the release's flotilla-ledger.json." in done.summary
     with changed(integrity=OTHER):
         error = platforms.refused("publish-meta", packages=outputs[1])
     assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry; the release's flotilla-ledger.json says" in error.text

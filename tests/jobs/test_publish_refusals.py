@@ -9,36 +9,35 @@ import pytest
 from tests.simulator.world import Saved
 from tests.world.job_world import JobWorld, packed, repacked, unpacked
 
+from flotilla.errors import ConflictError, InputError, RefusedError, RegistryError
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant, TrustedPublisher, integrity_of
 
 
 def test_an_unknown_platform_is_answered_with_the_nearest(released: JobWorld) -> None:
     error = released.refused("publish-platform", platform="linux-x86", run_id=str(released.run_id))
-    assert error.text == (
-        'The family @acme/chroma has no platform "linux-x86"; did you mean "linux-x64"?\n'
-        "Give the platform as flotilla.yml names it: linux-x64, linux-x64-musl."
-    )
+    assert error.title == InputError.title
+    assert error.text.startswith('The family @acme/chroma has no platform "linux-x86"; did you mean "linux-x64"?\n')
 
 
 def test_empty_required_inputs_are_said_together(released: JobWorld) -> None:
-    assert released.refused("publish-platform", platform="", run_id="").text == (
-        "- input platform is required and was empty\n"
-        "- input run-id is required and was empty\n"
-        "Set it under `with:` of the step that uses the action."
-    )
+    error = released.refused("publish-platform", platform="", run_id="")
+    assert error.title == InputError.title
+    assert "- input platform " in error.text
+    assert "- input run-id " in error.text
 
 
 def test_a_family_without_dev_package_says_so(released: JobWorld) -> None:
     released.edit("flotilla.yml", lambda text: text[: text.index("  dev:")] + text[text.index("  meta:") :])
     error = released.refused("publish-dev", run_id=str(released.run_id))
-    assert error.text.startswith("the family has no dev package\nTake this job out of the workflow, ")
+    assert error.title == InputError.title
+    assert "packages.dev" in error.text
 
 
 def test_nothing_is_published_before_the_tag(jobs: JobWorld) -> None:
     error = jobs.refused("publish-dev", run_id=str(jobs.run_id))
-    assert "tag v1.2.3 does not exist, and packages are published from a tag's commit only" in error.text
-    assert "Run action-release first, in a job that this one `needs`." in error.text
+    assert error.title == RefusedError.title
+    assert "tag v1.2.3 does not exist" in error.text
 
 
 def test_a_run_of_another_commit_than_the_tags_is_refused(jobs: JobWorld) -> None:
@@ -52,8 +51,8 @@ def test_a_run_of_another_commit_than_the_tags_is_refused(jobs: JobWorld) -> Non
 def test_a_dead_npm_token_is_not_called_a_missing_package(released: JobWorld) -> None:
     token = "npm_dead"  # noqa: S105 - nobody's
     error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id), npm_token=token)
-    assert error.title == "npm or its registry failed"
-    assert "or is dead" in error.text
+    assert error.title == RegistryError.title
+
     assert error.text.count("@acme/chroma-linux-x64@1.2.3") == 1
 
 
@@ -61,22 +60,23 @@ def test_a_dead_npm_token_is_not_called_a_missing_package(released: JobWorld) ->
 def test_a_token_that_wants_a_one_time_password_is_told_from_a_dead_one(released: JobWorld) -> None:
     released.registry.tokens["npm_otp"] = Grant(otp=True)
     error = released.refused("publish-dev", run_id=str(released.run_id), npm_token="npm_otp")  # noqa: S106 - nobody's
-    assert "the registry asks for a one-time password, which no job can give" in error.text
+    assert error.title == RegistryError.title
+    assert "one-time password" in error.text
 
 
 def test_a_missing_id_token_permission_is_said_before_anything_else(released: JobWorld) -> None:
     released.github.runs.clear()
     error = released.refused("publish-platform", platform="linux-x64", run_id=str(released.run_id), npm_token="")
-    assert error.text == (
-        "The job lacks `permissions: id-token: write`, which trusted publishing needs (in the job, and in one that "
-        "calls a reusable workflow). Add it, or give npm-token.\nNothing was published."
-    )
+    assert error.title == RefusedError.title
+    assert "`permissions: id-token: write`" in error.text
+    assert "run" not in error.text
 
 
 def test_trusted_publishing_on_a_self_hosted_runner_is_refused(released: JobWorld) -> None:
     released.github.release_run.runner_environment = "self-hosted"
     error = released.refused("publish-dev", run_id=str(released.run_id), npm_token="", id_token=True)
-    assert "Trusted publishing works on GitHub-hosted runners only, and this one is self-hosted." in error.text
+    assert error.title == RefusedError.title
+    assert "self-hosted" in error.text
 
 
 @pytest.mark.npm
@@ -86,7 +86,7 @@ def test_another_workflow_than_the_trusted_one_is_shown_what_npm_compares(releas
     error = released.refused(
         "publish-dev", run_id=str(released.run_id), npm_token="", id_token=True, provenance="false"
     )
-    assert "npm compares: repository acme/chroma, workflow file release.yml, environment none" in error.text
+    assert "repository acme/chroma, workflow file release.yml, environment none" in error.text
     assert "npm trust github @acme/chroma-dev --repo acme/chroma --file release.yml --allow-publish" in error.text
 
 
@@ -100,10 +100,10 @@ def test_new_names_under_trusted_publishing_are_said_once_for_the_whole_job(rele
         provenance="false",
         staged="true",
     )
-    assert error.text == (
-        "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free: not on the registry yet, and trusted publishing can "
-        "publish only to a package that is. Publish the first version with npm-token, then run, for each: "
-        "npm trust github <package> --repo acme/chroma --file release.yml --allow-stage-publish\nNothing was published."
+    assert error.title == RefusedError.title
+    assert error.text.startswith("@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free: ")
+    assert (
+        error.text.count("npm trust github <package> --repo acme/chroma --file release.yml --allow-stage-publish") == 1
     )
 
 
@@ -111,8 +111,9 @@ def test_new_names_under_trusted_publishing_are_said_once_for_the_whole_job(rele
 def test_provenance_true_is_refused_where_it_cannot_be_made(released: JobWorld, *, private: bool, runner: str) -> None:
     released.github.private, released.github.release_run.runner_environment = private, runner
     error = released.refused("publish-dev", run_id=str(released.run_id), provenance="true", id_token=True)
-    assert error.text.startswith("Provenance cannot be made: the ")
-    assert error.text.endswith("Nothing was published. provenance: auto leaves it out instead.")
+    assert error.title == RefusedError.title
+    assert ("private" if private else "self-hosted") in error.text
+    assert "provenance: auto" in error.text
 
 
 def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(
@@ -123,12 +124,11 @@ def test_one_conflict_stops_the_whole_job_and_lists_the_files_that_differ(
     one_platform.world.restore(stages["released"])
     one_platform.put(packed({**ours, "versions.json": b"{}", "lib/more.so": b"x"}, {"bin/chroma-info": 0o755}))
     error = one_platform.refused("publish-platform", platform="linux-x64", run_id=str(one_platform.run_id))
-    assert error.title == "Already there, but different"
-    assert f"{name}@1.2.3 is on the registry with other content: " in error.text
+    assert error.title == ConflictError.title
+    assert f"{name}@1.2.3 " in error.text
     assert "versions.json: " in error.text
     assert "lib/more.so: " in error.text
     assert "README.md" not in error.text
-    assert "Nothing was published. Release under a new version number; or, where templates" in error.text
 
 
 def test_a_tarball_repacked_by_another_zlib_is_already_published(
@@ -170,7 +170,7 @@ def test_a_re_run_after_a_newer_release_leaves_the_dist_tag_there_and_advises_no
     everything.put_version("@acme/chroma-dev", "1.9.0")
     done = everything.dev()
     assert done.statuses == {"@acme/chroma-dev": "already-published"}
-    assert '"latest" is on 1.9.0, a newer version, and stays there' in done.summary
+    assert '"latest" points to 1.9.0, a newer version, and stays there' in done.summary
     assert "npm dist-tag add" not in done.summary
     assert everything.registry.tags["@acme/chroma-dev"] == {"latest": "1.9.0"}
 
@@ -178,7 +178,7 @@ def test_a_re_run_after_a_newer_release_leaves_the_dist_tag_there_and_advises_no
 def test_a_version_below_latest_needs_a_dist_tag_and_goes_there(released: JobWorld) -> None:
     released.put_version("@acme/chroma-dev", "2.0.0")
     error = released.refused("publish-dev", run_id=str(released.run_id))
-    assert "@acme/chroma-dev: version 1.2.3 is below the registry's latest, 2.0.0" in error.text
+    assert "@acme/chroma-dev: version 1.2.3 is lower than the registry's latest, 2.0.0" in error.text
     done = released.dev(dist_tag="v1-latest")
     assert (done.statuses, done.packages[0]["dist-tag"]) == ({"@acme/chroma-dev": "published"}, "v1-latest")
     assert released.registry.tags["@acme/chroma-dev"] == {"latest": "2.0.0", "v1-latest": "1.2.3"}

@@ -75,8 +75,8 @@ def test_a_publish_that_was_cut_off_is_not_said_to_be_undone(half_done: Report) 
     half_done.begun = {"@acme/a", "@acme/b"}
     half_done.failure = CancelledError("the job was cancelled", advice=RESUMES)
     told = with_progress(half_done.failure, half_done)
-    assert [str(fault) for fault in told.faults[1:]] == ["done: @acme/a", "begun, not confirmed: @acme/b"]
-    assert "1 published, 1 begun, not confirmed" in publish_summary(half_done, registry=REGISTRY, seconds=1)
+    assert [str(fault) for fault in told.faults[1:]] == ["done: @acme/a", "started, not confirmed: @acme/b"]
+    assert "1 published, 1 started, not confirmed" in publish_summary(half_done, registry=REGISTRY, seconds=1)
 
 
 def test_the_summary_of_a_job_that_is_done_says_what_comes_next_and_of_what_it_was_made(half_done: Report) -> None:
@@ -91,6 +91,6 @@ def test_staged_packages_are_approved_platforms_first() -> None:
     records = [staged("@acme/meta", "id-2", "meta"), staged("@acme/a", "id-1"), staged("@acme/b", "")]
     assert approval_commands(records, REGISTRY).splitlines() == [
         f"npm stage approve id-1 --registry {REGISTRY}  # @acme/a",
-        f"npm stage list @acme/b --registry {REGISTRY}  # then approve the id that it lists",
+        f"npm stage list @acme/b --registry {REGISTRY}  # then approve the listed id",
         f"npm stage approve id-2 --registry {REGISTRY}  # @acme/meta",
     ]

@@ -1,4 +1,7 @@
-"""action-release: what it refuses, in the words that its reader gets, and that nothing is written then."""
+"""What action-release refuses, naming the culprit; nothing is written then.
+
+The messages themselves are in tests/messages/jobs-refused.txt.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world.ended import Annotation
 from tests.world.job_world import JobWorld, packed, unpacked
 
+from flotilla.errors import (
+    ArtifactError,
+    ConfigError,
+    ConflictError,
+    DeadlineError,
+    GitHubError,
+    InputError,
+    PackageError,
+    RefusedError,
+    RunError,
+)
 from flotilla.rehearsal.github import GitObject, StoredAsset, StoredRelease
 
 OTHER = "f" * 40
@@ -21,61 +34,61 @@ def test_every_fault_of_a_wrong_flotilla_yml_is_said_with_its_place(jobs: JobWor
     error = jobs.refused("release")
     lines = (jobs.workspace / "flotilla.yml").read_text(encoding="utf-8").splitlines()
     at = next(number for number, line in enumerate(lines, start=1) if "nodes:" in line)
-    assert error.title == "Invalid configuration"
+    assert error.title == ConfigError.title
     assert (error.file, error.line, error.col) == ("flotilla.yml", str(at), "3")
-    assert f'flotilla.yml:{at}:3: the key "nodes" is unknown in release; did you mean "notes"?' in error.text
-    assert 'publish.access says "publik"; did you mean "public"?' in error.text
-    assert error.text.endswith("Correct flotilla.yml, then run flotilla again.")
+    assert f'flotilla.yml:{at}:3: the key "nodes"' in error.text
+    assert 'did you mean "notes"?' in error.text
+    assert 'did you mean "public"?' in error.text
 
 
 def test_a_flotilla_yml_that_is_not_there_is_a_checkout_forgotten(jobs: JobWorld) -> None:
     (jobs.workspace / "flotilla.yml").unlink()
-    assert jobs.refused("release").text == (
-        "flotilla.yml cannot be read: No such file or directory\n"
-        "Check the repository out before this step (actions/checkout), or name the file in `config`."
-    )
+    error = jobs.refused("release")
+    assert error.title == ConfigError.title
+    assert error.text.startswith("flotilla.yml ")
+    assert "actions/checkout" in error.text
 
 
 def test_a_config_outside_the_workspace_is_refused(jobs: JobWorld) -> None:
     shutil.copy(jobs.workspace / "flotilla.yml", jobs.workspace.parent / "flotilla.yml")
     error = jobs.refused("release", config="../flotilla.yml")
-    assert error.text == "input config is '../flotilla.yml', which lies outside the repository"
+    assert error.title == InputError.title
+    assert "../flotilla.yml" in error.text
 
 
 def test_a_config_that_links_out_of_the_workspace_is_refused(jobs: JobWorld) -> None:
     outside = jobs.workspace.parent / "elsewhere.yml"
     (jobs.workspace / "flotilla.yml").rename(outside)
     (jobs.workspace / "flotilla.yml").symlink_to(outside)
-    assert "lies outside the repository" in jobs.refused("release").text
+    error = jobs.refused("release")
+    assert error.title == InputError.title
+    assert "input config" in error.text
 
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ({"version": ""}, "input version is required and was empty"),
-        ({"version": "1.2"}, 'The version "1.2" has too few numbers; a semantic version has three: 1.2.0.'),
+        ({"version": ""}, "input version"),
+        ({"version": "1.2"}, '"1.2"'),
         ({"version": "1.2.3+build.1"}, "+build.1"),
-        ({"version": "1.2.3\n::error::forged"}, "is not a semantic version"),
-        ({"dry_run": "yes"}, "input dry-run is 'yes': expected true or false"),
-        ({"phase": "relase"}, "expected one of all, prepare, wait-for-ci, check-artifacts, release, finish; "),
-        ({"commit": "main"}, "input commit is 'main': expected the full commit hash, 40 lower-case hex digits"),
-        ({"run_id": "0x1"}, "input run-id is '0x1': expected a workflow run id such as 1234567890"),
+        ({"version": "1.2.3\n::error::forged"}, "1.2.3\\n::error::forged"),
+        ({"dry_run": "yes"}, "input dry-run is 'yes'"),
+        ({"phase": "relase"}, "input phase is 'relase'"),
+        ({"commit": "main"}, "input commit is 'main'"),
+        ({"run_id": "0x1"}, "input run-id is '0x1'"),
     ],
 )
 def test_an_input_that_is_wrong_is_named(jobs: JobWorld, inputs: dict[str, str], said: str) -> None:
     error = jobs.refused("release", **inputs)
-    assert error.title == "Invalid input"
+    assert error.title == InputError.title
     assert said in error.text
 
 
 def test_a_refused_github_token_is_said_to_be_that(jobs: JobWorld) -> None:
     error = jobs.refused("release", github_token="ghs_wrong")  # noqa: S106 - nobody's
-    assert error == Annotation(
-        kind="error",
-        title="GitHub call failed",
-        text="Read the repository: GitHub refuses (HTTP 401, Bad credentials).\n"
-        "The token is wrong, expired or revoked: check github-token.",
-    )
+    assert error.title == GitHubError.title
+    assert "HTTP 401, Bad credentials" in error.text
+    assert "github-token" in error.text
 
 
 def test_a_token_that_may_not_write_is_told_which_permission_it_lacks(jobs: JobWorld) -> None:
@@ -87,11 +100,10 @@ def test_a_missing_artifact_is_said_with_what_the_run_has_instead(jobs: JobWorld
     of_run = jobs.github.artifacts
     of_run[:] = [artifact for artifact in of_run if artifact.name != "chroma-linux-x64-free"]
     error = jobs.refused("release")
-    assert error.title == "Artifact check failed"
-    assert "1 of 4 required artifacts are missing or unusable in " in error.text
+    assert error.title == ArtifactError.title
     assert f"/actions/runs/{jobs.run_id}" in error.text
     assert "- chroma-linux-x64-free: missing (the run has chroma-" in error.text
-    assert "correct ci.artifact in flotilla.yml. Nothing was written." in error.text
+    assert "ci.artifact" in error.text
 
 
 def test_expired_and_empty_artifacts_are_said_together_in_one_table(jobs: JobWorld) -> None:
@@ -109,20 +121,21 @@ def test_an_artifact_whose_bytes_are_not_those_that_github_recorded_is_refused(j
     tampered = next(one for one in jobs.github.artifacts if one.name == "chroma-linux-x64-free")
     tampered.digest = "sha256:" + "0" * 64
     error = jobs.refused("release")
-    assert "chroma-linux-x64-free: the bytes are not those that GitHub recorded" in error.text
-    assert "do not release this artifact" in error.text
+    assert error.title == ArtifactError.title
+    assert "chroma-linux-x64-free: " in error.text
+    assert tampered.digest in error.text
 
 
 @pytest.mark.parametrize(
     ("of", "said"),
     [
-        ({"head_repository": "mallory/chroma"}, "built a commit of mallory/chroma, a fork, not of acme/chroma."),
-        ({"head_repository": None}, "built a commit of a repository that is deleted, not of acme/chroma."),
-        ({"workflow": "other.yml"}, "is of the workflow .github/workflows/other.yml, not of .github/workflows/ci.yml"),
-        ({"commit": OTHER}, f"built commit {OTHER}, not "),
-        ({"conclusion": "failure"}, "did not succeed (failure): https://"),
-        ({"conclusion": "cancelled"}, "did not succeed (cancelled): https://"),
-        ({"event": "pull_request_target"}, "was started by the event pull_request_target, which is not trusted"),
+        ({"head_repository": "mallory/chroma"}, "mallory/chroma"),
+        ({"head_repository": None}, "deleted"),
+        ({"workflow": "other.yml"}, ".github/workflows/other.yml"),
+        ({"commit": OTHER}, OTHER),
+        ({"conclusion": "failure"}, "(failure): https://"),
+        ({"conclusion": "cancelled"}, "(cancelled): https://"),
+        ({"event": "pull_request_target"}, "pull_request_target"),
     ],
 )
 def test_a_run_that_is_not_this_repositorys_ci_of_this_commit_is_refused(
@@ -130,30 +143,31 @@ def test_a_run_that_is_not_this_repositorys_ci_of_this_commit_is_refused(
 ) -> None:
     run = jobs.github.add_run(**{"workflow": "ci.yml", **of})
     error = jobs.refused("release", run_id=str(run.id))
-    assert error.title == "CI run check failed"
+    assert error.title == RunError.title
     assert f"Run {run.id} " in error.text
     assert said in error.text
-    assert "Only a successful run of this repository's CI on the released commit is taken." in error.text
 
 
 def test_a_run_that_does_not_exist_is_refused(jobs: JobWorld) -> None:
-    assert jobs.refused("release", run_id="999999").text.startswith("run 999999 does not exist in acme/chroma\n")
+    error = jobs.refused("release", run_id="999999")
+    assert error.title == RunError.title
+    assert "999999" in error.text
 
 
 def test_a_ci_run_that_failed_ends_the_wait_at_once_with_its_address(jobs: JobWorld) -> None:
     jobs.github.runs[0].conclusion = "failure"
     error = jobs.refused("release")
-    assert f"/actions/runs/{jobs.run_id} ended as failure" in error.text
-    assert "A run of another commit is never used instead." in error.text
+    assert error.title == RunError.title
+    assert f"/actions/runs/{jobs.run_id} " in error.text
     assert jobs.clock.slept == []
 
 
 def test_a_ci_run_that_does_not_end_in_time_says_what_it_waited_for(jobs: JobWorld) -> None:
     jobs.github.runs[0].reads_until_done = 10**6
     error = jobs.refused("release", timeout_minutes="2")
-    assert error.title == "Out of time"
+    assert error.title == DeadlineError.title
     assert f"/actions/runs/{jobs.run_id}: in_progress" in error.text
-    assert "give it more time with the input timeout-minutes" in error.text
+    assert "timeout-minutes" in error.text
     assert 60 < sum(jobs.clock.slept) <= 120
 
 
@@ -161,15 +175,14 @@ def test_a_tag_on_another_commit_is_never_moved(jobs: JobWorld) -> None:
     jobs.github.add_commit(OTHER)
     jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=OTHER, type="commit")
     error = jobs.refused("release", commit=jobs.github.commit)
-    assert error.title == "Release refused"
-    assert error.text == (
-        f"tag v1.2.3 is on commit {OTHER}, and this release is of commit {jobs.github.commit}. A tag is never moved. "
-        "Release a new version, or leave the input `commit` out to release the tag's.\nNothing was written."
-    )
+    assert error.title == RefusedError.title
+    assert "tag v1.2.3 " in error.text
+    assert OTHER in error.text
+    assert jobs.github.commit in error.text
 
 
 def draft(jobs: JobWorld, **fields: Any) -> StoredRelease:
-    """A release of the tag that somebody made before."""
+    """Add a release of the tag that somebody made earlier."""
     given: dict[str, Any] = {
         "id": jobs.github.new_id(),
         "tag": "v1.2.3",
@@ -188,7 +201,7 @@ def draft(jobs: JobWorld, **fields: Any) -> StoredRelease:
 
 
 def put_asset(jobs: JobWorld, release: StoredRelease, name: str, content: bytes) -> None:
-    """An asset that somebody uploaded before."""
+    """Add an asset that somebody uploaded earlier."""
     made = StoredAsset(
         id=jobs.github.new_id(),
         name=name,
@@ -205,8 +218,8 @@ def test_two_drafts_of_one_tag_are_refused_with_both_addresses(jobs: JobWorld) -
     draft(jobs)
     draft(jobs)
     error = jobs.refused("release")
-    assert error.text.count("is a draft of v1.2.3, with 0 assets.") == 2
-    assert "Only one draft of v1.2.3 can be published: delete the others, then re-run the job." in error.text
+    assert error.title == RefusedError.title
+    assert error.text.count("/releases/tag/untagged-") == 2
 
 
 def test_a_published_release_with_another_asset_of_a_name_is_refused(jobs: JobWorld) -> None:
@@ -222,11 +235,10 @@ def test_a_version_below_latest_without_a_dist_tag_is_said_once_for_all_packages
     for name in ("@acme/chroma-linux-x64", "@acme/chroma"):
         jobs.put_version(name, "2.0.0")
     error = jobs.refused("release")
-    assert error.text == (
-        "@acme/chroma-linux-x64, @acme/chroma: version 1.2.3 is below the registry's latest, 2.0.0: publishing would "
-        "move `latest` back. Set publish.dist-tag in flotilla.yml, for example to v1-latest; to latest, if that is "
-        "what you want.\nNothing was written."
-    )
+    assert error.title == RefusedError.title
+    assert error.text.startswith("@acme/chroma-linux-x64, @acme/chroma: ")
+    assert error.text.count("2.0.0") == 1
+    assert "publish.dist-tag" in error.text
 
 
 def test_a_version_below_latest_may_go_with_the_dist_tag_of_flotilla_yml(jobs: JobWorld) -> None:
@@ -239,14 +251,13 @@ def test_a_version_below_latest_may_go_with_the_dist_tag_of_flotilla_yml(jobs: J
 def test_new_names_under_trusted_publishing_are_one_fault_with_one_command(jobs: JobWorld) -> None:
     jobs.put_version("@acme/chroma", "1.0.0")
     done = jobs.run("release", npm_token="", id_token=True)
-    assert done.error.text == (
+    assert done.error.title == RefusedError.title
+    assert done.error.text.startswith(
         "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free, @acme/chroma-linux-x64-musl, "
-        "@acme/chroma-linux-x64-musl-non-free, @acme/chroma-dev, @acme/chroma-non-free: not on the registry yet, and "
-        "trusted publishing can publish only to a package that is. Publish the first version with npm-token, then "
-        "run, for each: npm trust github <package> --repo acme/chroma --file release.yml --allow-publish\n"
-        "Nothing was written."
+        "@acme/chroma-linux-x64-musl-non-free, @acme/chroma-dev, @acme/chroma-non-free: "
     )
-    assert done.summary.count("not on the registry yet") == 1
+    command = "npm trust github <package> --repo acme/chroma --file release.yml --allow-publish"
+    assert done.error.text.count(command) == done.summary.count(command) == 1
 
 
 def test_one_new_name_is_told_with_its_own_command(jobs: JobWorld) -> None:
@@ -254,16 +265,17 @@ def test_one_new_name_is_told_with_its_own_command(jobs: JobWorld) -> None:
     for name in ("-linux-x64", "-linux-x64-musl", "-dev"):
         jobs.put_version(f"@acme/chroma{name}", "1.0.0")
     error = jobs.refused("release", npm_token="")
-    assert error.text.startswith("@acme/chroma: not on the registry yet, ")
-    assert "then run: npm trust github @acme/chroma --repo acme/chroma --file release.yml --allow-publish" in error.text
+    assert error.text.startswith("@acme/chroma: ")
+    assert "npm trust github @acme/chroma --repo acme/chroma --file release.yml --allow-publish" in error.text
 
 
 def test_a_version_there_with_another_manifest_is_refused_before_the_tag(jobs: JobWorld) -> None:
     jobs.put_version("@acme/chroma-linux-x64", "1.2.3")
     error = jobs.refused("release", phase="prepare")
-    assert "@acme/chroma-linux-x64: version 1.2.3 is on the registry with another manifest: " in error.text
-    assert 'os is missing there, ["linux"] here' in error.text
-    assert "Release under a new version number." in error.text
+    assert error.title == RefusedError.title
+    assert "@acme/chroma-linux-x64: version 1.2.3 " in error.text
+    assert "os " in error.text
+    assert '["linux"]' in error.text
 
 
 def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_file(
@@ -273,19 +285,18 @@ def test_a_version_there_with_other_files_is_refused_before_the_tag_with_each_fi
     jobs = begin(tmp_path / "again")
     jobs.put(packed({**ours, "include/chroma.h": b"/* another */\n", "stray.txt": b"x"}))
     error = jobs.refused("release")
-    assert error.title == "Already there, but different"
-    assert "@acme/chroma-dev@1.2.3 is on the registry with other content: " in error.text
+    assert error.title == ConflictError.title
+    assert "@acme/chroma-dev@1.2.3 " in error.text
     assert "include/chroma.h: " in error.text
     assert "stray.txt: " in error.text
     assert "README.md" not in error.text
-    assert "Release under a new version number; or, where " in error.text
 
 
 @pytest.mark.parametrize(
     ("private", "runner", "why"),
     [
-        (True, "github-hosted", "the repository is private, and the statement would be public"),
-        (False, "self-hosted", "the runner is self-hosted, and the registry takes it from github-hosted ones only"),
+        (True, "github-hosted", "private"),
+        (False, "self-hosted", "self-hosted"),
     ],
 )
 def test_provenance_that_is_asked_for_and_cannot_be_made_is_refused_before_the_tag(
@@ -294,35 +305,33 @@ def test_provenance_that_is_asked_for_and_cannot_be_made_is_refused_before_the_t
     jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  provenance: true\n"))
     jobs.github.private, jobs.github.release_run.runner_environment = private, runner
     error = jobs.refused("release")
-    assert error.text == (
-        f"Provenance cannot be made: {why}. Set publish.provenance in flotilla.yml to auto, which leaves it out here, "
-        "or take the obstacle away.\nNothing was written."
-    )
+    assert error.title == RefusedError.title
+    assert why in error.text
+    assert "publish.provenance" in error.text
 
 
 def test_provenance_left_to_auto_is_left_out_with_the_reason(jobs: JobWorld) -> None:
     jobs.github.private = True
     done = jobs.run("release", phase="prepare")
     assert done.status == 0
-    assert "Provenance cannot be made: the repository is private" in done.log
+    assert "repository is private" in done.log
 
 
 def test_a_repository_that_provenance_would_refuse_is_said_once_for_all_packages(jobs: JobWorld) -> None:
     jobs.manifest("npm/platform", repository="github:OWNER/other")
     error = jobs.refused("release")
-    assert error.text.count("repository in its package.json is 'github:OWNER/other'") == 1
+    assert error.text.count("github:OWNER/other") == 1
     assert error.text.startswith("@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free, ")
-    assert "provenance names https://github.com/acme/chroma" in error.text
-    assert "Correct the template, or leave repository out of it." in error.text
+    assert "https://github.com/acme/chroma" in error.text
 
 
 def test_a_package_over_the_budget_is_refused_with_its_size(jobs: JobWorld) -> None:
     jobs.edit("flotilla.yml", lambda text: text.replace("publish:\n", "publish:\n  size-limit-mb: 0.004\n"))
     error = jobs.refused("release")
-    assert error.title == "Package check failed"
-    assert "@acme/chroma-linux-x64: is " in error.text
-    assert "bytes packed, over the budget of 4000" in error.text
-    assert "publish.size-limit-mb in flotilla.yml sets the budget" in error.text
+    assert error.title == PackageError.title
+    assert "@acme/chroma-linux-x64: " in error.text
+    assert "4000" in error.text
+    assert "publish.size-limit-mb" in error.text
     assert "@acme/chroma-dev: " not in error.text
 
 
@@ -334,9 +343,8 @@ def test_a_manifest_that_names_a_missing_file_is_refused_naming_the_package_once
         for platform in ("linux-x64", "linux-x64-musl")
         for suffix in ("", "-non-free")
     ]
-    why = 'main names "lib/missing.js", which the package does not have'
-    assert error.text.startswith(f"{', '.join(names)}: {why}")
-    assert error.text.count("main names") == 1
+    assert error.text.startswith(f"{', '.join(names)}: main ")
+    assert error.text.count("lib/missing.js") == 1
 
 
 def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -> None:
@@ -344,7 +352,7 @@ def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -
     jobs.edit("flotilla.yml", lambda text: text.replace("build: linuxmusl-x64", "build: darwin-arm64"))
     assert "chroma-darwin-arm64-free" in found
     error = jobs.refused("release")
-    assert error.title == "Package check failed"
+    assert error.title == PackageError.title
     assert "@acme/chroma-linux-x64-musl, @acme/chroma-linux-x64-musl-non-free: " in error.text
     assert "lib/libchroma.dylib" in error.text
     assert "@acme/chroma-linux-x64, " not in error.text
@@ -352,7 +360,9 @@ def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -
 
 def test_an_assets_pattern_that_matches_nothing_is_refused(jobs: JobWorld) -> None:
     jobs.edit("flotilla.yml", lambda text: text.replace('"*.sha256"', '"*.sig"'))
-    assert jobs.refused("release").text.startswith("release.assets: *.sig matches no file of any artifact\n")
+    error = jobs.refused("release")
+    assert "release.assets" in error.text
+    assert "*.sig" in error.text
 
 
 def test_every_refusal_of_prepare_comes_at_once(jobs: JobWorld) -> None:
@@ -363,8 +373,7 @@ def test_every_refusal_of_prepare_comes_at_once(jobs: JobWorld) -> None:
     draft(jobs)
     draft(jobs)
     done = jobs.run("release", commit=jobs.github.commit)
-    for said in ("tag v1.2.3 is on commit", "release v1.2.3: ", "@acme/chroma: version 1.2.3 is below"):
-        assert said in done.error.text
-        assert said.strip() in done.summary
-    assert "@acme/chroma-dev: repository in its package.json" in done.error.text
-    assert done.summary.startswith("### Release refused\n")
+    for culprit in ("tag v1.2.3 ", "release v1.2.3: ", "@acme/chroma: ", "@acme/chroma-dev: "):
+        assert culprit in done.error.text
+        assert culprit.strip() in done.summary
+    assert done.summary.startswith(f"### {RefusedError.title}\n")

@@ -12,6 +12,7 @@ from tests.jobs.test_shared_artifacts import with_archives
 from tests.simulator.faults import Kind, PlannedFault
 from tests.world.job_world import JobWorld, packed
 
+from flotilla.errors import ConflictError
 from flotilla.jobs import build
 
 GLIBC = ("@acme/chroma-linux-x64", "@acme/chroma-linux-x64-non-free")
@@ -40,7 +41,7 @@ def test_one_platform_with_other_content_stops_all_before_the_first_publish(rele
     manifest = json.dumps({"name": MUSL[1], "version": "1.2.3"}).encode()
     released.put(packed({"package.json": manifest}))
     error = released.refused("publish-platform", platform="all", run_id=str(released.run_id))
-    assert error.title == "Already there, but different"
+    assert error.title == ConflictError.title
     assert MUSL[1] in error.text
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.jobs.test_raw_artifacts import as_zip
 from tests.world.job_world import JobWorld
 
+from flotilla.errors import PackageError
+
 BEFORE = 'artifact: "chroma-{build}-{variant}"'
 
 
@@ -95,7 +97,7 @@ def test_a_folder_that_the_artifact_does_not_have_is_refused_by_name(jobs: JobWo
     with_folders(jobs)
     jobs.edit("flotilla.yml", lambda text: text.replace('root: "chroma-', 'root: "other-'))
     error = jobs.refused("release")
-    assert error.title == "Package check failed"
+    assert error.title == PackageError.title
     assert "has no folder other-linux-x64-free (ci.root)" in error.text
 
 
@@ -105,4 +107,4 @@ def test_an_archive_that_the_artifact_does_not_have_is_refused_by_name(jobs: Job
     error = jobs.refused("release")
     assert "artifact dist: " in error.text
     assert "other-linux-x64-free.tar.gz matches 0 files" in error.text
-    assert error.text.count("it holds") == 1
+    assert error.text.count("it has") == 1

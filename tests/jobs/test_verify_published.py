@@ -49,7 +49,7 @@ def test_a_registry_that_falls_silent_after_the_publish_takes_nothing_back(job: 
     [seen] = verify_packages(job, [published], provenance=True)
     assert (seen.status, seen.provenance) == ("published", None)
     assert [line.partition("::")[2].split(" ")[0] for line in out.getvalue().splitlines()] == ["warning", "warning"]
-    assert "title=Provenance was not looked at" in out.getvalue()
+    assert "title=Provenance was not checked" in out.getvalue()
 
 
 @pytest.mark.parametrize("read_back", [True, False])

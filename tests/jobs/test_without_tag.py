@@ -89,7 +89,7 @@ def test_a_nightly_is_released_in_the_run_that_built_it(jobs: JobWorld, event: s
     run.event = jobs.github.release_run.event = event
     done = jobs.run("release", version=NIGHTLY, tag="none", run_id=str(run.id))
     assert done.status == 0, done.log
-    assert "Same run: what" in done.summary
+    assert "Released from this run: " in done.summary
     assert jobs.github.tags() == {}
 
 

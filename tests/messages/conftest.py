@@ -27,7 +27,7 @@ def golden() -> Golden:
         file = FOLDER / f"{name}.txt"
         if os.environ.get(RENEW):
             file.write_text(text, encoding="utf-8")
-        assert file.exists(), "write it with `make messages`"
+        assert file.exists(), "create it with `make messages`"
         assert file.read_text(encoding="utf-8") == text, "run `make messages`, and review the diff of the words"
 
     return hold

@@ -73,7 +73,7 @@ def test_a_service_that_does_not_come_back_ends_at_the_deadline(registry: Script
 @pytest.mark.parametrize("reply", [Reply(status=403), Reply(body={}), Reply(body={"value": 7}), Reply(body=[])])
 def test_a_refusal_is_told_in_words(registry: ScriptedRegistry, tokens: IdTokens, reply: Reply) -> None:
     registry.script("GET", "/_id-token", reply)
-    with pytest.raises(GitHubError, match="without one"):
+    with pytest.raises(GitHubError, match="without an id-token"):
         tokens.get("sigstore")
 
 

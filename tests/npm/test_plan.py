@@ -128,7 +128,7 @@ def test_a_staged_version_is_compared_by_its_shasum(shasum: str, kind: type[Any]
     assert "id-1" in str(decision)
 
 
-@pytest.mark.parametrize(("tag", "says"), [("next", 'for the dist-tag "next", not "latest"'), ("latest", ""), ("", "")])
+@pytest.mark.parametrize(("tag", "says"), [("next", 'the dist-tag "next", not "latest"'), ("latest", ""), ("", "")])
 def test_a_version_staged_for_another_dist_tag_says_so(tag: str, says: str) -> None:
     waiting = [Staged(id="id-1", version="1.0.0", shasum="00ff", tag=tag)]
     decision = decided(PACKAGE, None, differs=never, staged=waiting)
@@ -171,4 +171,4 @@ def test_our_tarball_under_another_manifest_is_a_conflict_that_says_so(change: d
     other = replace(found.versions["1.0.0"], **change)
     decision = decided(PACKAGE, replace(found, versions={"1.0.0": other}), differs=never)
     assert isinstance(decision, Conflict)
-    assert decision.differences[0].startswith(f"manifest on the registry: {named} is ")
+    assert decision.differences[0].startswith(f"manifest: {named} is ")

@@ -94,19 +94,19 @@ def test_a_version_there_with_this_manifest_may_go_on_though_latest_is_higher() 
 def test_a_version_below_latest_needs_a_dist_tag_said_out_loud() -> None:
     found = packument("2.0.0")
     (fault,) = refusals(wanted(), found, terms(below=True))
-    assert "below the registry's latest, 2.0.0" in fault
+    assert "lower than the registry's latest, 2.0.0" in fault
     assert refusals(wanted(), found, terms(below=True, given=True)) == []
     assert refusals(wanted(), found, terms(below=True, tag="next")) == []
 
 
 def test_an_unpublished_number_is_burnt() -> None:
     (fault,) = refusals(wanted(), packument(burnt=("1.0.0",)), terms())
-    assert "never takes a version number twice" in fault
+    assert "never accepts a version number twice" in fault
 
 
 def test_a_wholly_unpublished_package_is_still_known_and_its_numbers_burnt() -> None:
     gone = Packument(name=NAME, dist_tags={}, versions={}, burnt=frozenset({"1.0.0"}))
-    assert "never takes" in refusals(wanted(), gone, terms())[0]
+    assert "never accepts" in refusals(wanted(), gone, terms())[0]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_wholly_unpublished_package_is_still_known_and_its_numbers_burnt() -> 
 )
 def test_a_manifest_that_would_steer_npm_is_refused(manifest: dict[str, object]) -> None:
     (fault,) = manifest_faults(wanted(manifest), "latest")
-    assert fault.endswith("Take it out.")
+    assert "package.json" in fault
 
 
 def test_what_our_flags_override_may_stay_in_publish_config() -> None:

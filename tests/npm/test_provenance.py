@@ -156,7 +156,7 @@ def test_provenance_is_on_where_npm_can_make_it() -> None:
 @pytest.mark.parametrize(
     ("environment", "private", "access", "why"),
     [
-        ({}, False, "public", "not GitHub Actions"),
+        ({}, False, "public", "not a GitHub Actions job"),
         (GITHUB, False, "public", "id-token: write"),
         (GITHUB | {ID_TOKEN_URL: "https://x/"}, False, "public", "id-token: write"),
         (GITHUB | {ID_TOKEN_BEARER: "t"}, False, "public", "id-token: write"),

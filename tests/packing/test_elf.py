@@ -22,7 +22,7 @@ def test_the_libc_is_told_by_what_the_binary_loads(zig: Zig, tmp_path: Path, lib
     right, wrong = ("linux-x64", "linux-x64-musl") if words == "glibc" else ("linux-x64-musl", "linux-x64")
     assert binary_faults(root, PLATFORMS[right]) == []
     (fault,) = binary_faults(root, PLATFORMS[wrong])
-    assert fault.startswith(f"libacme.so is ELF for linux x64 {words}, and the package is for linux x64 ")
+    assert fault.startswith(f"libacme.so is ELF for linux x64 {words}, but the package is for linux x64 ")
 
 
 LIBGCC = ("libgcc_s.so.1", "GLIBC_2.0")  # what gcc's crtbegin leaves in every library of C++

@@ -21,14 +21,14 @@ def test_a_universal_static_library_counts_by_its_objects(zig: Zig, tmp_path: Pa
 def test_a_universal_binary_that_lies_about_its_parts_is_refused(zig: Zig, tmp_path: Path) -> None:
     path = tmp_path / "lying.node"
     path.write_bytes(universal((ARM64, zig.shared("darwin-x64").read_bytes())))
-    with pytest.raises(UnreadableError, match="for another cpu than the file says"):
+    with pytest.raises(UnreadableError, match="a different cpu"):
         identify(path)
 
 
 def test_a_universal_binary_with_a_part_that_is_no_binary_is_refused(zig: Zig, tmp_path: Path) -> None:
     path = tmp_path / "half.node"
     path.write_bytes(universal((X64, zig.shared("darwin-x64").read_bytes()), (ARM64, bytes(4096))))
-    with pytest.raises(UnreadableError, match="a part of it holds no binary"):
+    with pytest.raises(UnreadableError, match="not a binary"):
         identify(path)
 
 
@@ -40,5 +40,5 @@ def test_headers_that_are_read_again_and_again_end_in_a_fault(tmp_path: Path) ->
     section = struct.pack("<16s16sQQIIIIIIII", b"", b"", 0, size, 0, 0, 0, 0, 0, 0, 0, 0)
     root = put(tmp_path / "package", acme__node=head + segment + section * sections)
     assert binary_faults(root, PLATFORMS["darwin-arm64"]) == [
-        "acme.node cannot be read as Mach-O: its headers lead the reader in circles"
+        "acme.node cannot be read as Mach-O: its headers point in circles"
     ]

@@ -113,7 +113,7 @@ def test_what_is_plainly_executable_is_0755_and_all_else_0644(
 
 
 def test_a_pattern_of_countless_patterns_is_refused(build: Build) -> None:
-    with pytest.raises(PackageError, match="stands for more than 1000 patterns"):
+    with pytest.raises(PackageError, match="more than 1000 patterns"):
         build(files=("lib/{1..9999}",))
 
 
@@ -228,7 +228,7 @@ def test_a_file_that_is_named_like_a_secret_is_refused_in_any_package(
 def test_a_file_that_holds_a_private_key_is_refused(build: Build, tmp_path: Path, content: Path, key: str) -> None:
     put(content, {"share/notes.txt": key})
     (fault,) = refusals(build, tmp_path)
-    assert fault.startswith("share/notes.txt holds a private key")
+    assert fault.startswith("share/notes.txt contains a private key")
 
 
 @pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
@@ -237,7 +237,7 @@ def test_a_private_key_that_powershell_redirected_is_refused(
 ) -> None:
     put(content, {"share/notes.txt": ("\ufeff" + KEYS["a key"]).encode(form)})
     (fault,) = refusals(build, tmp_path)
-    assert fault.startswith("share/notes.txt holds a private key")
+    assert fault.startswith("share/notes.txt contains a private key")
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,9 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
     (content / "link").symlink_to("lib")
     found = refusals(build, tmp_path, manifest={**MANIFEST, "main": "index.js"}, files=("**", "missing/**"))
     assert found == [
-        "the artifact's link is a link, and npm drops links",
+        "the artifact's link is a link, which npm does not pack",
         (
-            '`files` names "missing/**", which nothing in the artifact matches; it holds Readme.md, lib/empty.node, '
+            '`files` names "missing/**", but nothing in the artifact matches it; it has Readme.md, lib/empty.node, '
             "lib/libacme.so, lib/wrong.node, package.json, versions.json"
         ),
         "both the template and the artifact have versions.json",
@@ -277,13 +277,13 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
         "README.md and Readme.md are one and the same on macOS and Windows",
         'main names "index.js", which the package does not have',
         "lib/empty.node is empty",
-        "lib/wrong.node is Mach-O for darwin arm64, and the package is for linux x64 glibc",
+        "lib/wrong.node is Mach-O for darwin arm64, but the package is for linux x64 glibc",
     ]
 
 
 def test_a_platform_package_without_binaries_is_refused(build: Build, tmp_path: Path) -> None:
     (refusal,) = refusals(build, tmp_path, files=("versions.json",))
-    assert refusal.startswith("there is no binary for linux-x64 in it: ")
+    assert refusal.startswith("it contains no binary for linux-x64: ")
 
 
 @pytest.mark.parametrize("binaries", ["none", "unchecked"])
@@ -291,7 +291,7 @@ def test_a_platform_package_without_files_is_refused_however_its_binaries_are_ch
     tmp_path: Path, binaries: Binaries
 ) -> None:
     empty = package(platform=replace(LINUX, binaries=binaries))
-    with pytest.raises(PackageError, match=r"nothing in it but package\.json"):
+    with pytest.raises(PackageError, match=r"no file except package\.json"):
         build_folder(empty, MANIFEST, template=None, content=put(tmp_path / "empty", {}), into=tmp_path / "built")
 
 
@@ -299,7 +299,7 @@ def test_a_dev_package_may_be_without_binaries_but_not_empty(tmp_path: Path, con
     dev = package(kind="dev", files=("versions.json",))
     assert build_folder(dev, MANIFEST, template=None, content=content, into=tmp_path / "dev").modes["versions.json"]
     empty = put(tmp_path / "empty", {})
-    with pytest.raises(PackageError, match=r"nothing in it but package\.json"):
+    with pytest.raises(PackageError, match=r"no file except package\.json"):
         build_folder(package(kind="dev"), MANIFEST, template=None, content=empty, into=tmp_path / "built")
 
 
@@ -322,13 +322,13 @@ def test_a_file_that_windows_or_macos_would_put_over_another_is_refused(
     build: Build, tmp_path: Path, template: Path, path: str
 ) -> None:
     put(template, {path: "x"})
-    assert any("are one and the same on macOS and Windows" in fault for fault in refusals(build, tmp_path))
+    assert any("are the same file on macOS and Windows" in fault for fault in refusals(build, tmp_path))
 
 
 def test_a_gyp_file_among_ci_s_files_cannot_add_an_install_script(build: Build, tmp_path: Path, content: Path) -> None:
     put(content, {"binding.gyp": "{}", "include/common.gypi": "{}", "src/other.gyp": "{}"})
     (fault,) = refusals(build, tmp_path)
-    assert fault.startswith("binding.gyp makes npm run node-gyp wherever it installs the package; leave it out, or set")
+    assert fault.startswith("binding.gyp makes npm run node-gyp")
 
 
 @pytest.mark.parametrize("fields", [{"gypfile": False}, {"scripts": {"install": "node-gyp-build"}}])
@@ -340,19 +340,19 @@ def test_a_gyp_file_that_the_manifest_speaks_about_is_taken(
 
 
 def test_a_template_that_is_not_there_is_refused(tmp_path: Path, content: Path) -> None:
-    with pytest.raises(PackageError, match="the template's folder missing is not there"):
+    with pytest.raises(PackageError, match="the template's folder missing does not exist"):
         build_folder(package(), MANIFEST, template=tmp_path / "missing", content=content, into=tmp_path / "built")
 
 
 def test_a_template_that_is_a_link_is_refused(build: Build, tmp_path: Path, template: Path) -> None:
     (template / "NOTICE").symlink_to("/etc/passwd")
-    assert refusals(build, tmp_path) == ["the template's NOTICE is a link, and npm drops links"]
+    assert refusals(build, tmp_path) == ["the template's NOTICE is a link, which npm does not pack"]
 
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf")])
 def test_a_manifest_that_is_no_json_in_unicode_is_refused(build: Build, tmp_path: Path, value: object) -> None:
     assert refusals(build, tmp_path, manifest={**MANIFEST, "author": value}) == [
-        "package.json holds text that is no Unicode, or NaN, which is no JSON"
+        "package.json contains text that is not Unicode, or NaN, which is not JSON"
     ]
 
 

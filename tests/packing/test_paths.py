@@ -16,9 +16,9 @@ SYMLINK, HARDLINK = tarfile.SYMTYPE, tarfile.LNKTYPE
     ("name", "words"),
     [
         ("/etc/passwd", "absolute path"),
-        ("../canary", r'"\.\." in its path'),
-        ("a/../../canary", r'"\.\." in its path'),
-        ("a/../b", r'"\.\." in its path'),
+        ("../canary", r'"\.\."'),
+        ("a/../../canary", r'"\.\."'),
+        ("a/../b", r'"\.\."'),
         ("a\\..\\canary", "backslash"),
         ("C:/canary", "absolute path"),
         ("c:canary", "absolute path"),
@@ -26,7 +26,7 @@ SYMLINK, HARDLINK = tarfile.SYMTYPE, tarfile.LNKTYPE
         ("a\x1b[2Jb", "control characters"),
         ("a\u202etxt.exe", "control characters"),
         ("a" * 256, "longer than 255 bytes"),
-        ("/".join(["abcdefghi"] * 105), "deeper than 100"),
+        ("/".join(["abcdefghi"] * 105), "more than 100"),
         ("/".join(["a" * 200] * 6), "longer than 1024 bytes"),
     ],
 )
@@ -46,14 +46,14 @@ def test_extract_rejects_a_name_that_is_not_utf8(archives: Archives, refused: At
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("/etc/passwd", "no plain relative path"),
-        ("..\\canary", "no plain relative path"),
-        ("C:/canary", "no plain relative path"),
-        ("../canary", "filter|leads out"),
-        ("../out/a", "filter|leads out"),
-        ("b/../../out/a", "filter|leads out|points at nothing"),
-        ("missing", "points at nothing"),
-        ("link", "in a circle|points at nothing"),
+        ("/etc/passwd", "not a plain relative path|outside"),
+        ("..\\canary", "not a plain relative path"),
+        ("C:/canary", "not a plain relative path"),
+        ("../canary", "outside|leads out"),
+        ("../out/a", "outside|leads out"),
+        ("b/../../out/a", "outside|leads out|has no target"),
+        ("missing", "has no target"),
+        ("link", "in a circle|has no target"),
     ],
 )
 def test_extract_rejects_a_symlink_out_of_the_folder_or_to_nothing(
@@ -76,45 +76,45 @@ def test_extract_rejects_links_in_a_circle(archives: Archives, refused: Attack) 
 
 
 def test_extract_rejects_a_folder_link_into_itself(archives: Archives, refused: Attack) -> None:
-    refused(archives.tar(Entry("a/b", b"b"), Entry("a/again", kind=SYMLINK, target="../a")), "leads into itself")
+    refused(archives.tar(Entry("a/b", b"b"), Entry("a/again", kind=SYMLINK, target="../a")), "into itself")
     crossed = [Entry("a/to-b", kind=SYMLINK, target="../b"), Entry("b/to-a", kind=SYMLINK, target="../a")]
-    refused(archives.tar(Entry("a/x", b"x"), Entry("b/y", b"y"), *crossed), "leads into itself|more than 200 files")
+    refused(archives.tar(Entry("a/x", b"x"), Entry("b/y", b"y"), *crossed), "into itself|more than 200 files")
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../canary", "a/../../canary", "missing"])
 def test_extract_rejects_a_hardlink_out_of_the_folder(archives: Archives, refused: Attack, target: str) -> None:
     refused(
-        archives.tar(Entry("a", b"a"), Entry("link", kind=HARDLINK, target=target)), "filter|points at nothing|path"
+        archives.tar(Entry("a", b"a"), Entry("link", kind=HARDLINK, target=target)), "filter|has no target|path|outside"
     )
 
 
 def test_extract_rejects_a_write_through_a_symlinked_folder(archives: Archives, refused: Attack) -> None:
-    refused(archives.tar(Entry("a/b", b"b"), Entry("l", kind=SYMLINK, target="a"), Entry("l/c", b"c")), "is no folder")
+    refused(archives.tar(Entry("a/b", b"b"), Entry("l", kind=SYMLINK, target="a"), Entry("l/c", b"c")), "not a folder")
     linked = Entry("l", b"a", stat.S_IFLNK | 0o777)
-    refused(archives.zip(Entry("a/b", b"b"), linked, Entry("l/c", b"c")), "is no folder")
+    refused(archives.zip(Entry("a/b", b"b"), linked, Entry("l/c", b"c")), "not a folder")
 
 
 def test_extract_rejects_a_link_that_replaces_a_folder(archives: Archives, refused: Attack) -> None:
-    refused(archives.tar(Entry("a/b", b"b"), Entry("a", kind=SYMLINK, target="c"), Entry("c/d", b"d")), "in it twice")
+    refused(archives.tar(Entry("a/b", b"b"), Entry("a", kind=SYMLINK, target="c"), Entry("c/d", b"d")), "twice")
 
 
 def test_extract_rejects_a_file_below_a_file(archives: Archives, refused: Attack) -> None:
-    refused(archives.tar(Entry("a", b"a"), Entry("a/b", b"b")), "is no folder")
+    refused(archives.tar(Entry("a", b"a"), Entry("a/b", b"b")), "not a folder")
 
 
 @pytest.mark.parametrize("form", ["tar.gz", "zip"])
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
-        ("a/b", "a/b", "in it twice"),
-        ("a/b", "./a//b", "in it twice"),
-        ("lib/Acme.h", "lib/acme.h", "one and the same"),
-        ("Lib/a", "lib/b", "one and the same"),
-        ("caf\u00e9", "cafe\u0301", "one and the same"),
-        ("stra\u00dfe", "STRASSE", "one and the same"),
-        ("lib/acme.dll", "lib/acme.dll.", "one and the same"),
-        ("lib/acme.dll", "lib/Acme.dll ", "one and the same"),
-        ("lib/acme.dll", "lib./acme.dll", "one and the same"),
+        ("a/b", "a/b", "twice"),
+        ("a/b", "./a//b", "twice"),
+        ("lib/Acme.h", "lib/acme.h", "the same file"),
+        ("Lib/a", "lib/b", "the same file"),
+        ("caf\u00e9", "cafe\u0301", "the same file"),
+        ("stra\u00dfe", "STRASSE", "the same file"),
+        ("lib/acme.dll", "lib/acme.dll.", "the same file"),
+        ("lib/acme.dll", "lib/Acme.dll ", "the same file"),
+        ("lib/acme.dll", "lib./acme.dll", "the same file"),
     ],
 )
 def test_extract_rejects_names_that_are_one_and_the_same(

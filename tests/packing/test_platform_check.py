@@ -27,9 +27,9 @@ def test_a_binary_is_refused_by_every_platform_of_another_os_or_cpu(
 
 def test_a_fault_names_file_object_and_both_platforms(zig: Zig, tmp_path: Path) -> None:
     root = put(tmp_path / "p", libacme__a=zig.static("linux-arm64"), libacme__dylib=zig.shared("darwin-x64"))
-    wanted = ", and the package is for darwin arm64"
+    wanted = ", but the package is for darwin arm64"
     assert binary_faults(root, PLATFORMS["darwin-arm64"]) == [
-        f"libacme.a holds linux-arm64.o (and 1 more like it), which is ELF for arm64{wanted}",
+        f"libacme.a contains linux-arm64.o (and 1 more), which is ELF for arm64{wanted}",
         f"libacme.dylib is Mach-O for darwin x64{wanted}",
     ]
 
@@ -82,7 +82,7 @@ def test_unchecked_refuses_nothing(zig: Zig, tmp_path: Path) -> None:
 def test_wasm32_beside_another_cpu_switches_no_check_off(zig: Zig, tmp_path: Path) -> None:
     both = on("linux", "wasm32", "x64")
     (fault,) = binary_faults(put(tmp_path / "none", acme__wasm=b"\0asm\1\0\0\0"), both)
-    assert fault.startswith("there is no binary for ")
+    assert fault.startswith("it contains no binary for ")
     assert len(binary_faults(put(tmp_path / "other", acme__node=zig.shared("linux-arm64")), both)) == 1
     assert binary_faults(put(tmp_path / "right", acme__node=zig.shared("linux-x64")), both) == []
 
@@ -97,9 +97,9 @@ def test_a_newer_glibc_than_the_floor_is_refused(zig: Zig, tmp_path: Path) -> No
 
     assert binary_faults(root, floor("2.34")) == []
     assert binary_faults(root, floor("2.100")) == []
-    assert binary_faults(root, floor("2.28")) == [
-        "libacme.so is ELF for linux x64 glibc and needs glibc 2.34, newer than the 2.28 that linux-x64 may ask for"
-    ]
+    (fault,) = binary_faults(root, floor("2.28"))
+    assert fault.startswith("libacme.so is ELF for linux x64 glibc and needs glibc 2.34, ")
+    assert " 2.28 " in fault
 
 
 def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_p
     assert binary_faults(both, UNIVERSAL) == []
     assert binary_faults(both, PLATFORMS["darwin-arm64"]) == []
     one = put(tmp_path / "one", acme__node=universal((ARM64, arm64)))
-    assert binary_faults(one, UNIVERSAL) == ["there is no binary for x64 in it"]
+    assert binary_faults(one, UNIVERSAL) == ["it contains no binary for x64"]
     lacking = put(tmp_path / "lacking", acme__node=universal((ARM64, arm64), (IA32, x64[:4] + b"\7\0\0\0" + x64[8:])))
     (fault,) = binary_faults(lacking, UNIVERSAL)
-    assert fault == "acme.node is Mach-O for darwin arm64+ia32, and the package is for darwin arm64+x64"
+    assert fault == "acme.node is Mach-O for darwin arm64+ia32, but the package is for darwin arm64+x64"
     apart = put(tmp_path / "apart", arm64__node=arm64, x64__node=x64)
     assert binary_faults(apart, UNIVERSAL) == []
 
@@ -120,7 +120,7 @@ def test_a_universal_binary_must_cover_every_cpu_of_the_platform(zig: Zig, tmp_p
 def test_a_package_without_any_binary_is_refused_unless_it_is_for_wasm(tmp_path: Path) -> None:
     root = put(tmp_path / "package", run__sh=b"#!/bin/sh\n", acme__wasm=b"\0asm\1\0\0\0", LICENSE=b"MIT")
     (fault,) = binary_faults(root, PLATFORMS["linux-x64"])
-    assert fault.startswith("there is no binary for linux-x64 in it")
+    assert fault.startswith("it contains no binary for linux-x64")
     wasm = Platform(name="wasm32", os=(), cpu=("wasm32",), build="wasm32")
     assert binary_faults(root, wasm) == []
 
@@ -140,7 +140,7 @@ def test_an_empty_file_where_a_binary_is_expected_is_refused(zig: Zig, tmp_path:
 def test_a_page_saved_as_a_library_is_refused(zig: Zig, tmp_path: Path) -> None:
     root = put(tmp_path / "package", good=zig.shared("linux-x64"), bad__node=b"version https://git-lfs.example/v1\n")
     assert binary_faults(root, PLATFORMS["linux-x64"]) == [
-        'bad.node is named like a binary, but begins with "version https://git-lfs."'
+        'bad.node is named like a binary but begins with "version https://git-lfs."'
     ]
 
 

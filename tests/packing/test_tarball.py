@@ -135,7 +135,7 @@ def test_a_hostile_tarball_of_the_registry_is_refused(archives: Archives, limits
     cut = archives.raw(archives.tar(Entry("package/a", b"a" * 9000)).read_bytes()[:60])
     with pytest.raises(ArchiveError, match="truncated"):
         read_contents(cut, limits=limits)
-    with pytest.raises(ArchiveError, match="headers that npm may read in another way"):
+    with pytest.raises(ArchiveError, match="headers that npm may read"):
         read_contents(archives.sparse("package/disk", 1 << 50, b"0\n"), limits=limits)
     fifo = archives.tar(Entry("package/pipe", kind=tarfile.FIFOTYPE))
     with pytest.raises(ArchiveError, match='member "package/pipe" is a fifo'):
@@ -157,10 +157,10 @@ def test_differences_are_told_in_plain_words_sorted_by_path() -> None:
     theirs = {"b": entry(b"123"), "run": entry(b"r"), "same": entry(b"s"), "z": entry(b"y"), "new\n": entry(b"")}
     assert differences(ours, theirs) == (
         "a: only here",
-        "b: 5 bytes here, 3 there",
-        "new\\n: only there",
-        "run: mode 755 here, 644 there",
-        "z: 1 bytes in both, but other content (sha256 2d711642b726… here, a1fce4363854… there)",
+        "b: 5 bytes here, 3 on the registry",
+        "new\\n: only on the registry",
+        "run: mode 755 here, 644 on the registry",
+        "z: 1 bytes in both, but different content (sha256 2d711642b726… here, a1fce4363854… on the registry)",
     )
     assert differences(ours, ours) == ()
 

@@ -31,7 +31,7 @@ def test_extract_rejects_data_behind_a_zip(archives: Archives, refused: Attack) 
 def test_extract_rejects_a_zip_behind_another(archives: Archives, refused: Attack) -> None:
     first = archives.zip(Entry("a", b"a")).read_bytes()
     second = archives.zip(Entry("b", b"b")).read_bytes()
-    refused(archives.raw(first + second, "made.zip"), "does not begin with its first member")
+    refused(archives.raw(first + second, "made.zip"), "before its first member")
 
 
 def test_extract_rejects_a_truncated_zip_wherever_it_was_cut(archives: Archives, refused: Attack) -> None:
@@ -62,7 +62,7 @@ def field(written: bytes, name: bytes) -> bytes:
 
 def test_extract_rejects_a_zip_that_has_two_names_for_one_member(archives: Archives, refused: Attack) -> None:
     one, other = field(b"a", b"one"), field(b"a", b"other")
-    refused(archives.named_zip(b"a", one, local_extra=other), "described in two ways")
+    refused(archives.named_zip(b"a", one, local_extra=other), "disagree")
     refused(archives.named_zip(b"a", one, flags=0x800), "two names")
     refused(archives.named_zip(b"a", one + other), "two names")
     refused(archives.named_zip(b"a", field(b"a", b"\xff")), "encoding|cannot be read")
@@ -90,7 +90,7 @@ def test_extract_rejects_a_zip_whose_headers_describe_different_data(
 ) -> None:
     data = bytearray(archives.zip(Entry("a", b"a" * 100)).read_bytes())
     data[field] ^= 9
-    refused(archives.raw(bytes(data), "made.zip"), "described in two ways")
+    refused(archives.raw(bytes(data), "made.zip"), "disagree")
 
 
 def test_extract_rejects_zip_members_that_overlap(archives: Archives, refused: Attack) -> None:

@@ -171,11 +171,11 @@ def test_a_link_in_the_repository_does_not_lead_our_files_elsewhere(tmp_path: Pa
     workspace.mkdir()
     elsewhere.mkdir()
     (workspace / "flotilla-output").symlink_to(elsewhere)
-    with pytest.raises(InputError, match="is no plain folder"):
+    with pytest.raises(InputError, match="not a plain folder"):
         output_file(workspace, "SHA256SUMS")
     (workspace / "flotilla-output").unlink()
     (workspace / "flotilla-output").mkdir()
     (workspace / "flotilla-output" / "SHA256SUMS").symlink_to(elsewhere / "file")
-    with pytest.raises(InputError, match="is no plain file"):
+    with pytest.raises(InputError, match="not a plain file"):
         output_file(workspace, "SHA256SUMS")
     assert list(elsewhere.iterdir()) == []

@@ -168,7 +168,7 @@ def restate(stage: Stage, change: Callable[[Any], None]) -> None:
         (tag_was_moved, f"tag v1.2.3 is on {'f' * 40}; it was on 0123456789abcdef"),
         (tag_was_deleted, "tag v1.2.3 is gone; it was on 0123456789abcdef"),
         (run_is_of_a_fork, "built a commit of evil/tool, a fork"),
-        (run_is_a_pull_requests, "was started by the event pull_request, which is not trusted"),
+        (run_is_a_pull_requests, "was started by the event pull_request"),
         (run_is_a_schedules, "was started by schedule; it was by push"),
         (run_failed_in_a_later_attempt, "did not succeed (failure)"),
         (artifact_was_altered, "artifact tool-linux-x64 "),
@@ -325,7 +325,7 @@ def test_a_ledger_that_is_not_there_is_told(release: Release, tmp_path: Path) ->
 
 def test_a_token_is_needed_and_said(release: Release, tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_text(json.dumps(release.ledgers["meta"]))
-    with pytest.raises(InputError, match="no token for GitHub"):
+    with pytest.raises(InputError, match="GITHUB_TOKEN"):
         verify(tmp_path / "ledger.json", {}, Runner({}, io.StringIO()), registry=release.stage.world.registry.url)
 
 

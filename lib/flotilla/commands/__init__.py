@@ -1,1 +1,1 @@
-"""The commands that a person runs: the same library, without a workflow around it."""
+"""The commands that a person runs, outside of a workflow."""

@@ -1,4 +1,4 @@
-"""flotilla check: flotilla.yml, the templates, and with artifacts at hand the packages themselves."""
+"""flotilla check: check flotilla.yml, the templates and, given artifacts, the packages."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ from flotilla.jobs.release_assets import release_assets
 from flotilla.packing import extract
 from flotilla.text import printable
 
-FOLDER = "Name the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
+FOLDER = "Give the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
 
 
 def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | None, listing: bool = False) -> str:
-    """Return what was checked, in words.
+    """Return a report of what was checked.
 
     Args:
-        artifacts: a folder with CI's artifacts, each a sub-folder or a zip of its name; None checks the templates only.
+        artifacts: a folder with CI's artifacts, each a sub-folder or zip of its name; None checks only the templates.
         listing: show every file of each package, too.
 
     Raises:
-        FlotillaError: whatever the release would refuse.
+        FlotillaError: what the release would refuse.
     """
     manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
-    if "{" not in family.config.release.notes:  # else each version has a file of its own, which comes with it
+    if (
+        "{" not in family.config.release.notes
+    ):  # with a placeholder, each version has its own file, which may not exist yet
         own_notes(family, root, top=Path.cwd())
-    said = f"flotilla.yml and the templates are right: {len(manifests)} packages."
+    said = f"flotilla.yml and the templates are valid: {len(manifests)} packages."
     if artifacts is None:
         if listing:
-            raise InputError("--list needs the packages, which are built from CI's artifacts", advice=FOLDER)
-        return f"{said}\nWith --artifacts DIR the packages are built and their binaries looked at, too."
+            raise InputError("--list shows the packages' files, so it needs CI's artifacts", advice=FOLDER)
+        return f"{said}\nTo build the packages and check their binaries as well, add --artifacts DIR."
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
         beside = (artifacts.resolve(), Path.cwd() / OUTPUT_FOLDER)
         builder = PackageBuilder(family=family, root=root, scratch=Path(scratch), beside=beside)
@@ -51,7 +53,7 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         assets = release_assets(family, unpacked)
         seen = (words for one in built for words in (*one.warnings, *one.notices))
         doubts = [*unused_executables(family.config, built), *seen]
-        unused = "".join(f"\nLook again: {words}." for words in doubts)
+        unused = "".join(f"\nWarning: {words}." for words in doubts)
         counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
         files = f"\n\n{_files(built)}" if listing else ""
         return f"{said}\n\n{_table(built)}{files}\n\nThe release would have {counted}.{unused}"
@@ -59,7 +61,7 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
 
 def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str, UnpackedArtifact]:
     if not artifacts.is_dir():
-        raise ArtifactError(f"{artifacts} is no folder", advice=FOLDER)
+        raise ArtifactError(f"{artifacts} is not a folder", advice=FOLDER)
     unpacked: dict[str, UnpackedArtifact] = {}
     faults: list[Fault] = []
     for number, name in enumerate(dict.fromkeys(need.artifact for need in builder.family.artifacts), start=1):
@@ -73,35 +75,37 @@ def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str
 
 
 def named_as_in_ci(family: Family, artifacts: Path) -> str:
-    """Return the advice for a folder of artifacts that does not hold what flotilla.yml says."""
+    """Return the advice for a folder of artifacts that does not match flotilla.yml."""
     names = sorted(printable(path.name) for path in artifacts.iterdir())
     held = ", ".join([*names[:MOST_NAMED], *(["…"] if names[MOST_NAMED:] else [])]) or "nothing"
     versioned = any("{version}" in (part or "") for part in (family.config.ci.artifact, family.config.ci.archive))
-    assumed = f" They were looked for at version {family.version}: --version names another." if versioned else ""
+    assumed = (
+        f" flotilla looked for those of version {family.version}; for another, add --version." if versioned else ""
+    )
     return (
-        f"Each artifact is a folder, a zip or a file in {artifacts}, named as CI names it (ci.artifact). That folder "
-        f"holds {held}.{assumed}"
+        f"Each artifact must be a folder, a zip or a file in {artifacts}, named as in CI (ci.artifact). The folder "
+        f"contains {held}.{assumed}"
     )
 
 
 def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, number: int) -> UnpackedArtifact:
-    """Return an artifact as CI would have uploaded it, from a folder, a zip or a raw file of its name."""
+    """Return an artifact as CI would have uploaded it, from a folder, a zip or a raw file with its name."""
     folder, archive, raw = artifacts / name, artifacts / f"{name}.zip", artifacts / name
     files = builder.scratch / "artifacts" / str(number)
     if folder.is_dir():
-        # Without modes: upload-artifact's zip keeps none, and `check` is to build what the release will.
+        # Without modes, which upload-artifact's zip does not keep: `check` must build what the release will.
         try:
             shutil.copytree(folder, files, copy_function=shutil.copyfile)
         except shutil.Error as failure:
             names = ", ".join(Path(path).relative_to(folder).as_posix() for path, _, _ in failure.args[0])
-            raise ArtifactError(f"{names} cannot be read: a link to nothing, or no plain file") from failure
+            raise ArtifactError(f"{names} cannot be read: a dangling link, or not a plain file") from failure
     elif archive.is_file():
         extract(archive, files, limits=builder.family.config.limits)
     elif raw.is_file():
         files.mkdir(parents=True)
         shutil.copyfile(raw, files / name)
     else:
-        raise ArtifactError("is not there")
+        raise ArtifactError("missing")
     artifact = Artifact(
         id=number, name=name, size=0, expired=False, digest=None, run_id=0, created_at=datetime.now(UTC)
     )

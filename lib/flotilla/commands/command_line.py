@@ -25,7 +25,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     """Run a command; return its exit status.
 
     Raises:
-        FlotillaError: whatever a release would refuse.
+        FlotillaError: what a release would refuse.
     """
     options = _parser().parse_args(arguments)
     match options.command:
@@ -33,14 +33,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
             written = init(Path.cwd(), family=options.family, platforms=options.platforms, flotilla=options.flotilla)
             runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
             if options.flotilla == OWNER:
-                runner.line(f"The workflow names {OWNER}: put the repository that holds flotilla's actions there.")
+                runner.line(f"In the workflow, replace {OWNER} with the repository of flotilla's actions.")
             return 0
         case "verify":
             return verify(options.ledger, environment, runner, registry=options.registry)
     family, root = _family(options)
     repository = _repository(options, environment, family)
     url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
-    if not getattr(options, "json", False):  # the document says them itself
+    if not getattr(options, "json", False):  # the JSON contains them
         tell_warnings(family, runner)
     match options.command:
         case "plan":
@@ -58,8 +58,8 @@ def _rehearse(options: argparse.Namespace, family: Family, root: Path, repositor
         from flotilla.rehearsal.show import Show  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise InputError(
-            f"the rehearsal is not installed ({missing.name} is missing)",
-            # By its repository: the registry's package of this name is another project's.
+            f"flotilla's rehearsal is not installed (the package {missing.name} is missing)",
+            # From its repository: the package of this name on the registry is unrelated.
             advice="Install it: pip install 'flotilla[rehearsal] @ git+https://github.com/OWNER/flotilla'",
         ) from missing
     show = Show()
@@ -84,7 +84,7 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
     if not file.is_file():
         raise ConfigError(
             f"there is no {file}",
-            advice="Write one to begin with: flotilla init --family @SCOPE/NAME. Or name it: --config FILE",
+            advice="To create one, run flotilla init --family @SCOPE/NAME; if it has another name, add --config FILE.",
         )
     here, root = Path.cwd(), file.parent.resolve()
     top = here if root.is_relative_to(here) else root
@@ -92,7 +92,7 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
 
 
 def _repository(options: argparse.Namespace, environment: Mapping[str, str], family: Family) -> str:
-    """Return OWNER/REPO: as told, else as the runner tells, else what the family's name suggests."""
+    """Return OWNER/REPO: from the option, or else the runner, or else the family's name."""
     told = options.repository or environment.get("GITHUB_REPOSITORY", "")
     scope, _, name = family.config.family.removeprefix("@").rpartition("/")
     return told or f"{scope or name}/{name}"
@@ -101,27 +101,37 @@ def _repository(options: argparse.Namespace, environment: Mapping[str, str], fam
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="flotilla",
-        description="Releases families of npm packages that carry prebuilt native binaries.",
-        epilog=f"The jobs of a release run here too, with their inputs as options and the tokens in GITHUB_TOKEN and "
+        description="Release families of npm packages with prebuilt native binaries.",
+        epilog=f"The jobs of a release are commands, too. Their inputs are options; tokens come from GITHUB_TOKEN and "
         f"NPM_TOKEN: {JOBS}.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    planned = _command(commands, "plan", "show every package, artifact and name that flotilla.yml means")
-    planned.add_argument("--json", action="store_true", help="for a machine, with whole manifests")
+    planned = _command(commands, "plan", "show the packages and artifacts that flotilla.yml describes")
+    planned.add_argument("--json", action="store_true", help="print JSON, with complete manifests")
     checked = _command(commands, "check", "check flotilla.yml, the templates and, with artifacts, the packages")
-    checked.add_argument("--artifacts", type=Path, help="folder with CI's artifacts, each a folder or zip of its name")
-    checked.add_argument("--list", action="store_true", help="show every file of each package with its size and mode")
-    rehearsed = _command(commands, "rehearse", "release on this machine: simulated GitHub, real npm, real registry")
-    rehearsed.add_argument("--artifacts", type=Path, required=True, help="as for check")
-    rehearsed.add_argument("--program", type=Path, help="Python program to run where the packages are installed")
-    begun = commands.add_parser("init", help="write a flotilla.yml and a release workflow to begin with")
+    checked.add_argument(
+        "--artifacts", type=Path, help="folder with CI's artifacts, each a sub-folder or zip of its name"
+    )
+    checked.add_argument("--list", action="store_true", help="show every file of each package, with size and mode")
+    rehearsed = _command(
+        commands, "rehearse", "rehearse a release on this machine: simulated GitHub, real npm, local registry"
+    )
+    rehearsed.add_argument(
+        "--artifacts", type=Path, required=True, help="folder with CI's artifacts, each a sub-folder or zip of its name"
+    )
+    rehearsed.add_argument(
+        "--program", type=Path, help="Python program to run in the project that installs the packages"
+    )
+    begun = commands.add_parser("init", help="write a first flotilla.yml and release workflow")
     begun.add_argument("--family", required=True, help="the npm name that users will install, such as @acme/tool")
-    begun.add_argument("--platforms", nargs="+", default=PLATFORMS, help=f"default: {' '.join(PLATFORMS)}")
-    begun.add_argument("--flotilla", default=OWNER, help="repository that holds flotilla's actions")
+    begun.add_argument(
+        "--platforms", nargs="+", default=PLATFORMS, help=f"platforms in npm's words (default: {' '.join(PLATFORMS)})"
+    )
+    begun.add_argument("--flotilla", default=OWNER, help=f"repository of flotilla's actions (default: {OWNER})")
     verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
-    verified.add_argument("ledger", type=Path, help="the ledger, as a job or a release's asset has it")
-    verified.add_argument("--registry", default="", help="the registry's URL; default: the one npm is configured for")
+    verified.add_argument("ledger", type=Path, help="the ledger file, from a job or the release's assets")
+    verified.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
     return parser
 
 
@@ -129,7 +139,9 @@ def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
 ) -> argparse.ArgumentParser:
     made = commands.add_parser(name, help=text, allow_abbrev=False)
-    made.add_argument("--config", default="flotilla.yml", help="default: flotilla.yml")
+    made.add_argument("--config", default="flotilla.yml", help="the family's file (default: flotilla.yml)")
     made.add_argument("--version", default="1.0.0", help="version to assume (default: 1.0.0)")
-    made.add_argument("--repository", default="", help="OWNER/REPO; default: GITHUB_REPOSITORY, else the family's name")
+    made.add_argument(
+        "--repository", default="", help="OWNER/REPO (default: GITHUB_REPOSITORY, or else the family's name)"
+    )
     return made

@@ -1,4 +1,4 @@
-"""flotilla init: a flotilla.yml and a release workflow to begin with."""
+"""flotilla init: write a first flotilla.yml and release workflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWNER = "OWNER/flotilla/"
 
 
 def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> list[str]:
-    """Write the two files; the names of what was written.
+    """Write the two files; return their names.
 
     Args:
         family: the npm name that users will install, "@acme/tool".
@@ -22,11 +22,11 @@ def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> l
         flotilla: the repository that holds flotilla's actions, "owner/flotilla".
 
     Raises:
-        InputError: one of the files is there, and nothing is overwritten; or npm would not understand a word.
+        InputError: one of the files exists (nothing is overwritten), or npm does not know a word.
     """
     names = (CONFIG, WORKFLOW)
     if there := [name for name in names if (folder / name).exists()]:
-        raise InputError([f"{name} is there already" for name in there], advice="flotilla init overwrites nothing.")
+        raise InputError([f"{name} already exists" for name in there], advice="flotilla init does not overwrite files.")
     config = (
         _template(CONFIG).replace("@acme/tool", family).replace("tool-{build}", family.rpartition("/")[2] + "-{build}")
     )
@@ -37,11 +37,11 @@ def init(folder: Path, *, family: str, platforms: list[str], flotilla: str) -> l
     except ConfigError as failure:
         raise InputError(
             list(dict.fromkeys(fault.text for fault in failure.faults)),
-            advice="Correct --family or --platforms; nothing was written.",
+            advice="Correct --family or --platforms. Nothing was written.",
         ) from failure
     if parsed.warnings:  # a file to begin with says nothing that needs a warning
         raise InputError(
-            [warning.text for warning in parsed.warnings], advice="Correct --platforms; nothing was written."
+            [warning.text for warning in parsed.warnings], advice="Correct --platforms. Nothing was written."
         )
     (folder / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(config, encoding="utf-8")

@@ -10,12 +10,17 @@ from flotilla.jobs.inputs import Inputs, variable
 
 
 def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the variables of a job, its inputs overridden by options of the command line: --run-id 7 is INPUT_RUN-ID.
+    """Return a job's variables, with its inputs overridden by command-line options: --run-id 7 sets INPUT_RUN-ID.
 
-    Tokens have no option: an argument is visible to everyone on the machine. Locally they are GITHUB_TOKEN and
-    NPM_TOKEN of the environment.
+    Tokens have no option, because everyone on the machine can see arguments. Locally they come from the environment's
+    GITHUB_TOKEN and NPM_TOKEN.
     """
-    parser = argparse.ArgumentParser(prog=f"flotilla {arguments[0]}", description=kind.__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"flotilla {arguments[0]}",
+        description=f"Run the job of action-{arguments[0]} here. The options are the action's inputs; its README "
+        "describes them. The tokens come from GITHUB_TOKEN and NPM_TOKEN.",
+        allow_abbrev=False,
+    )
     for one in dataclasses.fields(kind):
         if one.repr:
             parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)

@@ -1,4 +1,4 @@
-"""flotilla plan: what would be released, by flotilla.yml alone."""
+"""flotilla plan: show what flotilla.yml would release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flotilla.jobs.manifests import Manifest, render_all
 
 
 def plan(family: Family, *, root: Path, repository_url: str) -> str:
-    """Return the family's packages as a table, and where their files come from.
+    """Return a table of the family's packages and the source of their files.
 
     Raises:
         ConfigError: a template is wrong.
@@ -49,7 +49,7 @@ def _own_versions(family: Family) -> list[str]:
 
 
 def _placed(packages: Iterable[Package]) -> list[str]:
-    """Return a line for each choice of files that have another path in their package."""
+    """Return a line for each choice of files that get another path in their package."""
     return [
         f"{package.name}: {choice.source} → {choice.to}"
         for package in packages
@@ -59,7 +59,7 @@ def _placed(packages: Iterable[Package]) -> list[str]:
 
 
 def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
-    """Return the same for a machine: names, artifacts and whole manifests."""
+    """Return the same as JSON: names, artifacts and complete manifests."""
     manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     document = {
         "family": family.config.family,
@@ -81,7 +81,7 @@ def _row(package: Package, family: Family) -> tuple[str, ...]:
 
 
 def _source(package: Package, family: Family) -> str:
-    """Return where a package's files come from: the artifact, and what is its own in there."""
+    """Return where a package's files come from: the artifact, and its part of it."""
     ci = family.config.ci
     archive = package.archive.pattern if package.archive and package.archive.pattern != ci.archive else None
     return " / ".join(filter(None, (package.artifact, archive, package.root)))

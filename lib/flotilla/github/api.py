@@ -44,10 +44,10 @@ class Call:
     """One REST call.
 
     Args:
-        what: it in plain words, for the log and errors ("create tag v1.0.0").
+        what: the call in plain words, for the log and errors ("create tag v1.0.0").
         path: below the API's URL, or a whole URL of the API's own origin.
-        answers: refusals that are an answer to the caller (404, 422).
-        hint: what else to check where it is refused for good.
+        answers: statuses that the caller handles itself (404, 422).
+        hint: what else to check if it is refused for good.
     """
 
     what: str
@@ -85,23 +85,23 @@ class Calls:
         self.http = http
 
     def ask(self, call: Call) -> Reply:
-        """Return the answer; try again while a failure may pass.
+        """Return the answer; retry transient failures.
 
         Raises:
-            GitHubError: refused for good, or an answer that cannot be read.
-            DeadlineError: nothing came through in time.
+            GitHubError: GitHub refused for good, or its answer cannot be read.
+            DeadlineError: no try succeeded in time.
         """
         return self.policy.retry(lambda: self.once(call), what=call.what)
 
     def once(self, call: Call) -> Reply:
-        """Return the answer to one try; raise TransientError (or Unsure) if another may go through."""
+        """Return the answer to one try; raise TransientError (or Unsure) if another may succeed."""
         reply = self._reply(call)
         if reply.status < HTTPStatus.MULTIPLE_CHOICES or reply.status in call.answers:
             return reply
         raise self.refused(reply, call)
 
     def refused(self, reply: Reply, call: Call) -> TransientError | FlotillaError:
-        """Return what a refusal of this call means."""
+        """Return the error for a refusal of this call."""
         return refusal(reply, what=call.what, now=self.policy.clock.now(), hint=call.hint)
 
     def document(self, call: Call) -> Document:
@@ -117,7 +117,7 @@ class Calls:
         """Return all items of all pages, each id once.
 
         Args:
-            key: where in each page's object the list is; None where the page is the list.
+            key: the field of each page that holds the list; None if the page is the list.
         """
         found = self.find_listed(call, key=key)
         if found is None:
@@ -145,13 +145,13 @@ class Calls:
         raise unusable(call.what, f"the list has more than {MOST_PAGES} pages")
 
     def write(self, send: Callable[[], T], settled: Callable[[], T | None], *, what: str, looks: int = 1) -> T:
-        """Write; after a lost answer, look what became of it first, so that nothing is sent twice unseen.
+        """Write; after a lost answer, check whether the write took effect before sending it again.
 
         Args:
             send: one try (built on `once`).
-            settled: the write's result as GitHub shows it, None where it shows none.
-            looks: how often, with waits between, that must show nothing before the write is sent again; more than
-                one where GitHub's own list may be late.
+            settled: the write's result as GitHub shows it; None if GitHub shows none.
+            looks: how many checks, with waits between, must find nothing before the write is sent again; more than
+                one if GitHub's list may lag behind.
         """
         unseen = looks
 
@@ -163,7 +163,7 @@ class Calls:
                     return found
                 unseen += 1
                 if unseen < looks:
-                    raise TransientError("GitHub shows nothing of it yet")
+                    raise TransientError("GitHub does not show the result yet")
             try:
                 return send()
             except Unsure:
@@ -208,12 +208,12 @@ class Calls:
         links = parse_header_links(reply.headers.get("link", ""))
         following = next((link.get("url") for link in links if link.get("rel") == "next"), None)
         if following is not None and not self.endpoint.is_api(following):
-            raise unusable(call.what, "its next page is at another address than GitHub's API")
+            raise unusable(call.what, "its next page is not at GitHub's API")
         return following
 
 
 class _Connection:
-    """What PyGithub takes for its connection: sends one call over flotilla's HTTP."""
+    """Stand in for PyGithub's connection, and send one call through flotilla's HTTP."""
 
     def __init__(self, call: Call, endpoint: Endpoint, http: Http) -> None:
         self._call = call
@@ -233,7 +233,7 @@ class _Connection:
         )
         answer = self._http.read(asked, limit=LARGEST)
         if answer.status == HTTPStatus.ACCEPTED and verb == "GET":
-            raise TransientError("GitHub has not got the answer ready")  # PyGithub would ask again without end
+            raise TransientError("GitHub is still preparing the answer")  # PyGithub would ask again forever
         self._answer = answer
 
     def getresponse(self) -> _Response:
@@ -249,7 +249,7 @@ class _Response:
         self.status = answer.status
 
     def getheaders(self) -> list[tuple[str, str]]:
-        """Return the headers without Location, which PyGithub would follow and lose the query of."""
+        """Return the headers without Location: PyGithub would follow it, and drop the query."""
         return [(name, value) for name, value in self._answer.headers.items() if name != "location"]
 
     def read(self) -> str:
@@ -264,24 +264,24 @@ def parsed(text: str, status: int, what: str) -> object:
     try:
         document = parse_json(text)
     except ValueError:
-        if status >= HTTPStatus.MULTIPLE_CHOICES:  # the status says enough; a proxy's error page is no JSON
+        if status >= HTTPStatus.MULTIPLE_CHOICES:  # the status says enough; a proxy's error page is not JSON
             return None
         if text.lstrip()[:1] in "{[":
             raise Unsure("GitHub's answer was cut short") from None
         raise GitHubError(
-            f"The answer to {what} is not GitHub's: no JSON, but {quoted(text[:60])}.",
-            advice="Check GITHUB_API_URL, and a proxy on the way.",
+            f"The answer to {what} is not from GitHub: expected JSON, got {quoted(text[:60])}.",
+            advice="Check GITHUB_API_URL, and whether a proxy in between answered.",
         ) from None
     return document
 
 
 def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> TransientError | FlotillaError:
-    """Return the failure that an answer stands for.
+    """Return the error for an answer that is a refusal.
 
     Args:
         what: the call in plain words ("create tag v1.0.0").
-        now: seconds since the epoch, to count from to a reset.
-        hint: what else to check where the call was refused for good.
+        now: seconds since the epoch; the time until a rate limit's reset counts from here.
+        hint: what else to check if the call was refused for good.
     """
     said = f"HTTP {reply.status}" + (f", {reply.message}" if reply.message else "")
     failure = transient(reply.status, reply.headers, who="GitHub", said=said, now=now)
@@ -291,11 +291,11 @@ def refusal(reply: Reply, *, what: str, now: float, hint: str = "") -> Transient
         return TransientError(f"GitHub's rate limit ({said})", after=SECONDARY_WAIT if after is None else after)
     if failure is not None:
         return failure
-    return GitHubError(f"{sentence(what)}: GitHub refuses ({said}).", advice=f"{_advice(reply)} {hint}".strip())
+    return GitHubError(f"{sentence(what)}: GitHub refused ({said}).", advice=f"{_advice(reply)} {hint}".strip())
 
 
 def permissions_asked(reply: Reply) -> str:
-    """Return what x-accepted-github-permissions names, as a workflow writes it; empty if it names nothing."""
+    """Return the permissions in x-accepted-github-permissions as a workflow writes them; empty if there are none."""
     named = reply.headers.get("x-accepted-github-permissions", "")
     choices = [", ".join(_pairs(choice)) for choice in named.split(";")]
     return " or ".join(choice for choice in choices if choice)
@@ -309,15 +309,15 @@ def _pairs(choice: str) -> list[str]:
 def _advice(reply: Reply) -> str:
     match reply.status:
         case 401:
-            return "The token is wrong, expired or revoked: check github-token."
+            return "The token is wrong, expired or revoked; check the input github-token."
         case 403:
             asked = permissions_asked(reply)
-            given = f"the permission `{asked}`" if asked else "the permission"
+            given = f"the permission `{asked}`" if asked else "a permission"
             return f"The token lacks {given}; add it to the job's `permissions:`."
         case 404:
-            return "It is not there, or the token may not see it: check the repository and the job's `permissions:`."
+            return "It does not exist, or the token cannot see it; check the repository and the job's `permissions:`."
         case 301 | 302 | 307 | 308:
-            return "The repository was renamed or moved: release from its new name."
+            return "The repository was renamed or moved; release under its new name."
         case _:
             return ""
 

@@ -1,4 +1,4 @@
-"""Artifacts of a run: listed and downloaded; which of them count, what is wrong with them, and their one digest."""
+"""A run's artifacts: list and download them, choose those that count, check them, and compute their one digest."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from flotilla.github.runs import READ
 from flotilla.parallel import WORKERS
 from flotilla.text import one_line
 
-# Of another form, the digest of the same artifacts would be another: its first line says which this is.
+# The first line of the digest's text names its form, so that another form can never give the same digest.
 DIGEST_FORM = "flotilla artifacts 1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactRow:
-    """One line of expected against found.
+    """A required artifact, and what was found.
 
     Args:
-        artifact: None where it is missing.
-        fault: what is wrong, in plain words; None where nothing is.
+        artifact: None if it is missing.
+        fault: what is wrong, in plain words; None if nothing is.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Artifacts:
         self._root = calls.endpoint.root
 
     def of(self, run_id: int) -> tuple[Artifact, ...]:
-        """Return every artifact of a run, earlier attempts' and namesakes included; of one name, `newest` picks.
+        """Return every artifact of a run, of earlier attempts too; names may repeat, and `newest` chooses.
 
         Raises:
             RunError: there is no run of that id.
@@ -57,15 +57,15 @@ class Artifacts:
         if found is None:
             raise RunError(
                 f"{self._calls.endpoint.repository} has no run {run_id}.",
-                advice="Check `run-id`; runs are deleted after their retention time.",
+                advice="Check `run-id`; GitHub deletes runs after the repository's retention period.",
             )
         return tuple(parse_artifact(document, run_id) for document in found)
 
     def download(self, artifacts: Sequence[Artifact], into: Path, *, workers: int = WORKERS) -> tuple[Download, ...]:
-        """Return the artifacts' bytes in that folder, some at a time, in the order given.
+        """Download the artifacts into that folder, a few at a time; return them in the order given.
 
-        Each lies there under a name of ours; one that is there whole is not fetched again. What fails is raised
-        together.
+        flotilla chooses the files' names. A complete file from an earlier try is not downloaded again. All failures
+        are raised together.
 
         Raises:
             ArtifactError: gone, expired, larger than declared, or not the bytes that GitHub recorded.
@@ -76,8 +76,9 @@ class Artifacts:
 def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """Return the artifact with the highest id of each name, by name.
 
-    Every attempt of a run adds to the same list, and GitHub does not say which attempt an artifact is of. Ids grow, so
-    what a later attempt uploaded again wins; what it did not (only failed jobs were re-run) is the earlier attempt's.
+    Every attempt of a run adds to the same list, and GitHub does not say which attempt made an artifact. Ids grow, so
+    an artifact that a later attempt uploaded again wins; if it did not (only failed jobs were re-run), the earlier
+    attempt's counts.
     """
     last: dict[str, Artifact] = {}
     for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
@@ -86,10 +87,10 @@ def newest(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
 
 
 def artifacts_digest(digests: Mapping[str, str]) -> str:
-    """Return one "sha256:…" that stands for several artifacts: of their names, each with its bytes' digest.
+    """Return one "sha256:…" for several artifacts, made from their names and digests.
 
-    It is the SHA-256 of a text in UTF-8: the form's line, then for each artifact, sorted by name, its digest in hex,
-    two blanks and its name, each line with a line feed at its end.
+    It is the SHA-256 of a UTF-8 text: a line that names the form, then a line for each artifact, sorted by name, with
+    its digest in hex, two spaces and its name. Each line ends with a line feed.
 
     Args:
         digests: "sha256:…" by name.
@@ -100,7 +101,7 @@ def artifacts_digest(digests: Mapping[str, str]) -> str:
 
 
 def from_earlier_attempts(artifacts: Sequence[Artifact], run: WorkflowRun) -> tuple[Artifact, ...]:
-    """Artifacts that are older than the run's latest attempt (right where only failed jobs were re-run)."""
+    """Return the artifacts older than the run's latest attempt (rightly so if only failed jobs were re-run)."""
     return tuple(artifact for artifact in artifacts if run.attempt > 1 and artifact.created_at < run.started_at)
 
 
@@ -109,7 +110,7 @@ def artifact_table(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[Ar
 
     Args:
         needed: artifact names.
-        found: every artifact of the run; of a name, the newest counts.
+        found: every artifact of the run; the newest of each name counts.
     """
     by_name = {artifact.name: artifact for artifact in newest(found)}
     spare = sorted(set(by_name) - set(needed))

@@ -1,4 +1,4 @@
-"""What has to happen to a release's assets: pure."""
+"""Decide which assets of a release to upload, replace and keep. No input or output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flotilla.errors import ArtifactError, ConflictError
 from flotilla.github.models import Asset, Release
 from flotilla.text import quoted
 
-# GitHub silently puts a period in place of any other character, and drops periods at the ends and in rows:
+# GitHub silently replaces any other character by a period, and drops leading, trailing and repeated periods:
 # https://docs.github.com/en/rest/releases/assets#upload-a-release-asset
 KEPT_NAME = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9._+-]{1,255}(?<!\.)")
 UPLOADED = "uploaded"
@@ -27,7 +27,7 @@ class WantedAsset:
     Args:
         size: bytes.
         digest: "sha256:…" of them.
-        source: the artifact that it is of, for messages; empty for none.
+        source: the artifact that it comes from, for messages; empty if none.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True)
 class AssetPlan:
-    """What has to happen to the assets.
+    """What to do with the assets.
 
     Args:
-        upload: not there yet.
-        replace: a broken upload, or other content under the same name.
-        keep: there already, with the same content.
-        foreign: there, and not ours; left alone.
+        upload: files that the release lacks.
+        replace: broken uploads, and other content under the same name.
+        keep: assets that already have the right content.
+        foreign: assets that are not flotilla's; left alone.
     """
 
     upload: tuple[WantedAsset, ...] = ()
@@ -63,30 +63,30 @@ class AssetPlan:
 
     @property
     def complete(self) -> bool:
-        """Nothing is left to do."""
+        """Return whether nothing is left to do."""
         return not self.upload and not self.replace
 
 
 def asset_name_faults(names: Sequence[str]) -> list[str]:
-    """Names that GitHub would not keep as they are, a sentence each."""
+    """Return a sentence for each name that GitHub would change."""
     return [
-        f"The asset name {quoted(name)} would be changed by GitHub; "
-        "it keeps letters, digits and . _ + - (no period first, last or twice in a row)."
+        f"GitHub would change the asset name {quoted(name)}; "
+        "it keeps only letters, digits and . _ + - (no period first, last or twice in a row)."
         for name in names
         if not KEPT_NAME.fullmatch(name)
     ]
 
 
 def same_content(asset: Asset, wanted: WantedAsset) -> bool:
-    """Return whether the asset is whole and is this file, by size and digest; one without a digest is another."""
+    """Return whether the asset is a complete upload of this file, by size and digest (False without a digest)."""
     return asset.state == UPLOADED and asset.size == wanted.size and asset.digest == wanted.digest
 
 
 def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> AssetPlan:
-    """WantedAsset files against a release's assets.
+    """Compare the wanted files with a release's assets.
 
     Args:
-        found: assets as GitHub lists them; give those without a digest one first (`GitHub.with_digests`).
+        found: assets as GitHub lists them, with the missing digests filled in (`Assets.with_digests`).
 
     Raises:
         ArtifactError: names that GitHub would change, empty or too large files, too many, or one name for two contents.
@@ -94,7 +94,7 @@ def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> Asse
     files = _distinct(wanted)
     if len({file.name for file in files} | {asset.name for asset in found}) > MOST_ASSETS:
         raise ArtifactError(
-            f"The release would have more than {MOST_ASSETS} assets; GitHub takes no more.",
+            f"The release would have more than {MOST_ASSETS} assets, GitHub's limit.",
             advice="Narrow `release.assets` in flotilla.yml, or pack several files into one.",
         )
     assets = {asset.name: asset for asset in found}
@@ -108,10 +108,10 @@ def decide_assets(wanted: Sequence[WantedAsset], found: Sequence[Asset]) -> Asse
 
 
 def plan_for(release: Release, wanted: Sequence[WantedAsset]) -> AssetPlan:
-    """Return what has to happen to this release's assets, if it may happen.
+    """Return what to do with this release's assets; raise if that is not allowed.
 
-    A draft takes anything. A published release takes what is missing and gives up broken uploads; an immutable one
-    takes nothing.
+    In a draft, everything may change. In a published release, missing assets may be added and broken uploads replaced.
+    In an immutable release, nothing may change.
 
     Raises:
         ConflictError: a published release differs, or an immutable one lacks an asset.
@@ -135,14 +135,13 @@ def _distinct(wanted: Sequence[WantedAsset]) -> tuple[WantedAsset, ...]:
         first = files.setdefault(file.name, file)
         if (first.size, first.digest) != (file.size, file.digest):
             faults.append(
-                f"Two different files would be the asset {file.name}: "
-                f"that of {_source(first)} and that of {_source(file)}. An asset has its file's name; "
-                "give each file a name of its own."
+                f"Two different files would become the asset {file.name}: one from {_source(first)}, one from "
+                f"{_source(file)}. An asset is named after its file; give each file its own name."
             )
         if file.size == 0:
-            faults.append(f"The asset {file.name} would be empty; GitHub takes no empty asset.")
+            faults.append(f"The asset {file.name} would be empty; GitHub accepts no empty assets.")
         if file.size > LARGEST_ASSET:
-            faults.append(f"The asset {file.name} has {file.size} bytes; GitHub takes {LARGEST_ASSET} at the most.")
+            faults.append(f"The asset {file.name} has {file.size} bytes; GitHub accepts at most {LARGEST_ASSET}.")
     if faults:
         raise ArtifactError(faults, advice="Change what CI packs, or `release.assets` in flotilla.yml.")
     return tuple(files.values())
@@ -155,19 +154,19 @@ def _source(file: WantedAsset) -> str:
 def _difference(change: Replacement) -> str:
     asset, wanted = change.asset, change.wanted
     if asset.state != UPLOADED:
-        return f"{asset.name} is a broken upload."
+        return f"{asset.name} is an incomplete upload."
     if asset.size != wanted.size:
-        return f"{asset.name} has {asset.size} bytes there, {wanted.size} here."
-    return f"{asset.name} differs: {asset.digest or 'no digest'} there, {wanted.digest} here."
+        return f"{asset.name} has {asset.size} bytes on GitHub, {wanted.size} here."
+    return f"{asset.name} differs: {asset.digest or 'no digest'} on GitHub, {wanted.digest} here."
 
 
 def _conflict_advice(release: Release) -> str:
     if release.immutable:
         return (
-            "The release is published and immutable, so its assets stay as they are. Release the next version; "
-            "do not delete this one: its tag's name could never be used again."
+            "The release is published and immutable, so its assets cannot change. Release the next version; "
+            "do not delete this one, because its tag name could never be used again."
         )
     return (
-        f"The release {release.tag} is published with other files. Release from the run that made them (`run-id`), "
-        "or release the next version."
+        f"The release {release.tag} is already published with other files. Release from the CI run that made them "
+        "(`run-id`), or release the next version."
     )

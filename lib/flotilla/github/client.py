@@ -33,9 +33,9 @@ class Assets:
         self._policy = policy
 
     def upload(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
-        """Carry out a plan of `plan_for`, some files at a time; return the new assets, replacements first.
+        """Carry out a plan of `plan_for`, a few files at a time; return the new assets, replacements first.
 
-        What fails is raised together.
+        All failures are raised together.
 
         Raises:
             ArtifactError: GitHub would not keep a name, or a file is gone or empty.
@@ -52,9 +52,9 @@ class Assets:
         return self._downloads.asset(asset, path)
 
     def with_digests(self, release: Release, wanted: Sequence[WantedAsset]) -> Release:
-        """Return the release, assets without a recorded digest given theirs if by their size they may be ours.
+        """Return the release, with the digest added to assets that lack one and whose size matches a wanted file.
 
-        Such assets are downloaded to be hashed: GitHub records digests since 2025 only.
+        They are downloaded and hashed: GitHub records digests only since 2025.
         """
         sizes = {file.name: file.size for file in wanted}
         doubtful = [
@@ -67,19 +67,19 @@ class Assets:
 
 
 class GitHub:
-    """GitHub's REST API for one repository: frozen values out, failures in words, no write repeated unseen.
+    """GitHub's REST API for one repository: it returns frozen values, and never repeats a write without checking.
 
-    Every method of its parts may raise GitHubError (refused for good, or not to be understood) and DeadlineError (still
-    not through before the deadline).
+    Every method of its parts may raise GitHubError (refused for good, or an answer that cannot be read) and
+    DeadlineError (no success before the deadline).
 
     Args:
         api_url: "https://api.github.com", or GITHUB_API_URL of an Enterprise.
-        token: shown to the API and to its upload host, and to nobody else.
+        token: sent to the API and its upload host only.
         repository: "owner/name".
         policy: how long to keep trying.
 
     Raises:
-        InputError: address, repository or token cannot be right.
+        InputError: the address, repository or token is malformed.
     """
 
     def __init__(self, *, api_url: str, token: str, repository: str, policy: RetryPolicy) -> None:

@@ -1,4 +1,4 @@
-"""Artifacts and assets to this disk: resumed after a cut, bounded, and compared with GitHub's digest."""
+"""Download artifacts and assets: resume after a broken connection, limit the size, compare GitHub's digest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST_NAME = 200
 
 
 class Downloads:
-    """Streams to disk in constant memory."""
+    """Download to disk in constant memory."""
 
     def __init__(self, endpoint: Endpoint, streams: Streams) -> None:
         self._endpoint = endpoint
@@ -43,7 +43,7 @@ class Downloads:
         self._policy: RetryPolicy = streams.http.policy
 
     def all(self, artifacts: Sequence[Artifact], into: Path, *, workers: int = WORKERS) -> tuple[Download, ...]:
-        """Download every artifact, some at a time; return them in the order given."""
+        """Download every artifact, a few at a time; return them in the order given."""
         tasks = [partial(self.artifact, artifact, into) for artifact in artifacts]
         return gather(tasks, stop=self._policy.stop, workers=workers)
 
@@ -95,8 +95,8 @@ class Downloads:
         return self._policy.retry(lambda: self._attempt(source, part), what=source.what)
 
     def _attempt(self, source: Source, part: PartFile) -> Stream:
-        """Append one more answer to what is here; raise TransientError until all of it is here and right."""
-        # Without a digest to compare at the end, nothing would tell that two answers were of different bytes.
+        """Append one answer to the part; raise TransientError until the file is complete and right."""
+        # Without a digest to compare, nobody would notice if two answers came from different files.
         offset = part.size if source.digest else 0
         try:
             with self._streams.opened(source, offset=offset) as stream:
@@ -118,21 +118,21 @@ class Downloads:
             if part.size > source.limit:
                 part.discard()
                 raise ArtifactError(
-                    f"{sentence(source.what)}: the server sends more than the {source.size} bytes that GitHub lists."
+                    f"{sentence(source.what)}: the server sent more than the {source.size} bytes that GitHub lists."
                 )
             if part.size < whole and not self._policy.left():
-                raise TransientError(f"the time is up after {part.size} of {source.size} bytes")
+                raise TransientError(f"the time ran out after {part.size} of {source.size} bytes")
 
 
 def _total(stream: Stream, part: PartFile) -> int | None:
-    """Return the size of the whole if the answer tells it; empty the part if the answer does not continue it."""
+    """Return the full size if the answer tells it; empty the part if the answer does not continue it."""
     length = stream.headers.get("content-length", "")
     if stream.status == HTTPStatus.OK:
         part.restart()
         return int(length) if NUMBER.fullmatch(length) else None
     match = CONTENT_RANGE.fullmatch(stream.headers.get("content-range", ""))
     if match is None or int(match[1]) != part.size or int(match[2]) >= int(match[3]):
-        raise RangeRefused("the server sent another range than was asked for")
+        raise RangeRefused("the server did not send the requested range")
     part.continued()
     return int(match[3])
 
@@ -143,19 +143,19 @@ def _compare(source: Source, part: PartFile) -> None:
     digest, resumed = part.digest, part.resumed
     part.restart()
     if resumed:
-        raise TransientError("what was resumed does not fit together; starting again")
+        raise TransientError("the resumed download does not match its digest; starting over")
     part.discard()
     raise ArtifactError(
-        f"{sentence(source.what)}: the bytes are not those that GitHub recorded ({digest} instead of {source.digest}).",
-        advice="Re-run the job; if it stays, re-run the CI workflow, and do not release this artifact.",
+        f"{sentence(source.what)}: expected the digest {source.digest} that GitHub recorded, got {digest}.",
+        advice="Re-run the job. If that does not help, re-run the CI workflow; do not release this artifact.",
     )
 
 
 class PartFile:
-    """Grows by what arrives; goes on where an earlier process stopped, and stays on disk for the next.
+    """A download in progress: a later process can continue it where an earlier one stopped.
 
     Args:
-        path: where it lies; None keeps only size and digest.
+        path: the file; None keeps only size and digest.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -173,20 +173,20 @@ class PartFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a full disk was reported where the bytes were written
+        with suppress(OSError):  # a full disk was already reported while writing
             self._close()
 
     @property
     def digest(self) -> str:
-        """Return the digest of what is here, as GitHub writes it ("sha256:…")."""
+        """Return the digest of the bytes so far, as GitHub writes it ("sha256:…")."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def first_bytes(self) -> bytes:
-        """Return the first eight bytes, to tell a format by."""
+        """Return the first eight bytes, from which the format can be told."""
         return self._first
 
     def append(self, chunk: bytes) -> None:
-        """Add what arrived; ArtifactError where the disk does not take it."""
+        """Append bytes; raise ArtifactError if they cannot be written."""
         try:
             if self._file is not None:
                 self._file.write(chunk)
@@ -195,24 +195,24 @@ class PartFile:
         self._count(chunk)
 
     def restart(self) -> None:
-        """Forget what is here."""
+        """Start over, with no bytes."""
         if self._file is not None:
             self._file.seek(0)
             self._file.truncate()
         self._hash, self._first, self.size, self.resumed = hashlib.sha256(), b"", 0, False
 
     def continued(self) -> None:
-        """Note that what comes now continues what an earlier answer brought."""
+        """Note that the next bytes continue those of an earlier answer."""
         self.resumed = self.size > 0
 
     def discard(self) -> None:
-        """Take it off the disk."""
+        """Delete the file."""
         self._close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
     def move_to(self, path: Path) -> None:
-        """Give it its name: only whole files bear one."""
+        """Rename the file to its final name, which only complete files have."""
         try:
             self._close()
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,12 +243,13 @@ class PartFile:
 
     def _unwritable(self, error: OSError) -> ArtifactError:
         return ArtifactError(
-            f"{self._path} cannot be written: {error.strerror}.", advice="Give the runner more disk, or another folder."
+            f"{self._path} cannot be written: {error.strerror}.",
+            advice="Free disk space on the runner, or use a runner with a larger disk.",
         )
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open the file to go on with; a link in its place is replaced, and what it leads to is not touched."""
+    """Open the file to append to; replace a link in its place without touching the link's target."""
     try:
         number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -262,33 +263,33 @@ def _opened(path: Path) -> IO[bytes]:
 def is_raw(artifact: Artifact, stream: Stream, first: bytes) -> bool:
     """Return whether the artifact is the uploaded file itself (upload-artifact's archive: false), not a zip.
 
-    Decided as actions/toolkit does, by the type and the address, and where no type is told by the first bytes.
+    Decide as actions/toolkit does: by content type and URL, or by the first bytes if there is no content type.
 
     Raises:
-        ArtifactError: a zip was announced, and these first bytes are none's.
+        ArtifactError: a zip was announced, but these first bytes are not a zip's.
     """
     looks = first.startswith(ZIP_MAGIC)
     content_type = stream.headers.get("content-type", "").partition(";")[0].strip().lower()
     announced = content_type in ZIP_TYPES or urlsplit(stream.url).path.lower().endswith(".zip")
     if announced and not looks:
-        raise ArtifactError(f"Artifact {artifact.name} is announced as a zip, and is none.")
+        raise ArtifactError(f"GitHub announced the artifact {artifact.name} as a zip, but it is not one.")
     return not announced and not (looks and not content_type)
 
 
 def zip_path(artifact: Artifact, into: Path) -> Path:
-    """Return where a zipped artifact lies."""
+    """Return the path of a zipped artifact."""
     return into / f"artifact-{artifact.id}.zip"
 
 
 def raw_path(artifact: Artifact, stream: Stream, into: Path) -> Path:
-    """Return where a raw artifact lies: alone in a folder, under its own name made safe."""
+    """Return the path of a raw artifact: alone in a folder, under its own name made safe."""
     return _raw_folder(artifact, into) / (
         disposed_name(stream.headers.get("content-disposition", "")) or _own_name(artifact)
     )
 
 
 def already_here(artifact: Artifact, into: Path) -> Download | None:
-    """Return the artifact if an earlier try left it here whole, as its digest shows."""
+    """Return the artifact if an earlier try downloaded it completely, as its digest shows."""
     if artifact.digest is None:
         return None
     folder = _raw_folder(artifact, into)
@@ -300,7 +301,7 @@ def already_here(artifact: Artifact, into: Path) -> Download | None:
 
 
 def landed(artifact: Artifact, path: Path, *, digest: str, raw: bool) -> Download:
-    """Return the artifact, whole on this disk."""
+    """Return the artifact, completely downloaded."""
     return Download(
         artifact=artifact,
         path=path,
@@ -326,7 +327,7 @@ def _digest_of(path: Path) -> str:
 
 
 def disposed_name(disposition: str) -> str | None:
-    """Return the file name of a Content-Disposition header, without any path; None if it holds no usable one."""
+    """Return the file name in a Content-Disposition header, without any path; None if there is no usable one."""
     message = EmailMessage()
     try:
         message["Content-Disposition"] = "".join(c for c in disposition if c.isprintable())
@@ -337,7 +338,7 @@ def disposed_name(disposition: str) -> str | None:
 
 
 def safe_name(name: str) -> str | None:
-    """Return the last part of a name, without what file systems or terminals trip over; None if nothing is left.
+    """Return the last part of a name, without characters unsafe in file systems or terminals; None if nothing is left.
 
     At most 200 bytes of UTF-8.
     """

@@ -21,7 +21,7 @@ class Endpoint:
         repository: "owner/name".
 
     Raises:
-        InputError: one of them cannot be right; the token is never shown.
+        InputError: one of them is malformed; the error never shows the token.
     """
 
     api_url: str
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def root(self) -> str:
-        """Return the path of everything of this repository."""
+        """Return the path that this repository's calls begin with."""
         return f"/repos/{self.repository}"
 
     @property
@@ -52,7 +52,7 @@ class Endpoint:
 
     @property
     def credential(self) -> str:
-        """Return what the Authorization header says to the API, to its upload host, and to nobody else."""
+        """Return the Authorization header's value, for the API and its upload host only."""
         return f"Bearer {self.token}"
 
     def is_api(self, url: str) -> bool:
@@ -73,15 +73,15 @@ class Endpoint:
     def _address_faults(self) -> list[str]:
         faults = []
         if Origin.of(self.api_url) is None:
-            faults.append(f"{self.api_url!r} is no URL of a GitHub API.")
+            faults.append(f"{self.api_url!r} is not the URL of a GitHub API.")
         if not REPOSITORY.fullmatch(self.repository):
-            faults.append(f"{self.repository!r} is no repository; it must read owner/name.")
+            faults.append(f"expected a repository as owner/name, got {self.repository!r}.")
         return faults
 
     def _token_faults(self) -> list[str]:
         if not self.token:
-            how = "give github-token, by default ${{ github.token }}; locally, set GITHUB_TOKEN."
-            return [f"There is no token for GitHub; {how}"]
+            how = "set the input github-token (default: ${{ github.token }}), or GITHUB_TOKEN locally."
+            return [f"The token for GitHub is missing; {how}"]
         if not TOKEN.fullmatch(self.token):
-            return ["The token for GitHub holds a space, a line break or another character that no token has."]
+            return ["The token for GitHub contains a space, a line break or another character that no token has."]
         return []

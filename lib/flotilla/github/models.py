@@ -1,4 +1,4 @@
-"""What GitHub told us, as frozen values read from its documents: nothing here fetches anything later."""
+"""GitHub's answers as frozen values; nothing here makes a request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # GitHub writes ".github/workflows/ci.yml@refs/heads/main" in some answers. Something that itself ends like a workflow
 # file is not taken for a ref, so that a file named "ci.yml@x.yml" cannot pass for ci.yml.
 WITH_REF = re.compile(r"(?P<file>[^@]+\.ya?ml)@(?!.*\.ya?ml$).+", re.DOTALL)
-ADVICE = "Re-run the job; if it stays, GitHub's API has changed, or api-url is not GitHub's: report it to flotilla."
+ADVICE = (
+    "Re-run the job. If that does not help, GITHUB_API_URL may be wrong, or GitHub's API has changed: please report it."
+)
 
 
 def unusable(what: str, why: str) -> GitHubError:
     """Return the error for an answer that cannot be read."""
-    return GitHubError(f"GitHub's answer about {what} is not usable: {why}.", advice=ADVICE)
+    return GitHubError(f"GitHub's answer to {what} cannot be used: {why}.", advice=ADVICE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,12 @@ class WorkflowRun:
         commit: head_sha, 40 hexadecimal digits.
         path: the workflow file, ".github/workflows/ci.yml", without the ref that GitHub may append.
         repository: "owner/name" that the run belongs to.
-        head_repository: "owner/name" that the commit comes from; None where that is deleted.
+        head_repository: "owner/name" that the commit comes from; None if it was deleted.
         attempt: counts from 1; a re-run of a run is its next attempt.
         created_at: when the run was first queued.
         started_at: when the latest attempt started.
         bot: login of the bot that started the run or its latest attempt; None for a person.
-        bases: of a run of a pull request, the commits that it was to be merged into; empty once it is closed.
+        bases: for a pull request, the base commits; empty once it is closed.
     """
 
     id: int
@@ -95,7 +97,7 @@ class Artifact:
 
     Args:
         size: bytes as GitHub stores it (the zip's, unless it was uploaded raw).
-        digest: "sha256:…" of the stored bytes; None where the upload told none.
+        digest: "sha256:…" of the stored bytes; None if the upload recorded none.
     """
 
     id: int
@@ -112,10 +114,10 @@ class Download:
     """An artifact on this disk.
 
     Args:
-        raw: the bytes are the one file that was uploaded, not a zip around files (upload-artifact's archive: false).
-        name: the raw file's own name, safe as a file name; of a zip, the artifact's name with .zip.
+        raw: the bytes are the one uploaded file, not a zip of files (upload-artifact's archive: false).
+        name: the raw file's own name, safe as a file name; for a zip, the artifact's name with .zip.
         digest: "sha256:…" of the bytes.
-        digest_checked: GitHub had recorded a digest, and it is this one.
+        digest_checked: GitHub recorded a digest, and this is it.
         size: bytes.
     """
 
@@ -151,8 +153,8 @@ class Release:
     """A release, draft or published, with its assets.
 
     Args:
-        target: what GitHub would tag if the tag did not exist; says nothing once it does.
-        immutable: published, and closed to any change of tag and assets.
+        target: what GitHub would tag if the tag did not exist; meaningless once it does.
+        immutable: published, so that tag and assets can no longer change.
         url: the page that a person opens.
         upload_url: where assets are sent, without GitHub's URI template.
     """
@@ -278,5 +280,5 @@ def _without_ref(path: str) -> str:
 def _digest(document: Document) -> str | None:
     digest = document.optional_text("digest")
     if digest is not None and not DIGEST.fullmatch(digest.lower()):
-        raise unusable(document.about, f"{digest[:80]!r} is no sha256 digest")
+        raise unusable(document.about, f"{digest[:80]!r} is not a sha256 digest")
     return digest.lower() if digest else None

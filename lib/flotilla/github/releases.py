@@ -1,4 +1,4 @@
-"""Releases: found by listing, drafted once, published last."""
+"""Releases: find them by listing, draft once, publish last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flotilla.github.models import Asset, Release, parse_asset, parse_release, u
 from flotilla.github.tags import WRITE
 from flotilla.retry import TransientError
 
-# A new draft can be missing from GitHub's list for some seconds: so many looks before it is taken for not made.
+# GitHub's list may lack a new draft for some seconds: check this often before creating it again.
 LOOKS = 3
 
 
@@ -40,13 +40,13 @@ class Releases:
         self._root = f"{calls.endpoint.root}/releases"
 
     def of(self, tag: str) -> tuple[Release, ...]:
-        """Drafts and published releases of a tag; only the list shows drafts, and only to who may write."""
+        """Return a tag's drafts and published releases; only the list shows drafts, to tokens with write access."""
         call = Call(what="list the releases", path=self._root)
         found = self._calls.listed(call)
         return tuple(parse_release(document) for document in found if document.text("tag_name") == tag)
 
     def get(self, release_id: int) -> Release | None:
-        """One release by its id, draft or not."""
+        """Return one release by its id, draft or not; None if there is none."""
         found = self._calls.find(Call(what=f"read release {release_id}", path=f"{self._root}/{release_id}"))
         return parse_release(found) if found else None
 
@@ -56,18 +56,18 @@ class Releases:
         return tuple(parse_asset(document) for document in self._calls.listed(call))
 
     def generate_notes(self, tag: str, commit: str) -> str:
-        """GitHub's own release notes, since the release before; nothing is stored."""
+        """Return release notes that GitHub generates, since the previous release; GitHub stores nothing."""
         call = Call(
             what=f"generate the notes of {tag}",
             verb="POST",
             path=f"{self._root}/generate-notes",
             body={"tag_name": tag, "target_commitish": commit},
-            hint="Generated notes need `contents: write`.",
+            hint="Generating release notes needs `contents: write`.",
         )
         return self._calls.document(call).text("body")
 
     def create_draft(self, tag: str, *, name: str, body: str, prerelease: bool) -> Release:
-        """Return the draft of a tag: the one that is there, or a new one.
+        """Return the draft of a tag: the existing one, or a new one.
 
         Raises:
             ConflictError: another job made one too.
@@ -91,9 +91,9 @@ class Releases:
         return made
 
     def publish(self, release: Release, *, latest: bool, prerelease: bool) -> Release:
-        """Return the release, published as the version says; a published one is left as it is."""
+        """Publish the release, and return it; leave one that is already published as it is."""
         make_latest = "true" if latest and not prerelease else "false"
-        # With its tag: drafts that were published without were seen to lose it (semantic-release/github#362).
+        # Send the tag: drafts published without it have lost their tag (semantic-release/github#362).
         body = {"tag_name": release.tag, "draft": False, "prerelease": prerelease, "make_latest": make_latest}
         call = Call(
             what=f"publish the release {release.tag}",
@@ -114,7 +114,7 @@ class Releases:
         return done
 
     def delete_asset(self, asset: Asset) -> None:
-        """Remove an asset; one that is gone already is no failure."""
+        """Delete an asset; do nothing if it is already gone."""
         self._calls.ask(
             Call(
                 what=f"delete the broken asset {asset.name}",
@@ -129,19 +129,19 @@ class Releases:
         found = the_release(self.of(tag), tag)
         if found is not None and not found.draft:
             raise ConflictError(
-                f"{found.url}: the release {tag} is published meanwhile.",
-                advice="Another job made it: re-run this one, and it compares what is there.",
+                f"{found.url}: the release {tag} was published in the meantime.",
+                advice="Another job published it. Re-run this job: it compares that release's assets with its own.",
             )
         return found
 
     def _refuse_others(self, made: Release) -> None:
-        """One more look, before anything goes into the draft: another job, or a late list, may have hid one."""
+        """List the releases once more before uploading: another job may have drafted one too, or the list lagged."""
         others = [release for release in self.of(made.tag) if release.id != made.id]
         found = the_release([made, *others], made.tag)
         if found != made:
             raise ConflictError(
-                f"The release {made.tag} was published while {made.url} was drafted.",
-                advice="Delete that draft, then re-run the job: it compares what is there.",
+                f"The release {made.tag} was published while this job drafted {made.url}.",
+                advice="Delete that draft, then re-run the job: it compares the release's assets with its own.",
             )
 
     def _published(self, release_id: int) -> Release | None:
@@ -154,18 +154,18 @@ class Releases:
             raise self._refused(reply, call, tag)
         release = parse_release(Document.of(reply.document, call.what, unusable))
         if release.tag != tag:
-            raise unusable(call.what, "it is about another tag")
+            raise unusable(call.what, "it is about a different tag")
         return release
 
     def _refused(self, reply: Reply, call: Call, tag: str) -> TransientError | FlotillaError:
         if "immutable release" in reply.message:
             return ConflictError(
-                f"The tag name {tag} was used by an immutable release, and GitHub never gives it out again.",
-                advice="Release the next version: the name stays used, even if release and tag are deleted.",
+                f"An immutable release has used the tag name {tag}, and GitHub never allows it again.",
+                advice="Release the next version; deleting the release or the tag does not free the name.",
             )
         if "already_exists" in reply.message:
             return ConflictError(
-                f"A release of the tag {tag} is published already.",
-                advice="Re-run the job, and it compares what is there; delete a draft that is left over.",
+                f"A release of the tag {tag} is already published.",
+                advice="Re-run the job: it compares that release's assets with its own. Delete any left-over draft.",
             )
         return self._calls.refused(reply, call)

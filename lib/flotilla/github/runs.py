@@ -1,4 +1,4 @@
-"""Workflow runs: read, and which of them a release may come from, each rule with a test named after what it stops."""
+"""Workflow runs: read them, and decide which a release may come from. Each rule has a test named after its attack."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from flotilla.text import one_line
 READ = "Reading runs and artifacts needs `actions: read`."
 
 # Events that only somebody with write access can cause. pull_request_target, workflow_run, issue_comment and the like
-# run with this repository's rights on what a stranger wrote, so they are never taken.
+# run with this repository's rights on what a stranger wrote, so they are never trusted.
 TRUSTED_EVENTS = frozenset({"push", "workflow_dispatch", "schedule", "release", "merge_group"})
 WORKFLOWS = PurePosixPath(".github/workflows")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
-    """What a run must be, to release from it.
+    """What a run must match, to release from it.
 
     Args:
         repository: "owner/name".
         workflow: the workflow file of ci.workflow, with or without ".github/workflows/".
         commit: the tag's commit, 40 hexadecimal digits.
-        pull_requests: runs of pull requests from this same repository are taken too.
+        pull_requests: also trust pull requests from branches of this repository.
     """
 
     repository: str
@@ -46,7 +46,7 @@ class Trusted:
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
-    """Runs to release from, oldest first; and the newest of those that still go on, if there is one."""
+    """Runs to release from, oldest first; and the newest that is still running, if any."""
 
     runs: tuple[WorkflowRun, ...]
     running: WorkflowRun | None = None
@@ -54,21 +54,21 @@ class Succeeded:
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """No run has succeeded yet; this one, the newest of those that go on, still may."""
+    """No run has succeeded yet, but this one, the newest that is still running, may."""
 
     run: WorkflowRun
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """Every run of the commit has ended, and none in success; newest first."""
+    """Every run of the commit has ended, and none succeeded; newest first."""
 
     runs: tuple[WorkflowRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotYet:
-    """No run counts yet; refused says why those that are there do not."""
+    """No run counts yet; `refused` says why the existing ones do not."""
 
     refused: tuple[str, ...] = ()
 
@@ -87,18 +87,18 @@ class Runs:
         """Return the repository itself.
 
         Raises:
-            GitHubError: it has another name by now: lists that are asked for by the old one are not to be relied on.
+            GitHubError: it was renamed; lists under the old name cannot be relied on.
         """
         found = parse_repository(self._calls.document(Call(what="read the repository", path=self._root)))
         if found.full_name.lower() != self._calls.endpoint.repository.lower():
             raise GitHubError(
-                f"{self._calls.endpoint.repository} is {one_line(found.full_name)} by now: it was renamed or moved.",
-                advice="Start the release anew: a re-run of an old run keeps the old name.",
+                f"{self._calls.endpoint.repository} is now {one_line(found.full_name)}: it was renamed or moved.",
+                advice="Start a new run of the release workflow: a re-run keeps the old name.",
             )
         return found
 
     def holds(self, commit: str, base: str) -> bool:
-        """Return whether base, a commit or a branch, is that commit or one of its ancestors."""
+        """Return whether base (a commit or branch) is the commit itself or one of its ancestors."""
         path = f"{self._root}/compare/{quote(base, safe='')}...{quote(commit, safe='')}"
         call = Call(what=f"compare {base} with {commit}", path=path, params={"per_page": "1"})
         found = self._calls.find(call)
@@ -127,13 +127,13 @@ class Runs:
         return tuple(sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True))
 
     def get(self, run_id: int) -> WorkflowRun | None:
-        """Return one run; None if there is none of that id."""
+        """Return one run; None if no run has that id."""
         call = Call(what=f"read run {run_id}", path=f"{self._root}/actions/runs/{run_id}", hint=READ)
         found = self._calls.find(call)
         return parse_workflow_run(found) if found else None
 
     def jobs(self, run_id: int, attempt: int) -> tuple[WorkflowJob, ...]:
-        """Return the jobs of one attempt of a run, those that it did not run again included.
+        """Return the jobs of one attempt of a run, including those it did not run again.
 
         Raises:
             RunError: there is no such run or attempt.
@@ -158,12 +158,12 @@ def workflow_path(workflow: str) -> str:
 
 
 def run_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
-    """Everything about a run that forbids releasing from it, a sentence each; [] for one to release from."""
+    """Return a sentence for everything that forbids releasing from a run; [] if nothing does."""
     return [*origin_faults(run, trusted), *_end_faults(run)]
 
 
 def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
-    """Return what is wrong with where a run comes from, however it ended."""
+    """Return what is wrong with a run's origin (repository, workflow, commit, event), however it ended."""
     return [
         *_repository_faults(run, trusted.repository),
         *_workflow_faults(run, trusted.workflow),
@@ -173,10 +173,10 @@ def origin_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
 
 
 def choose_run(runs: Sequence[WorkflowRun], trusted: Trusted) -> Choice:
-    """Return the runs of a commit to release from, or what to do until there is one.
+    """Return the runs of a commit to release from, or why there is none yet.
 
-    If several succeeded (a push and a schedule, say) the oldest that has every artifact counts: a run that succeeds
-    later does not change what a re-run of the release takes. Each run counts as its latest attempt stands.
+    If several succeeded (a push and a schedule, say), the oldest that has every artifact counts, so that a later
+    success does not change what a re-run of the release uses. The latest attempt of each run counts.
     """
     faults = {run.id: origin_faults(run, trusted) for run in runs}
     counted = sorted((run for run in runs if not faults[run.id]), key=lambda run: (run.created_at, run.id))
@@ -196,7 +196,7 @@ def _repository_faults(run: WorkflowRun, repository: str) -> list[str]:
     if not _same(run.repository, repository):
         faults.append(f"Run {run.id} belongs to {one_line(run.repository)}, not to {repository}.")
     if run.head_repository is None:
-        faults.append(f"Run {run.id} built a commit of a repository that is deleted, not of {repository}.")
+        faults.append(f"Run {run.id} built a commit of a deleted repository, not of {repository}.")
     elif not _same(run.head_repository, repository):
         faults.append(f"Run {run.id} built a commit of {one_line(run.head_repository)}, a fork, not of {repository}.")
     return faults
@@ -206,7 +206,7 @@ def _workflow_faults(run: WorkflowRun, workflow: str) -> list[str]:
     wanted = workflow_path(workflow)
     if run.path == wanted:
         return []
-    return [f"Run {run.id} is of the workflow {one_line(run.path)}, not of {wanted} (ci.workflow)."]
+    return [f"Run {run.id} is a run of the workflow {one_line(run.path)}, not of {wanted} (ci.workflow)."]
 
 
 def _commit_faults(run: WorkflowRun, commit: str) -> list[str]:
@@ -219,22 +219,22 @@ def _event_faults(run: WorkflowRun, trusted: Trusted) -> list[str]:
     if run.event in TRUSTED_EVENTS:
         return []
     if run.event == "pull_request" and run.bot is not None:
-        return [f"Run {run.id} was started by {one_line(run.bot)}; a bot's pull request is never released."]
+        return [f"Run {run.id} was started by {one_line(run.bot)}; flotilla never releases from a bot's pull request."]
     if run.event == "pull_request" and trusted.pull_requests:
         return []
     ours = run.event == "pull_request" and _same(run.head_repository or "", trusted.repository)
-    hint = "; `pull-requests: true` under `ci` in flotilla.yml would allow it" if ours else ""
-    return [f"Run {run.id} was started by the event {one_line(run.event)}, which is not trusted for a release{hint}."]
+    hint = "; to allow it, set `pull-requests: true` under `ci` in flotilla.yml" if ours else ""
+    return [f"Run {run.id} was started by the event {one_line(run.event)}, which flotilla does not trust{hint}."]
 
 
 def _end_faults(run: WorkflowRun) -> list[str]:
     if run.status != "completed":
-        return [f"Run {run.id} is not finished ({one_line(run.status)}): {run.url}"]
+        return [f"Run {run.id} has not finished ({one_line(run.status)}): {run.url}"]
     if run.conclusion != "success":
         return [f"Run {run.id} did not succeed ({one_line(run.conclusion or 'no conclusion')}): {run.url}"]
     return []
 
 
 def _same(one: str, other: str) -> bool:
-    # GitHub takes names in any case, and no two repositories differ in case alone.
+    # GitHub ignores case in names: no two repositories differ in case alone.
     return one.lower() == other.lower()

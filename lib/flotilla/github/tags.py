@@ -1,4 +1,4 @@
-"""Tags: read down to the commit, created once, never moved."""
+"""Tags: resolve them to commits, create them once, never move them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flotilla.text import one_line, sentence
 
 DEEPEST_TAG = 5
 WRITE = (
-    "Tags and releases need `contents: write`. If that is there: GITHUB_TOKEN may not tag or release a commit whose "
-    "`.github/workflows` differ from the default branch's; push the tag yourself, or give a token that has "
+    "Tags and releases need `contents: write`. If the job has it: GITHUB_TOKEN cannot tag or release a commit whose "
+    "`.github/workflows` differ from the default branch's; push the tag yourself, or use a token with "
     "`workflows: write`."
 )
 EXISTS = "already exists"
@@ -30,7 +30,7 @@ class Tags:
         self._root = calls.endpoint.root
 
     def commit(self, tag: str) -> str | None:
-        """Return the commit that a tag stands for, annotated or not; None if the tag does not exist."""
+        """Return the commit of a tag, annotated or not; None if the tag does not exist."""
         call = Call(what=f"read tag {tag}", path=f"{self._root}/git/ref/tags/{quote(tag)}")
         found = self._calls.find(call)
         if found is None:
@@ -40,10 +40,10 @@ class Tags:
         return self._dereferenced(found, tag)
 
     def create(self, tag: str, commit: str) -> None:
-        """Make the tag; nothing happens where it is there at this commit.
+        """Create the tag; do nothing if it already points to this commit.
 
         Raises:
-            ConflictError: it is there, at another commit.
+            ConflictError: it points to another commit.
         """
         what = f"create tag {tag}"
         self._calls.write(lambda: self._sent(tag, commit), lambda: self._settled(tag, commit), what=what)
@@ -61,7 +61,7 @@ class Tags:
         if reply.status != HTTPStatus.UNPROCESSABLE_ENTITY or self._settled(tag, commit):
             return True
         if EXISTS in reply.message:
-            raise TransientError("GitHub says that the tag exists, and does not show it yet")
+            raise TransientError("GitHub says that the tag exists, but does not show it yet")
         raise self._refused(reply, call, commit)
 
     def _settled(self, tag: str, commit: str) -> bool | None:
@@ -70,8 +70,8 @@ class Tags:
             return None
         if there != commit.lower():
             raise ConflictError(
-                f"The tag {tag} is there already, at commit {there}, not at {commit}.",
-                advice="Release that commit (`commit`), or another version; flotilla never moves a tag.",
+                f"The tag {tag} already exists and points to commit {there}, not to {commit}.",
+                advice="Release that commit (input `commit`), or another version; flotilla never moves a tag.",
             )
         return True
 
@@ -79,9 +79,9 @@ class Tags:
         if "does not exist" in reply.message:
             return GitHubError(
                 f"{sentence(call.what)}: GitHub knows no commit {commit} in {self._calls.endpoint.repository}.",
-                advice="Push the commit first, or give `commit` in full.",
+                advice="Push the commit first, and give its full hash as the input `commit`.",
             )
-        rules = "A ruleset of the repository may forbid creating this tag; allow it there for GitHub Actions."
+        rules = "A ruleset of the repository may forbid creating this tag; allow GitHub Actions to create it there."
         return self._calls.refused(reply, replace(call, hint=rules))
 
     def _dereferenced(self, found: Document, tag: str) -> str:
@@ -94,4 +94,4 @@ class Tags:
                 break
             call = Call(what=f"read the annotated tag {tag}", path=f"{self._root}/git/tags/{quote(sha)}")
             target = self._calls.document(call).inner("object")
-        raise GitHubError(f"The tag {tag} does not stand for a commit.", advice="Delete or rename that tag.")
+        raise GitHubError(f"The tag {tag} does not point to a commit.", advice="Delete or rename that tag.")

@@ -50,7 +50,7 @@ class Source:
         accept: the Accept header.
         size: bytes that GitHub says it has.
         digest: "sha256:…" that GitHub recorded, or None.
-        permission: what the token needs for it ("actions: read").
+        permission: the token's permission that it needs ("actions: read").
     """
 
     what: str
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def limit(self) -> int:
-        """Return the most bytes that are taken: what was declared, and room for a zip that is made while it is sent."""
+        """Return the most bytes to accept: the declared size, and some room for a zip that is made on the fly."""
         return self.size + self.size // 8 + 1024 * 1024
 
 
@@ -78,7 +78,7 @@ class Streams:
         """Open the bytes from offset on; status 200 if the server starts from the beginning instead.
 
         Raises:
-            TransientError: another try may go through, with a fresh address.
+            TransientError: another try, with a fresh URL, may succeed.
             FlotillaError: refused for good, or a redirect that must not be followed.
         """
         request = Request(
@@ -89,7 +89,7 @@ class Streams:
         )
         with self.http.stream(request) as stream:
             if stream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise RangeRefused("the server has fewer bytes than are here already")
+                raise RangeRefused("the server has fewer bytes than were already downloaded")
             if stream.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
                 failure = _api_failure if stream.credited else _storage_failure
                 raise failure(_refused(stream), source, self.http.policy.clock.now())
@@ -97,31 +97,31 @@ class Streams:
 
 
 class RangeRefused(TransientError):  # noqa: N818 - not an error yet
-    """What is here already cannot be the beginning of what the server has."""
+    """The bytes downloaded so far cannot be the beginning of the server's file."""
 
 
 def _api_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
     if reply.status == HTTPStatus.GONE:
         return ArtifactError(
-            f"{sentence(source.what)}: it has expired.", advice="Re-run the CI workflow on this commit."
+            f"{sentence(source.what)}: the artifact has expired.", advice="Re-run the CI workflow on this commit."
         )
     if reply.status == HTTPStatus.NOT_FOUND:
         return ArtifactError(
-            f"{sentence(source.what)}: it is not there any more.",
-            advice=f"Somebody deleted it, or the token lacks `{source.permission}`.",
+            f"{sentence(source.what)}: it no longer exists, or the token cannot see it.",
+            advice=f"Check whether somebody deleted it, and that the job has `{source.permission}`.",
         )
     return refusal(reply, what=source.what, now=now, hint=f"This needs `{source.permission}`.")
 
 
 def _storage_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
-    # A signed address lives a minute; storage hosts answer 403, 404 or 410 after that. The next try asks for a new one.
+    # A signed URL is valid for a minute; after that storage hosts answer 403, 404 or 410. The next try gets a new one.
     if reply.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAUTHORIZED}:
-        return TransientError(f"the storage host no longer takes the address (HTTP {reply.status})")
+        return TransientError(f"the storage host no longer accepts the signed URL (HTTP {reply.status})")
     return refusal(reply, what=source.what, now=now)
 
 
 def _refused(stream: Stream) -> Reply:
-    """Return the refusal, with its own words if they are JSON and not long."""
+    """Return the refusal, with the server's message if it is short JSON."""
     try:
         document = parse_json(stream.refused)
     except ValueError:
@@ -133,7 +133,7 @@ class Uploads:
     """Uploads to one repository's releases.
 
     Args:
-        digest_of: downloads an asset that GitHub recorded no digest of, and tells its digest.
+        digest_of: downloads an asset without a recorded digest, and returns its digest.
     """
 
     def __init__(self, calls: Calls, releases: Releases, digest_of: Callable[[Asset], str]) -> None:
@@ -142,7 +142,7 @@ class Uploads:
         self._digest_of = digest_of
 
     def all(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
-        """Carry out a plan, some files at a time; return the new assets, replacements first."""
+        """Carry out a plan, a few files at a time; return the new assets, replacements first."""
         replaced = [partial(self._replaced, release, change) for change in plan.replace]
         added = [partial(self.one, release, wanted) for wanted in plan.upload]
         return gather([*replaced, *added], stop=self._calls.policy.stop, workers=workers)
@@ -157,16 +157,18 @@ class Uploads:
         )
 
     def _replaced(self, release: Release, change: Replacement) -> Asset:
-        """Put the file in the place of what is there now, which may be something else than when it was planned."""
+        """Replace the asset of this name, which may have changed since the plan was made."""
         return self._found(release, change.wanted) or self.one(release, change.wanted)
 
     def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
         if not KEPT_NAME.fullmatch(wanted.name):
             raise ArtifactError(asset_name_faults([wanted.name]), advice="Change what CI packs.")
         if not wanted.path.is_file() or wanted.path.stat().st_size != wanted.size or not wanted.size:
-            raise ArtifactError(f"{wanted.path.name} is not there, empty, or not the {wanted.size} bytes it was.")
+            raise ArtifactError(f"{wanted.path.name} is missing, empty, or no longer {wanted.size} bytes long.")
         if not self._calls.endpoint.takes_uploads(release.upload_url):
-            raise unusable(f"the release {release.tag}", "its upload address is not GitHub's; the token stays here")
+            raise unusable(
+                f"the release {release.tag}", "its upload URL is not GitHub's, so the token is not sent there"
+            )
 
     def _sent(self, release: Release, wanted: WantedAsset) -> Asset:
         reply = self._posted(release.upload_url, wanted)
@@ -174,38 +176,41 @@ class Uploads:
             found = self._found(release, wanted)
             if found is not None:
                 return found
-            raise TransientError("GitHub had an asset of that name, which is gone now")
+            raise TransientError("GitHub reported an asset of that name, but it is gone now")
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
             now = self._calls.policy.clock.now()
-            raise refusal(reply, what=f"upload {wanted.name}", now=now, hint="Assets need `contents: write`.")
+            raise refusal(
+                reply, what=f"upload {wanted.name}", now=now, hint="Uploading assets needs `contents: write`."
+            )
         return self._accepted(parse_asset(Document.of(reply.document, f"upload {wanted.name}", unusable)), wanted)
 
     def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
-        """Return the new asset if GitHub stored what was sent; a GitHub without digests is believed by the size."""
+        """Return the new asset if GitHub stored what was sent; without a digest, the size must do."""
         if asset.name != wanted.name:
             raise ArtifactError(
                 f"GitHub renamed the asset {wanted.name} to {one_line(asset.name)}.",
-                advice="Delete that asset, and change the name that CI packs.",
+                advice="Delete that asset, and rename the file in CI.",
             )
         if asset.state == UPLOADED and asset.size == wanted.size and asset.digest in {None, wanted.digest}:
             return asset
-        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other ones ({one_line(asset.state)})")
+        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other content ({one_line(asset.state)})")
 
     def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
-        """Return the asset if it is right; delete a broken one, or in a draft another one, for the next try."""
+        """Return the asset if it is right; delete a broken one (in a draft, any other one) before the next try."""
         found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
         if found is None or self._same(found, wanted):
             return found
         if found.state == UPLOADED and not self._is_draft(release):
             raise ConflictError(
-                f"{release.url}: the asset {wanted.name} is there with other content.",
-                advice="The release is published, or gone, so nothing of it is replaced: look at it, then run again.",
+                f"{release.url}: the asset {wanted.name} already exists with other content.",
+                advice="The release was published or deleted in the meantime, so flotilla replaces nothing. "
+                "Look at the release, then re-run the job.",
             )
         self._releases.delete_asset(found)
         return None
 
     def _is_draft(self, release: Release) -> bool:
-        """Return whether it is still a draft; somebody may have published it since it was read."""
+        """Return whether the release is still a draft; somebody may have published it in the meantime."""
         now = self._releases.get(release.id) if release.draft else None
         return now is not None and now.draft
 

@@ -1,1 +1,1 @@
-"""The jobs, a file each; only they join family, github, packing and npm."""
+"""The jobs, one file each; only they combine family, github, packing and npm."""

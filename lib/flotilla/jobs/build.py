@@ -1,4 +1,4 @@
-"""From a CI run's artifacts to tarballs: download, check, unpack, build; all of it in the scratch folder."""
+"""Turn a CI run's artifacts into tarballs: download, check, unpack and build them in the scratch folder."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class UnpackedArtifact:
     """One CI artifact, unpacked.
 
     Args:
-        digest: "sha256:…" of the artifact's bytes, as they were served.
-        files: folder of what the artifact itself holds; release assets come from here.
-        contents: folders that packages take their files from, by the archive that was unpacked there; None is the
-            artifact's own.
+        digest: "sha256:…" of the artifact's bytes, as GitHub served them.
+        files: folder with the artifact's own files; release assets come from here.
+        contents: folders that packages take their files from, by the archive that was unpacked there; None stands
+            for the artifact itself.
         archives: the archives that were unpacked.
     """
 
@@ -52,7 +52,7 @@ class UnpackedArtifact:
     archives: tuple[Path, ...] = ()
 
     def content(self, package: Package) -> Path:
-        """Return the folder that a package takes its files from.
+        """Return the folder from which a package takes its files.
 
         Raises:
             PackageError: the artifact has no such folder.
@@ -64,7 +64,7 @@ class UnpackedArtifact:
         if not folder.is_dir() or not folder.resolve().is_relative_to(content.resolve()):
             inside = f"the archive {package.archive.pattern} of the artifact" if package.archive else "the artifact"
             raise PackageError(
-                f"{inside} {self.artifact.name} has no folder {printable(package.root)} (ci.root); it holds "
+                f"{inside} {self.artifact.name} has no folder {printable(package.root)} (ci.root); it has "
                 f"{_names(content)}"
             )
         return folder
@@ -72,7 +72,7 @@ class UnpackedArtifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A package, ready to publish; what could not be checked in it, and what else is worth to know of it."""
+    """A package, ready to publish, with warnings about what could not be checked, and notices."""
 
     package: Package
     manifest: Manifest
@@ -83,18 +83,18 @@ class Built:
 
     @property
     def packed(self) -> PackedPackage:
-        """Return what is published of it."""
+        """Return the packed package."""
         return self.tarball.package
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageBuilder:
-    """Where a family's packages are made.
+    """Builds a family's packages.
 
     Args:
-        root: folder of flotilla.yml; templates are found from there.
+        root: folder of flotilla.yml, to which templates are relative.
         scratch: a private folder; the caller removes it.
-        beside: folders that are not of the repository though they may lie in it.
+        beside: folders inside the repository that do not belong to it.
     """
 
     family: Family
@@ -103,28 +103,28 @@ class PackageBuilder:
     beside: tuple[Path, ...] = ()
 
     def is_archive(self, name: str, files: Path, needs: Iterable[Need]) -> bool:
-        """Whether a zipped artifact is no wrapping but the archive that ci.archive names, uploaded as it is.
+        """Return whether a zipped artifact is itself the archive that ci.archive names, uploaded as it is.
 
-        GitHub serves a .zip that was uploaded with `archive: false` as it serves one that it zipped itself.
+        GitHub serves a .zip that was uploaded with `archive: false` like one that it zipped itself.
 
         Args:
-            name: of the artifact; a raw one has its file's.
-            files: folder of what the zip holds.
+            name: the artifact's name; a raw artifact has its file's name.
+            files: folder with the zip's files.
             needs: what is taken from it.
         """
         patterns = {need.archive.pattern for need in needs if need.archive}
         return any(glob.globmatch(name, one, flags=FLAGS) and not matching_files(files, one) for one in patterns)
 
     def unpack(self, artifact: Artifact, digest: str, files: Path, needs: Iterable[Need]) -> UnpackedArtifact:
-        """Return an artifact's files, checked against their .sha256 files, and the archives among them unpacked.
+        """Check an artifact's files against their .sha256 files, and unpack the archives among them.
 
         Args:
             digest: "sha256:…" of the artifact's bytes.
-            files: folder of what it holds.
+            files: folder with its files.
             needs: what is taken from it.
 
         Raises:
-            ArtifactError: a file is not what its .sha256 says, or there is not exactly one archive.
+            ArtifactError: a file does not match its .sha256, or there is not exactly one archive.
             ArchiveError: the archive is hostile or damaged.
         """
         if faults := sidecar_faults(files):
@@ -145,7 +145,7 @@ class PackageBuilder:
         )
 
     def _wanted(self, artifact: str, archive: Archive) -> Callable[[str], bool]:
-        """Whether any package takes a file of this path from an archive."""
+        """Return whether any package takes a file with this path from an archive."""
         takers = [one for one in self.family.packages if (one.artifact, one.archive) == (artifact, archive)]
         return lambda path: any(_takes(package, path) for package in takers)
 
@@ -159,7 +159,7 @@ class PackageBuilder:
             unpacked: by artifact name.
 
         Raises:
-            PackageError: with what is wrong with each of them.
+            PackageError: with what is wrong with each package.
         """
         built: list[Built] = []
         faults: list[tuple[str, str, Place | None]] = []
@@ -186,7 +186,7 @@ class PackageBuilder:
             refusals = grouped((Refusal(of=name, why=why) for name, why, _ in faults), of=len(packages))
             raise PackageError(
                 [Fault(text=str(each), place=places[each.why]) for each in refusals],
-                advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then run again.",
+                advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then re-run.",
             )
         return tuple(built)
 
@@ -202,24 +202,24 @@ class PackageBuilder:
             into=place,
             beside=self.beside,
         )
-        # A folder for each: @acme/a-b and @acme-a/b have one and the same tarball's name.
+        # One folder each, because the tarballs of @acme/a-b and @acme-a/b have the same name.
         tarball = write_tarball(folder, self.scratch / "tarballs" / place.name)
         shutil.rmtree(place)
         budget = self.family.config.publish.package_size
         size = tarball.package.size
         if size > budget:
             raise PackageError(
-                f"is {size} bytes packed, over the budget of {budget}; the registry refuses packages that are "
-                "too large (publish.size-limit-mb in flotilla.yml sets the budget)"
+                f"is {size} bytes packed, but publish.size-limit-mb in flotilla.yml allows {budget}; the registry "
+                "refuses packages that are too large"
             )
         return tarball, folder
 
 
 def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
-    """Return the patterns of `executables` that match nothing, in words; a script that was meant would not run.
+    """Return the patterns of `executables` that match nothing, in words; the script they mean would not run.
 
     Args:
-        built: every package of the family: a pattern may be for one platform only.
+        built: every package of the family, because a pattern may be meant for one platform only.
     """
     specs = (config.packages.platform, *config.packages.dev, config.packages.meta)
     return [
@@ -238,21 +238,21 @@ def matching_files(folder: Path, pattern: str) -> list[str]:
     """Return the files below a folder that ci.archive or a pattern of release.assets matches, sorted.
 
     Raises:
-        ArtifactError: its braces stand for too many patterns.
+        ArtifactError: its braces expand to too many patterns.
     """
     try:
         return sorted(glob.glob(pattern, root_dir=folder, flags=FLAGS))
     except Exception as error:  # wcmatch does not export its own for too many braces
-        raise ArtifactError(f"the pattern {printable(pattern)} cannot be read: {printable(str(error))}") from error
+        raise ArtifactError(f"the pattern {printable(pattern)} is invalid: {printable(str(error))}") from error
 
 
 def _archive_fault(files: Path, patterns: Iterable[str]) -> str | None:
-    """Return which patterns name no archive among an artifact's files, or several; None if each names one."""
+    """Return which patterns match no archive among an artifact's files, or several; None if each matches one."""
     counts = {pattern: len(matching_files(files, pattern)) for pattern in patterns}
     wrong = [f"{pattern} matches {count} files" for pattern, count in counts.items() if count != 1]
     if not wrong:
         return None
-    return f"`archive` in flotilla.yml must match one file in it: {', '.join(wrong)}; it holds {_names(files)}"
+    return f"`archive` in flotilla.yml must match one of its files: {', '.join(wrong)}; it has {_names(files)}"
 
 
 def _names(folder: Path) -> str:
@@ -261,7 +261,7 @@ def _names(folder: Path) -> str:
 
 
 def _takes(package: Package, path: str) -> bool:
-    """Return whether a package takes a file of this path."""
+    """Return whether a package takes a file with this path."""
     root = f"{package.root}/" if package.root and package.root != "." else ""
     below = path.removeprefix(root)
     if not path.startswith(root):
@@ -272,7 +272,7 @@ def _takes(package: Package, path: str) -> bool:
 def gather(
     job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact], needs: Sequence[Need]
 ) -> dict[str, UnpackedArtifact]:
-    """Return the run's artifacts on disk, checked and unpacked, by their names.
+    """Download, check and unpack the run's artifacts; return them by name.
 
     Args:
         needs: what is taken from them.
@@ -290,7 +290,7 @@ def gather(
         except FlotillaError as failure:
             faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
     if faults:
-        raise ArtifactError(faults, advice=f"Look at what CI uploaded in {run.url}; nothing was written.")
+        raise ArtifactError(faults, advice=f"Check what CI uploaded in {run.url}. Nothing was written.")
     return unpacked
 
 
@@ -318,11 +318,11 @@ def build_in_turn(
     artifacts: Sequence[Artifact],
     check: Callable[[Mapping[str, UnpackedArtifact]], None],
 ) -> tuple[Built, ...]:
-    """Return the tarball of each package, in the packages' order; the disk holds one platform's artifacts at a time.
+    """Return the tarball of each package, in the packages' order, with one platform's artifacts on disk at a time.
 
     Args:
-        artifacts: of the run, all that the packages take files from.
-        check: is given the artifacts of each platform before its packages are built.
+        artifacts: the run's artifacts from which the packages take files.
+        check: called with the artifacts of each platform before its packages are built.
 
     Raises:
         FlotillaError: with what is wrong with the artifacts and packages of all platforms.
@@ -349,7 +349,7 @@ def build_in_turn(
 
 
 def _groups(packages: Sequence[Package]) -> list[list[Package]]:
-    """Return the packages by platform; platforms that share an artifact, which is unpacked once, as one."""
+    """Return the packages by platform; platforms that share an artifact form one group, so it is unpacked once."""
     groups: list[list[Package]] = []
     for package in packages:
         shares = (one for one in groups if any(_together(package, other) for other in one))
@@ -372,7 +372,7 @@ def _builder(job: JobContext[Inputs]) -> PackageBuilder:
 def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) -> UnpackedArtifact:
     artifact = download.artifact
     if not download.digest_checked:
-        job.runner.line(f"{artifact.name}: GitHub recorded no digest of it; its bytes are {download.digest}")
+        job.runner.line(f"{artifact.name}: GitHub recorded no digest; the downloaded bytes have {download.digest}")
     files, builder = job.scratch / ARTIFACTS / str(artifact.id), _builder(job)
     if download.raw:
         _put(download, files, download.name)

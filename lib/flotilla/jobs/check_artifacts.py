@@ -1,4 +1,4 @@
-"""check-artifacts: everything that the family needs is in the CI run."""
+"""check-artifacts: check that the CI run has every artifact that the family needs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from flotilla.jobs.same_run import FITTING, NEEDS, is_same_run, own_job_faults
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What a run holds for the family.
+    """A run's artifacts for the family.
 
     Args:
         artifacts: those that were asked for, in the order of the needs.
-        digest: the artifacts digest of the whole family's; None if this job has no use for it and GitHub does not tell.
+        digest: the digest of all the family's artifacts; None if GitHub does not tell it and this job does not need it.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -36,12 +36,12 @@ class Checked:
 
 
 def check_artifacts(job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[Need]) -> Checked:
-    """Return the artifacts needed, held against the input artifacts-digest.
+    """Return the needed artifacts, compared with the input artifacts-digest.
 
     Raises:
-        ConflictError: the family's artifacts are not those that the input stands for.
-        ArtifactError: with every artifact that is missing, expired or empty.
-        RunError: the run was started again, so that the artifacts may be of an attempt that nobody has checked.
+        ConflictError: the family's artifacts are not those that the input describes.
+        ArtifactError: names every artifact that is missing, expired or empty.
+        RunError: the run was started again, so the artifacts may be from an attempt that was not checked.
     """
     found = job.github.artifacts.of(run.id)
     _refuse_restarted(job, run)
@@ -49,20 +49,20 @@ def check_artifacts(job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[N
     if any(row.fault for row in rows):
         refuse_incomplete(job, [(run, rows)])
     artifacts = tuple(row.artifact for row in rows if row.artifact)
-    # Asked after the artifacts: a job that made one of them and failed has ended by now.
+    # Read after the artifacts: by now, a job that made one of them and failed has ended.
     if is_same_run(job, run) and (faults := own_job_faults(job, run, artifacts)):
         raise RunError(faults, advice=FITTING)
     for artifact in from_earlier_attempts(artifacts, run):
-        job.runner.line(f"{artifact.name} is of an earlier attempt of the run; only failed jobs were re-run")
+        job.runner.line(f"{artifact.name} is from an earlier attempt of the run; only failed jobs were re-run")
     return Checked(artifacts=artifacts, digest=_family_digest(job, run, needs, found))
 
 
 def _family_digest(
     job: JobContext[Inputs], run: WorkflowRun, needs: Sequence[Need], found: Sequence[Artifact]
 ) -> str | None:
-    """Return the digest over the whole family's artifacts, also if this job takes some of them only.
+    """Return the digest of all the family's artifacts, even if this job uses only some of them.
 
-    An artifact that has expired keeps its digest. One without a recorded digest is downloaded for it.
+    An expired artifact keeps its digest. An artifact without a recorded digest is downloaded to compute it.
     """
     given = job.inputs.artifacts_digest
     rows = artifact_table([need.artifact for need in job.family.artifacts], found)
@@ -80,7 +80,7 @@ def _family_digest(
         job.runner.summary(artifacts_summary(run, rows))
         raise ConflictError(
             [
-                f"the artifacts of the CI run {run.url} have the digest {digest}, and artifacts-digest is {given}",
+                f"the artifacts of the CI run {run.url} have the digest {digest}, but artifacts-digest is {given}",
                 *(f"{row.name}: {row.fault}" for row in rows if row.artifact is None),
             ],
             advice="CI was run again after they were checked, so this release would be of two builds. Give the run-id "
@@ -91,14 +91,14 @@ def _family_digest(
 
 
 def artifact_rows(job: JobContext[Inputs], run: WorkflowRun) -> tuple[ArtifactRow, ...]:
-    """Return a row for each artifact that the family needs, as the run has it."""
+    """Return a row for each artifact that the family needs, with what the run has."""
     return artifact_table([need.artifact for need in job.family.artifacts], job.github.artifacts.of(run.id))
 
 
 def refuse_incomplete(
     job: JobContext[Inputs], lacking: Sequence[tuple[WorkflowRun, Sequence[ArtifactRow]]]
 ) -> NoReturn:
-    """Say what each run lacks, in the job summary, too.
+    """Raise an error that says what each run lacks, and say it in the job summary, too.
 
     Raises:
         ArtifactError: always.
@@ -119,17 +119,17 @@ def refuse_incomplete(
 
 
 def _refuse_restarted(job: JobContext[Inputs], run: WorkflowRun) -> None:
-    """Refuse a run that was restarted: an artifact does not say which attempt it is of."""
+    """Refuse a run that was restarted: artifacts do not say which attempt they are from."""
     again = job.github.runs.get(run.id)
     if again is None or (again.attempt, again.status, again.conclusion) != (run.attempt, run.status, run.conclusion):
         raise RunError(
-            f"the CI run {run.url} was started again while its artifacts were looked up",
-            advice="Re-run this job when CI is done.",
+            f"the CI run {run.url} was started again while this job read its artifacts",
+            advice="Re-run this job when CI has finished.",
         )
 
 
 def artifacts_summary(run: WorkflowRun, rows: Sequence[ArtifactRow]) -> str:
-    """Return expected against found, one row per artifact."""
+    """Return a table of the needed artifacts and what was found."""
     cells = [
         (
             code(row.name),

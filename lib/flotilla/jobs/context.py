@@ -1,4 +1,4 @@
-"""A job and everything it works with: inputs, the runner's variables, flotilla.yml and the clients."""
+"""A job's context: inputs, the runner's variables, flotilla.yml and the clients."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RunnerVariables:
     Args:
         repository: "OWNER/REPO" that the job runs in.
         commit: the commit that triggered the run, 40 hex digits; empty locally.
-        workflow: file name of the calling workflow, the one that npm compares; empty where unknown.
+        workflow: file name of the calling workflow, which npm compares; empty if unknown.
         run_id: id of this workflow run; empty locally.
-        run_attempt: the attempt of the run that this job is of; empty locally.
+        run_attempt: the run's attempt that this job belongs to; empty locally.
         workspace: the checked-out repository.
     """
 
@@ -45,12 +45,12 @@ class RunnerVariables:
 
     @property
     def run_url(self) -> str:
-        """Page of this run."""
+        """Return the URL of this run's page."""
         return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
 
     @property
     def repository_url(self) -> str:
-        """The repository as npm writes it in a manifest."""
+        """Return the repository's URL as npm writes it in a manifest."""
         return f"git+{self.server_url}/{self.repository}.git"
 
 
@@ -63,8 +63,8 @@ def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
     repository = environment.get("GITHUB_REPOSITORY", "")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise InputError(
-            f"GITHUB_REPOSITORY is {repository!r}: expected OWNER/REPO",
-            advice="A runner always sets it; locally, set it to the repository that holds flotilla.yml.",
+            f"GITHUB_REPOSITORY is {repository!r}; expected OWNER/REPO",
+            advice="A runner always sets it; locally, set it to the repository that contains flotilla.yml.",
         )
     server_url = environment.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
@@ -93,10 +93,10 @@ class JobContext(Generic[T_co]):
     """What a job knows and may use.
 
     Args:
-        dist_tag: of the release, settled here for all that follows.
-        root: folder of flotilla.yml; templates are found from there.
+        dist_tag: the release's dist-tag, decided here for everything that follows.
+        root: folder of flotilla.yml, to which templates are relative.
         environment: the runner's variables, for npm and the id-tokens.
-        scratch: a private folder, gone when the job ends.
+        scratch: a private folder, removed when the job ends.
     """
 
     inputs: T_co
@@ -115,11 +115,11 @@ class JobContext(Generic[T_co]):
 
 @contextmanager
 def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[JobContext[T_co]]:
-    """Give the job that the runner's variables describe; its scratch folder goes when it ends.
+    """Yield the job that the runner's variables describe; its scratch folder is removed at the end.
 
     Raises:
-        InputError: an input is missing or malformed, or something lies where the output files go.
-        ConfigError: flotilla.yml is.
+        InputError: an input is missing or malformed, or something is in the place of the output files.
+        ConfigError: flotilla.yml is missing or malformed.
     """
     inputs = read_inputs(kind, environment)
     variables = read_variables(environment)
@@ -163,10 +163,10 @@ def tell_warnings(family: Family, runner: Runner) -> None:
 
 
 def settle_dist_tag(inputs: Inputs, family: Family) -> DistTag:
-    """Return the dist-tag of the release: the input, else flotilla.yml's, else what the version says.
+    """Return the release's dist-tag: the input, or else flotilla.yml's, or else the version's own.
 
     Raises:
-        RefusedError: npm would not take it for a dist-tag.
+        RefusedError: npm does not accept it as a dist-tag.
     """
     given = inputs.dist_tag if isinstance(inputs, PublishInputs) else ""
     named = given or family.config.publish.dist_tag or ""
@@ -197,21 +197,21 @@ def _refuse_latest(family: Family, named: str) -> None:
 
 
 def read_config(workspace: Path, name: str) -> Config:
-    """flotilla.yml of the checked-out repository.
+    """Return the checked-out repository's flotilla.yml.
 
     Raises:
-        ConfigError: it is not there, or is wrong.
+        ConfigError: it is missing or malformed.
         InputError: the path leaves the workspace.
     """
     file = workspace / name
     if not file.resolve().is_relative_to(workspace.resolve()):
-        raise InputError(f"input config is {name!r}, which lies outside the repository")
+        raise InputError(f"input config is {name!r}, which is outside the repository")
     try:
         data = file.read_bytes()
     except OSError as failure:
         raise ConfigError(
             f"{name} cannot be read: {failure.strerror}",
-            advice="Check the repository out before this step (actions/checkout), or name the file in `config`.",
+            advice="Check out the repository before this step (actions/checkout), or name the file in `config`.",
         ) from failure
     try:
         return parse_config(data[:LARGEST_CONFIG].decode(), file=name)
@@ -220,22 +220,22 @@ def read_config(workspace: Path, name: str) -> Config:
 
 
 def output_file(workspace: Path, name: str) -> Path:
-    """Return where a file for later steps goes: in a folder of ours in the workspace.
+    """Return the path of a file for later steps, in flotilla's own folder in the workspace.
 
     Raises:
-        InputError: the repository put a link or something else in its place, so that we would write elsewhere.
+        InputError: the repository has a link or something else in its place, so that we would write elsewhere.
     """
     folder = workspace / OUTPUT_FOLDER
     file = folder / name
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(
-            f"{OUTPUT_FOLDER} is there already, and is no plain folder",
-            advice=f"Remove {OUTPUT_FOLDER} from the repository: flotilla writes its files there.",
+            f"{OUTPUT_FOLDER} already exists and is not a plain folder",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository; flotilla writes its files there.",
         )
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise InputError(
-            f"{OUTPUT_FOLDER}/{name} is there already, and is no plain file",
-            advice=f"Remove {OUTPUT_FOLDER} from the repository: flotilla writes its files there.",
+            f"{OUTPUT_FOLDER}/{name} already exists and is not a plain file",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository; flotilla writes its files there.",
         )
     return file
 
@@ -243,8 +243,8 @@ def output_file(workspace: Path, name: str) -> Path:
 def write_output(workspace: Path, name: str, text: str) -> str:
     """Write a file for later steps, and return its path relative to the workspace.
 
-    The container's user is root. A self-hosted runner is not, and must be able to remove what it finds in its
-    workspace, so folder and file go to the owner of the workspace.
+    The container's user is root. A self-hosted runner's is not, but must be able to remove files from its workspace, so
+    the workspace's owner gets the folder and the file.
 
     Raises:
         InputError: something else is in its place.

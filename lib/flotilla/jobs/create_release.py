@@ -1,4 +1,4 @@
-"""release: artifacts down and verified, everything built and decided; then tag, draft, assets, and published last."""
+"""release: download and verify artifacts, build and decide everything; then tag, draft, upload assets, publish."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from flotilla.jobs.release_assets import file_asset, hold_to_release, its_releas
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """What the phase leaves.
+    """The result of the phase.
 
     Args:
         release: None in a dry run, and for a version without a tag.
         commit: what is released.
         ci_run: where the artifacts come from.
         checksums: path of the SHA256SUMS file, relative to the workspace; empty if there are no assets.
-        artifacts_digest: of the artifacts that it is made of.
+        artifacts_digest: the artifacts digest of the release.
     """
 
     release: Release | None
@@ -40,21 +40,23 @@ class Released:
 
 
 def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
-    """Make the GitHub release, or complete it; all that can be refused is refused before its tag exists.
+    """Create the GitHub release, or complete it; everything is checked before the tag is created.
 
     Raises:
-        ArtifactError: an artifact or an asset is not fit.
-        PackageError: a package would not be.
+        ArtifactError: an artifact or an asset cannot be released.
+        PackageError: a package cannot be published.
         ConflictError: the registry or GitHub has this version with other content.
     """
     checked = check_artifacts(job, run, job.family.artifacts)
     unpacked = gather(job, run, checked.artifacts, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, unpacked)
     for words in unused_executables(job.family.config, built):
-        job.runner.warning(f"{words}; correct flotilla.yml if one is meant to be run", title="Executable not found")
+        job.runner.warning(
+            f"{words}; correct flotilla.yml if a file should be executable", title="Executable not found"
+        )
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, unpacked)
-    # As it is now: all of the above takes its time, and somebody may have published a draft meanwhile.
+    # Read again: all of the above takes time, and somebody may have published the draft meanwhile.
     there = its_release(job)
     found = job.github.assets.with_digests(there, assets) if there else None
     if found is not None:
@@ -74,7 +76,7 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
 
 
 def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
-    """Return the release's assets: the artifacts' files that release.assets names, and their SHA256SUMS.
+    """Return the release's assets: the artifacts' files that release.assets matches, and their SHA256SUMS.
 
     A version without a tag has none; what they would be is checked all the same, as everything is.
 
@@ -110,7 +112,7 @@ def _made(job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | N
 def _write(
     job: JobContext[ReleaseInputs], tag: str, prepared: Prepared, found: Release | None, known: Known
 ) -> Release:
-    """Tag, draft, assets, and published last, so that nobody sees a release without its files."""
+    """Tag, draft, upload the assets, and publish last, so that nobody sees a release without its files."""
     github, prerelease = job.github, job.family.prerelease
     job.runner.wrote = True
     github.tags.create(tag, prepared.commit)
@@ -118,7 +120,7 @@ def _write(
         draft = found or github.releases.create_draft(tag, name=tag, body=prepared.notes or "", prerelease=prerelease)
     assets = [*known.assets]
     if draft.draft:
-        # What the artifacts were, for the publishing jobs to compare with.
+        # The ledger records the artifacts, so that the publishing jobs can compare theirs.
         ledger = write_ledger(job, replace(known, release=draft), asset=True)
         assets.append(file_asset(job.variables.workspace / ledger))
     with job.runner.group(f"assets of {tag}"):
@@ -136,26 +138,26 @@ def _write(
 
 @contextmanager
 def _told_what_is_left(*things: str) -> Iterator[None]:
-    """Say in a refusal that no re-run gets past, such as a tag name that GitHub gives out no more, what is there now.
+    """Say in a final refusal, such as a tag name that GitHub never allows again, what the release leaves behind.
 
     Raises:
-        ConflictError: with a line for each thing that this release leaves on GitHub.
+        ConflictError: with a line for each thing left on GitHub.
     """
     try:
         yield
     except ConflictError as failure:
         left = [f"left behind: {thing}" for thing in things]
-        advice = f"{failure.advice} What is left behind can be deleted, unless something else needs it."
+        advice = f"{failure.advice} You can delete what was left behind, unless something else needs it."
         raise ConflictError([*failure.faults, *left], advice=advice) from failure
 
 
 def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
-    """Tell what somebody put there before, and what becomes of it."""
+    """Say what was in the release before, and what happens to it."""
     for change in plan.replace:
-        job.runner.line(f"{change.asset.name} is there, broken or with other content, and is replaced")
+        job.runner.line(f"{change.asset.name} exists, but is incomplete or has other content; it is replaced")
     if release.draft and plan.foreign:
         names = ", ".join(asset.name for asset in plan.foreign)
-        job.runner.notice(f"the draft of {release.tag} was there before, with assets that stay: {names}")
+        job.runner.notice(f"the draft of {release.tag} already existed; these assets of it stay: {names}")
 
 
 def _notes(job: JobContext[ReleaseInputs], tag: str, prepared: Prepared) -> str:

@@ -1,4 +1,4 @@
-"""finish: a release kept as a draft becomes visible on GitHub once npm has the whole family."""
+"""finish: publish a release that was kept as a draft, once npm has the whole family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flotilla.npm import AlreadyPublished, Origin, Settled
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What finish leaves: the release, and every package as the registry has it."""
+    """The result of finish: the release, and every package as the registry has it."""
 
     release: Release
     records: tuple[Record, ...]
@@ -36,7 +36,7 @@ class Finished:
 
 
 def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
-    """Publish the draft, if every package of the family is on the registry with its content; adds the ledger to it.
+    """Add the ledger to the draft and publish it, if every package of the family is on the registry with its content.
 
     Raises:
         RefusedError: packages are missing, or there is no release.
@@ -46,7 +46,7 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
     found = its_release(job)
     if found is None:
         raise RefusedError(
-            f"there is no release of {family.tag}, draft or published",
+            f"there is no release of {family.tag}, neither draft nor published",
             advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
         )
     manifests = render_all(
@@ -86,23 +86,26 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
 
 
 def _refuse_incomplete(release: Release, plan: AssetPlan) -> None:
-    """Raise unless the release has every asset, whole.
+    """Raise an error unless the release has every asset, complete.
 
-    One with other content is never called incomplete: to complete it would replace what was verified.
+    An asset with other content is not called incomplete: completing it would replace what was verified.
     """
     broken = [change.asset.name for change in plan.replace if change.asset.state != UPLOADED]
     others = [change for change in plan.replace if change.asset.state == UPLOADED]
     if others:
         raise ConflictError(
             [
-                f"{one.asset.name} is {one.asset.digest} in {release.url}, and {one.wanted.digest} in the CI run"
+                f"{one.asset.name} is {one.asset.digest} in {release.url}, but {one.wanted.digest} in the CI run"
                 for one in others
             ],
-            advice="The release was made of another build, or somebody replaced the asset. Run this phase with the "
+            advice="The release was made from another build, or somebody replaced the asset. Run this phase with the "
             "run-id and the artifacts-digest of the job that made the release; if its artifacts are gone, release a "
             "new version. The release stays a draft.",
         )
-    lacking = [*(f"{file.name} is missing" for file in plan.upload), *(f"{name} is a broken upload" for name in broken)]
+    lacking = [
+        *(f"{file.name} is missing" for file in plan.upload),
+        *(f"{name} is an incomplete upload" for name in broken),
+    ]
     if lacking:
         raise ConflictError(
             [f"{release.url}: {fault}" for fault in lacking],

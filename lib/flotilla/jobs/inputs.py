@@ -1,4 +1,4 @@
-"""The inputs of each action, read once into one frozen object; each action.yml says what they mean."""
+"""Read each action's inputs once, into one frozen object; each action.yml describes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What all four actions take."""
+    """The inputs of all four actions."""
 
     version: str
     config: str = "flotilla.yml"
@@ -40,7 +40,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseInputs(Inputs):
-    """action-release."""
+    """Inputs of action-release."""
 
     phase: Phase = "all"
     commit: str = ""
@@ -51,7 +51,7 @@ class ReleaseInputs(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishInputs(Inputs):
-    """What the three publishing actions share."""
+    """Inputs of the three publishing actions."""
 
     dist_tag: str = ""
     provenance: Provenance | None = None
@@ -62,21 +62,21 @@ class PublishInputs(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class DevInputs(PublishInputs):
-    """action-publish-dev."""
+    """Inputs of action-publish-dev."""
 
     run_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformInputs(PublishInputs):
-    """action-publish-platform."""
+    """Inputs of action-publish-platform."""
 
     platform: tuple[str, ...]
     run_id: int
 
 
 class ReportedPackage(NamedTuple):
-    """A package as another job reported it in its output `packages`."""
+    """A package from another job's output `packages`."""
 
     name: str
     version: str
@@ -85,7 +85,7 @@ class ReportedPackage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MetaInputs(PublishInputs):
-    """action-publish-meta."""
+    """Inputs of action-publish-meta."""
 
     run_id: int | None = None
     packages: tuple[ReportedPackage, ...] = ()
@@ -95,15 +95,15 @@ T = TypeVar("T", bound=Inputs)
 
 
 def variable(name: str) -> str:
-    """Return the variable that carries an input: hyphens stay, as the runner keeps them."""
+    """Return an input's environment variable; the runner keeps hyphens."""
     return "INPUT_" + name.replace("_", "-").upper()
 
 
 def read_inputs(kind: type[T], environment: Mapping[str, str]) -> T:
-    """Return the inputs of one action; one that is empty counts as not given.
+    """Return the inputs of one action; an empty input counts as not set.
 
     Raises:
-        InputError: naming every input that is missing or malformed.
+        InputError: names every input that is missing or malformed.
     """
     faults: list[Fault] = []
     values: dict[str, Any] = {}
@@ -118,9 +118,9 @@ def read_inputs(kind: type[T], environment: Mapping[str, str]) -> T:
                 shown = "" if not one.repr else f" is {shorten(repr(given), LONGEST_NAME)}:"
                 faults.append(Fault(text=f"input {name}{shown} {fault}"))
         elif one.default is dataclasses.MISSING:
-            faults.append(Fault(text=f"input {name} is required and was empty"))
+            faults.append(Fault(text=f"input {name} is required, but is empty"))
     if faults:
-        raise InputError(faults, advice="Set it under `with:` of the step that uses the action.")
+        raise InputError(faults, advice="Set it under `with:` in the step that uses the action.")
     return kind(**values)
 
 
@@ -138,7 +138,7 @@ def _parsed(name: str, kind: Any, given: str) -> object:
 
 
 def _platforms(given: str) -> tuple[str, ...]:
-    """Return the names in a JSON array, or the one name."""
+    """Return the names in a JSON array, or the single name."""
     if not given.startswith("["):
         return (given,)
     try:
@@ -153,7 +153,7 @@ def _platforms(given: str) -> tuple[str, ...]:
 
 
 def _packages(given: str) -> tuple[ReportedPackage, ...]:
-    """Return the packages in JSON arrays, of which several may follow one another."""
+    """Return the packages in one or more JSON arrays, one after another."""
     decoder, found, position = json.JSONDecoder(), list[ReportedPackage](), 0
     try:
         while position < len(given):
@@ -161,12 +161,12 @@ def _packages(given: str) -> tuple[ReportedPackage, ...]:
             found += _reported(document)
             position += len(given[position:]) - len(given[position:].lstrip(" \t\r\n,"))
     except (json.JSONDecodeError, RecursionError):
-        raise ValueError("expected JSON: the `packages` outputs of the platform jobs") from None
+        raise ValueError("expected JSON, the platform jobs' outputs `packages`") from None
     return tuple(found)
 
 
 def _reported(value: object) -> Iterator[ReportedPackage]:
-    """Yield the packages of arrays in arrays."""
+    """Yield the packages in nested arrays."""
     match value:
         case list():
             for each in value:
@@ -174,7 +174,7 @@ def _reported(value: object) -> Iterator[ReportedPackage]:
         case {"name": str(name), "version": str(version), "integrity": str(integrity)}:
             yield ReportedPackage(name, version, integrity)
         case _:
-            raise ValueError('expected a JSON array of {"name", "version", "integrity"}, or arrays of such')
+            raise ValueError('expected JSON arrays of {"name", "version", "integrity"}')
 
 
 _BY_NAME: Mapping[str, Callable[[str], object]] = {

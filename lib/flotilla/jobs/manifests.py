@@ -1,4 +1,4 @@
-"""The manifests of a family's packages, from the templates in the repository."""
+"""Render the manifests of a family's packages from the templates in the repository."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NAMED = 3  # so many packages are named though a reason holds for all
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """One reason not to begin: of what, and in plain words why and what to do."""
+    """One reason not to begin: the culprit, and why and what to do in plain words."""
 
     of: str
     why: str
 
     def __str__(self) -> str:
-        """Both, neither of them twice."""
+        """Return the culprit and the reason, without repeating the culprit."""
         return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
 
 
 def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
-    """Return refusals with one reason as one, in their order.
+    """Return the refusals in order, those with the same reason as one.
 
     Args:
-        of: how many packages were looked at; a reason that holds for all of them names none.
+        of: how many packages were checked; a reason that applies to all of them names none.
     """
     names: dict[str, list[str]] = {}
     for refusal in found:
@@ -65,27 +65,27 @@ def render_all(
         except ConfigError as failure:
             faults += [fault for fault in failure.faults if fault not in faults]
     if faults:
-        raise ConfigError(faults, advice="Correct the templates, then run again; nothing was written.")
+        raise ConfigError(faults, advice="Correct the templates, then re-run. Nothing was written.")
     return manifests
 
 
 def repository_faults(variables: RunnerVariables, manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Return what the registry refuses where a package comes with provenance, by the package's name."""
+    """Return what the registry would refuse in packages with provenance, by the package's name."""
     return {
         name: f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
-        f"{variables.server_url}/{variables.repository}; the registry refuses a package where they differ. "
-        "Correct the template, or leave repository out of it."
+        f"{variables.server_url}/{variables.repository}; the registry refuses packages if they differ. "
+        "Correct the template, or remove repository from it."
         for name, manifest in manifests.items()
         if not same_repository(manifest.get("repository"), variables.server_url, variables.repository)
     }
 
 
 def named_from(top: Path | None, root: Path, file: str) -> str:
-    """How a place names a file of the repository: from its top, so that GitHub finds it.
+    """Return a file's path from the repository's top, so that GitHub finds it.
 
     Args:
         top: the repository's folder.
-        root: the folder that the file is named from, in or below top.
+        root: the folder that the file's name is relative to, in or below top.
     """
     folder = root.relative_to(top) if top and root.is_relative_to(top) else Path()
     return (folder / file).as_posix()
@@ -95,16 +95,16 @@ def read_template(package: Package, root: Path, name: str) -> tuple[Manifest | N
     """Return package.json of a package's template and its text; None if it has no template.
 
     Args:
-        name: what places call it.
+        name: the file's name in errors.
 
     Raises:
-        ConfigError: it is not there, lies outside the repository, or is no JSON object.
+        ConfigError: it is missing, outside the repository, or not a JSON object.
     """
     if package.template is None:
         return None, ""
     file = root / _file(package)
     if not file.resolve().is_relative_to(root.resolve()):
-        raise ConfigError(Fault(text="the template lies outside the repository", place=Place(file=name)))
+        raise ConfigError(Fault(text="the template is outside the repository", place=Place(file=name)))
     try:
         data = file.read_bytes()
         document = json.loads(data)
@@ -119,7 +119,7 @@ def read_template(package: Package, root: Path, name: str) -> tuple[Manifest | N
         place = Place(file=name, line=failure.lineno, column=failure.colno)
         raise ConfigError(Fault(text=f"is not JSON: {failure.msg}", place=place)) from failure
     except (UnicodeDecodeError, RecursionError) as failure:
-        raise ConfigError(Fault(text="is not JSON text", place=Place(file=name))) from failure
+        raise ConfigError(Fault(text="is not JSON", place=Place(file=name))) from failure
     if not isinstance(document, dict):
         raise ConfigError(Fault(text="expected a JSON object", place=Place(file=name, line=1, column=1)))
     return document, data.decode(json.detect_encoding(data), errors="replace")

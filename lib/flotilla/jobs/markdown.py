@@ -1,4 +1,4 @@
-"""Markdown for job summaries, in which a value from outside stays a value."""
+"""Markdown for job summaries, in which a value from outside cannot act as Markdown."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ _URL = re.compile(r"(https?://[^\s<>\"'`|()\[\]{}]*[^\s<>\"'`|()\[\]{}.,;:!?])")
 
 
 def code(value: object) -> str:
-    """Return a value as a code span, where Markdown and HTML mean nothing; also right inside a table's cell."""
-    text = escape(" ".join(str(value).split())).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "\\|")
-    return f"`{text}`" if text.strip() else ""
+    """Return a value as a code span, in which Markdown and HTML have no effect; also right inside a table's cell."""
+    text = escape(" ".join(str(value).split())).replace("|", "\\|")
+    fence = _fence(text, shortest=1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}" if text else ""
 
 
 def link(label: object, url: str) -> str:
-    """Return a link to an http(s) page, its label a code span; the label alone where the address is of another kind."""
+    """Return a link to an http(s) page, with a code span as its label; only the label for any other URL."""
     if urlsplit(url).scheme not in ("http", "https"):
         return code(label)
     return f"[{code(label)}]({quote(url, safe=_URL_CHARACTERS)})"
 
 
 def linked(text: object, *, site: str) -> str:
-    """Return a sentence as code spans, with each URL of one site as a link; also right inside a table's cell.
+    """Return a sentence as code spans, with the URLs of one site as links; also right inside a table's cell.
 
-    What others said stands in our sentences too, and must not plant a link to a site of its choice.
+    Our sentences contain foreign text, too, which must not plant a link to another site.
 
     Args:
         site: a URL of the site whose pages may be linked, such as GITHUB_SERVER_URL; empty for none.
@@ -41,24 +43,28 @@ def linked(text: object, *, site: str) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table of cells that are Markdown already."""
+    """Return a table; its cells are Markdown."""
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
 def listed(lines: Sequence[object]) -> str:
-    """Return a list, a line an item; nothing for no lines."""
+    """Return a list with an item per line; empty if there are none."""
     return "".join(f"\n- {code(line)}" for line in lines) + "\n" if lines else ""
 
 
 def block(text: str, language: str = "") -> str:
-    """Return a fenced block that its own text cannot end."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    """Return a fenced block that its text cannot end."""
+    fence = _fence(text, shortest=3)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
+def _fence(text: str, *, shortest: int) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)
+
+
 def size(count: int) -> str:
-    """Bytes in the unit that reads best: 1 kB is 1000 bytes, as npm counts."""
+    """Return bytes in the most readable unit; 1 kB is 1000 bytes, as npm counts."""
     amount = float(count)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:  # noqa: PLR2004 - the step from a unit to the next

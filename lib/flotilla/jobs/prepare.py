@@ -1,4 +1,4 @@
-"""prepare: everything that can be refused before the tag exists is refused here, all at once."""
+"""prepare: check everything that can be checked before the tag exists, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ from flotilla.jobs.release_assets import its_release
 from flotilla.npm import Packument, is_new, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 
-# Characters that GitHub takes: "body is too long (maximum is 125000 characters)".
+# GitHub's limit in characters: "body is too long (maximum is 125000 characters)".
 LONGEST_NOTES = 125_000
 
 
 def own_notes(family: Family, root: Path, *, top: Path | None = None) -> str | None:
-    """Return the text of the file that release.notes names; None if GitHub is to generate the notes.
+    """Return the text of the file that release.notes names; None if GitHub generates the notes.
 
     Args:
         root: folder of flotilla.yml.
-        top: the folder that places in errors are named from; root where it is not given.
+        top: the folder that paths in errors are relative to (default: root).
 
     Raises:
-        ConfigError: it is not there, is no text, is too long, or lies outside the repository.
+        ConfigError: it is missing, not text, too long, or outside the repository.
     """
     if family.notes is None:
         return None
     file, name = root / family.notes, named_from(top, root, family.notes)
-    # A link could publish any file of this machine as the release's notes, the environment of this process included.
+    # A link could publish any file of this machine as release notes, even this process's environment.
     if not file.resolve().is_relative_to(root.resolve()):
-        raise ConfigError(Fault(text="release.notes lies outside the repository", place=Place(file=name)))
+        raise ConfigError(Fault(text="release.notes is outside the repository", place=Place(file=name)))
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         why = failure.strerror if isinstance(failure, OSError) else "it is not UTF-8 text"
         raise ConfigError(
             Fault(text=f"release.notes cannot be read: {why}", place=Place(file=name)),
-            advice="Commit the file, or correct release.notes in flotilla.yml (generate: GitHub writes them).",
+            advice="Commit the file, or correct release.notes in flotilla.yml (generate: GitHub writes the notes).",
         ) from failure
     if len(text) > LONGEST_NOTES:
-        fault = f"release.notes has {len(text)} characters; GitHub takes {LONGEST_NOTES}"
-        raise ConfigError(Fault(text=fault, place=Place(file=name)), advice="Shorten it, or link to the whole of it.")
+        fault = f"release.notes has {len(text)} characters; GitHub accepts at most {LONGEST_NOTES}"
+        raise ConfigError(Fault(text=fault, place=Place(file=name)), advice="Shorten it, or link to the full text.")
     return text
 
 
 def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
-    """Return the commit to release: the one asked for, else the tag's, else the one that triggered this run.
+    """Return the commit to release: the one asked for, or else the tag's, or else the one that triggered this run.
 
     Raises:
-        ConflictError: the tag is there, on another commit.
-        InputError: nothing names a commit.
+        ConflictError: the tag exists on another commit.
+        InputError: no commit is known.
     """
     tag = job.family.tag
     if tag is None:
@@ -66,12 +66,12 @@ def settle_commit(job: JobContext[Inputs], wanted: str = "") -> str:
     tagged = job.github.tags.commit(tag)
     if tagged and wanted and tagged != wanted:
         raise ConflictError(
-            f"tag {tag} is on commit {tagged}, and this release is of commit {wanted}",
-            advice="A tag is never moved. Release a new version, or leave the input `commit` out to release the tag's.",
+            f"tag {tag} is on commit {tagged}, but this release is of commit {wanted}",
+            advice="flotilla never moves a tag. Release a new version, or leave out `commit` to release the tag's.",
         )
     commit = wanted or tagged or job.variables.commit
     if not commit:
-        raise InputError("no commit is known: give the input `commit`, or set GITHUB_SHA")
+        raise InputError("there is no commit to release; set the input `commit`, or GITHUB_SHA")
     return _told(job, commit)
 
 
@@ -109,43 +109,43 @@ def released_commit(job: JobContext[Inputs]) -> str:
         return settle_commit(job)
     if tagged is None:
         raise RefusedError(
-            f"tag {job.family.tag} does not exist, and packages are published from a tag's commit only",
+            f"tag {job.family.tag} does not exist, but packages are only published from a tag's commit",
             advice="Run action-release first, in a job that this one `needs`; if it has `tag: none`, give it here.",
         )
     return _told(job, tagged)
 
 
 def require_tag(job: JobContext[Inputs], commit: str) -> None:
-    """Hold the tag to the commit that is released, right before its release is published.
+    """Check that the tag is on the released commit, right before its release is published.
 
-    Where there is none, GitHub would make one, and on another commit: the newest of the default branch.
+    If there is no tag, GitHub would create one on another commit: the newest of the default branch.
 
     Raises:
-        RefusedError: it is gone.
-        ConflictError: it is on another commit.
+        RefusedError: the tag is gone.
+        ConflictError: the tag is on another commit.
     """
     tag = job.family.tag
     tagged = job.github.tags.commit(tag) if tag else None
     if tagged is None:
         raise RefusedError(
-            f"there is no tag {tag}, and publishing its release would make GitHub tag another commit",
-            advice="Run action-release with draft: true first; where somebody deleted the tag, put it back on "
-            f"{commit}. Then re-run this job.",
+            f"there is no tag {tag}, so GitHub would tag another commit when the release is published",
+            advice="Run action-release with draft: true first. If somebody deleted the tag, put it back on "
+            f"{commit}, then re-run this job.",
         )
     if tagged != commit:
         raise ConflictError(
-            f"tag {tag} is on commit {tagged}, and this release is of commit {commit}",
+            f"tag {tag} is on commit {tagged}, but this release is of commit {commit}",
             advice="The release was not published. Put the tag back, then re-run this job.",
         )
 
 
 def _told(job: JobContext[Inputs], commit: str) -> str:
-    """Return the commit; tell the reader if it is not this run's, since templates come from the checkout."""
+    """Return the commit; warn if it is not this run's, because the templates come from the checkout."""
     here = job.variables.commit
     if here and commit != here:
         job.runner.notice(
-            f"the release is of commit {commit}, and this workflow runs on {here}. flotilla.yml and the templates are "
-            "those that this job checked out; where they changed in between, check the released commit out "
+            f"the release is of commit {commit}, but this workflow runs on {here}. flotilla.yml and the templates come "
+            "from this job's checkout; if they changed in between, check out the released commit "
             "(actions/checkout with ref).",
             title="This workflow runs on another commit",
         )
@@ -160,11 +160,11 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What the later phases go by.
+    """What the later phases use.
 
     Args:
-        packuments: of each package by name, None where the registry has no such name.
-        notes: the family's own notes of this release; None where GitHub is to generate them, or has some already.
+        packuments: by package name; None if the registry has no such package.
+        notes: the family's own release notes; None if GitHub generates them, or already has some.
     """
 
     commit: str
@@ -175,10 +175,10 @@ class Prepared:
 
 
 def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
-    """Settle what is released, and refuse what must not be.
+    """Decide what to release, and refuse what must not be released.
 
     Args:
-        commit: what an earlier look settled on; empty for the first.
+        commit: the commit that an earlier call chose; empty for the first call.
 
     Raises:
         ConfigError: templates or the file with the notes are wrong.
@@ -191,7 +191,7 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
     wanted = commit or job.inputs.commit
     settled = _collected(found, f"tag {family.tag}" if family.tag else "commit", lambda: settle_commit(job, wanted))
     release = _collected(found, f"release {family.tag}", lambda: _release_so_far(job, settled))
-    # A release that is there has its notes already; the file may be gone since. Without a tag there is no release.
+    # An existing release already has its notes, and the file may be gone. Without a tag there is no release.
     notes = None if release or family.tag is None else own_notes(family, job.root, top=job.variables.workspace)
     packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
     if fault := job.registry.token_fault():
@@ -218,30 +218,30 @@ def _release_so_far(job: JobContext[ReleaseInputs], commit: str | None) -> Relea
     """Return the release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
 
     Args:
-        commit: what is released; None where that was refused already.
+        commit: the commit to release; None if that was already refused.
     """
     release, tag = its_release(job), job.family.tag
     if release is None or not release.draft or commit is None or tag is None:
         return release
     if COMMIT.fullmatch(release.target) and release.target != commit and job.github.tags.commit(tag) is None:
         raise ConflictError(
-            f"{release.url} is a draft for commit {release.target}, and this release is of {commit}",
-            advice="Delete that draft, or release its commit (input `commit`)",
+            f"{release.url} is a draft for commit {release.target}, but this release is of {commit}",
+            advice="Delete that draft, or release its commit (input `commit`).",
         )
     return release
 
 
 def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
-    """Return what would keep the registry from taking the packages' provenance."""
+    """Return why the registry would refuse the packages' provenance."""
     variables, publish = job.variables, job.family.config.publish
     private = job.github.runs.repository().private
-    # The publishing jobs hold `id-token: write`; this one need not, and is judged as if it did.
+    # The publishing jobs have `id-token: write`; this job does not need it, so pretend that it has it.
     granted = {**job.environment, ID_TOKEN_URL: "granted", ID_TOKEN_BEARER: "granted"}
     provenance = possible(publish.provenance, environment=granted, private=private, access=publish.access)
     if provenance.refused:
-        advice = "Set publish.provenance in flotilla.yml to auto, which leaves it out here, or take the obstacle away."
+        advice = "Remove that obstacle, or set publish.provenance to auto to publish without provenance here."
         return [Refusal(of="provenance", why=f"{provenance.why} {advice}")]
-    # A token publishes without an id-token, too, and then without provenance. Nothing else publishes without one.
+    # A token can publish without an id-token, but then without provenance. Trusted publishing always has one.
     unsure = provenance.on and job.inputs.npm_token
     job.runner.line(f"{provenance.why.rstrip('.')}{IF_GRANTED}." if unsure else provenance.why)
     if private:
@@ -254,7 +254,7 @@ def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, 
 
 
 def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None:
-    """Return what a look finds; where it is refused, the refusal is kept, so that all of them are said at once."""
+    """Return the result of a check; keep its refusal, so that all refusals are reported at once."""
     try:
         return look()
     except (ConflictError, InputError) as refusal:

@@ -1,4 +1,4 @@
-"""publish-dev: the packages with the headers."""
+"""publish-dev: publish the dev packages, which contain headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flotilla.jobs.publish_packages import publish_packages
 
 
 def publish_dev(job: JobContext[DevInputs]) -> None:
-    """Publish the dev packages from artifacts of the run, in the order of flotilla.yml.
+    """Publish the dev packages from the run's artifacts, in flotilla.yml's order.
 
     Raises:
         InputError: the family has none.
@@ -17,7 +17,7 @@ def publish_dev(job: JobContext[DevInputs]) -> None:
     if not job.family.devs:
         raise InputError(
             "the family has no dev package",
-            advice="Take this job out of the workflow, or add packages.dev to flotilla.yml.",
+            advice="Remove this job from the workflow, or add packages.dev to flotilla.yml.",
         )
-    then = "Next: action-publish-meta, once every platform is published." if job.family.metas else ""
+    then = "Next: action-publish-meta, once all platforms are published." if job.family.metas else ""
     publish_packages(job, job.family.devs, title="Headers", then=then, run_id=job.inputs.run_id)

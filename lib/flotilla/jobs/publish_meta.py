@@ -1,4 +1,4 @@
-"""publish-meta: last, when `npm install` sees every platform package, and each is the one that was built."""
+"""publish-meta: publish the meta packages last, once `npm install` sees every platform package that was built."""
 
 from __future__ import annotations
 
@@ -27,36 +27,39 @@ from flotilla.npm import (
 )
 
 REPACKED = (
-    "If another version of flotilla packed them, give the outputs `packages` of the platform jobs as the input "
+    "If another version of flotilla packed them, pass the platform jobs' outputs `packages` as the input "
     "packages: those jobs compare the files."
 )
 RELEASED = f"the release's {LEDGER}"
-NOT_OURS = "Nothing was published. Do not pin these packages: find out who published them, and from where."
+NOT_OURS = (
+    "Nothing was published, because the meta packages would pin these. Find out who published them, and from where."
+)
 
 
 def publish_meta(job: JobContext[MetaInputs]) -> None:
     """Publish the meta packages; each pins its platform packages, so these come first. A family may have none.
 
     Raises:
-        InputError: a meta package has an artifact, and no input says of which run.
-        RefusedError: a platform package was never published, or is not the one that was built.
-        DeadlineError: one was, and `npm install` does not see it in time.
+        InputError: a meta package needs an artifact, but no input names its run.
+        RefusedError: a platform package was not published, or is not the one that was built.
+        DeadlineError: `npm install` does not see a platform package in time.
         ConflictError: `npm install` sees other content than the registry has.
     """
     if not job.family.metas:
         _tell_there_is_none(job)
         return
     names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
-    then = f"The family can be installed: {names}. A release kept as a draft is published by the phase `finish`."
+    then = f"The family can be installed: {names}. If the release was kept as a draft, the phase `finish` publishes it."
     before, run_id = partial(_platforms_first, job), _run_id(job)
     publish_packages(job, job.family.metas, title="Meta packages", then=then, run_id=run_id, before=before)
 
 
 def _tell_there_is_none(job: JobContext[MetaInputs]) -> None:
-    """Hand over that nothing was published, for a workflow that is the same for every family."""
+    """Report that there is nothing to publish, so that one workflow suits every family."""
     job.runner.line("the family has no meta package (packages.meta: false): nothing to publish")
     then = (
-        "The family has no meta package (`packages.meta: false`). A release kept as a draft is published by `finish`."
+        "The family has no meta package (`packages.meta: false`). If the release was kept as a draft, the phase "
+        "`finish` publishes it."
     )
     report = Report(title="Meta packages", then=then, packages=(), started=job.policy.clock.now())
     report.commit = released_commit(job)
@@ -64,19 +67,19 @@ def _tell_there_is_none(job: JobContext[MetaInputs]) -> None:
 
 
 def _run_id(job: JobContext[MetaInputs]) -> int | None:
-    """Return the CI run that the meta packages take files from, None if they take none."""
+    """Return the CI run from which the meta packages take files; None if they take none."""
     artifacts = dict.fromkeys(meta.artifact for meta in job.family.metas if meta.artifact)
     if artifacts and job.inputs.run_id is None:
         raise InputError(
             f"input run-id is required: the meta package takes files from the CI artifact {', '.join(artifacts)} "
             "(packages.meta.artifact)",
-            advice="Give the output run-id of action-release: run-id: ${{ needs.release.outputs.run-id }}.",
+            advice="Pass action-release's output run-id: `run-id: ${{ needs.release.outputs.run-id }}`.",
         )
     return job.inputs.run_id if artifacts else None
 
 
 def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Provenance) -> None:
-    """Check and await the platform packages; what is staged, or only rehearsed, is told and not waited for."""
+    """Check and await the platform packages; those staged or only rehearsed are reported, not awaited."""
     _refuse_another_build(job, report)
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
     read = {name: _published(job, name) for name in names}
@@ -84,7 +87,7 @@ def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Pr
     missing = [name for name in names if name not in found]
     if missing and not (job.inputs.staged or job.inputs.dry_run):
         raise RefusedError(
-            [f"{name}@{job.family.version} is not on the registry, and a meta package pins it" for name in missing],
+            [f"{name}@{job.family.version} is not on the registry, but a meta package pins it" for name in missing],
             advice="Publish the platform packages first: run action-publish-platform for each, then re-run this job.",
         )
     if missing:
@@ -97,10 +100,10 @@ def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Pr
 def _check_pinned(
     job: JobContext[MetaInputs], report: Report, found: Mapping[str, PublishedVersion], provenance: Provenance
 ) -> None:
-    """Refuse platform packages that are not those that were built; tell the report by what they are known.
+    """Refuse platform packages that are not those that were built; report how they were compared.
 
     Raises:
-        RefusedError: with every package whose manifest, integrity or provenance is not ours.
+        RefusedError: names every package whose manifest, integrity or provenance is not ours.
     """
     if not found:
         return
@@ -119,23 +122,25 @@ def _check_pinned(
     if faults:
         raise RefusedError(faults, advice=f"{NOT_OURS} {REPACKED}" if RELEASED in sources else NOT_OURS)
     if provenance.on:
-        report.checked.append(f"All {len(found)} platform packages have provenance of this repository and commit.")
+        report.checked.append(f"All {len(found)} platform packages have provenance from this repository and commit.")
     for source, names in sources.items():
         if names:
-            report.checked.append(f"{len(names)} of {len(found)} have the integrity that {source} names.")
+            report.checked.append(f"{len(names)} of {len(found)} platform packages have the integrity from {source}.")
     if not provenance.on and len(compared) < len(found):
         left = [name for name in found if name not in reported]
         which = "the platform packages" if not compared else ", ".join(left)
-        report.checked.append(f"Neither provenance nor a list of integrities says that {which} are what was built.")
+        report.checked.append(
+            f"Neither provenance nor a list of integrities shows that {which} are those that were built."
+        )
         job.runner.warning(
-            f"nothing says that {which} on the registry are what was built; "
-            "give the outputs `packages` of the platform jobs as the input packages",
+            f"nothing shows that {which} on the registry are those that were built; "
+            "pass the platform jobs' outputs `packages` as the input packages",
             title="Platform packages were not compared",
         )
 
 
 def _reported(job: JobContext[MetaInputs], found: Mapping[str, object]) -> dict[str, tuple[str, str]]:
-    """Return each package's integrity by its name, and who says it: the input, for the rest the release's ledger.
+    """Return each package's integrity by name, and its source: the input, or else the release's ledger.
 
     Raises:
         RefusedError: a package is named twice, with different integrities.
@@ -153,14 +158,14 @@ def _by_name(source: str, entries: Sequence[tuple[str, str]]) -> dict[str, tuple
         integrities.setdefault(name, set()).add(integrity)
     if twice := [name for name, several in integrities.items() if len(several) > 1]:
         raise RefusedError(
-            [f"{source} names {name} with {len(integrities[name])} integrities" for name in twice],
-            advice="Nothing was published. Pass the outputs of the platform jobs of one run.",
+            [f"{source} gives {len(integrities[name])} different integrities for {name}" for name in twice],
+            advice="Nothing was published. Pass the outputs of platform jobs from one run only.",
         )
     return {name: (source, several.pop()) for name, several in integrities.items()}
 
 
 def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
-    """Hold the input artifacts-digest against the release; this job takes no artifact to compute it from."""
+    """Compare the input artifacts-digest with the release, because this job uses no artifact to compute it from."""
     given = job.inputs.artifacts_digest
     ledger = _ledger(job) if given else None
     told = report.artifacts_digest = ledger.get("artifacts-digest") if ledger else None
@@ -168,13 +173,13 @@ def _refuse_another_build(job: JobContext[MetaInputs], report: Report) -> None:
         job.runner.line("artifacts-digest: the platform jobs compare it; without a tag there is no release to ask here")
     elif given and not told and not job.inputs.dry_run:
         job.runner.warning(
-            f"no release of {job.family.tag} that tells its artifacts digest can be seen here (a draft is shown only "
-            "to jobs with `contents: write`), so the input artifacts-digest was compared with nothing",
+            f"this job cannot see a release of {job.family.tag} with an artifacts digest (GitHub shows drafts only "
+            "to jobs with `contents: write`), so the input artifacts-digest was not compared",
             title="The build was not compared",
         )
     if told and told != given:
         raise ConflictError(
-            f"the release of {job.family.tag} was made of artifacts with the digest {told}; the input artifacts-digest "
+            f"the release of {job.family.tag} was made from artifacts with the digest {told}, but artifacts-digest "
             f"is {given}",
             advice="Nothing was published. Pass the output artifacts-digest of the job that made the release.",
         )
@@ -206,7 +211,7 @@ def _content_faults(
     lines = version_differences(manifests[found.name], "", found, registry=job.registry.url)
     faults = [f"{package}: manifest on the registry: {line}" for line in lines]
     if wanted is not None and not same_integrity(wanted, found.integrity):
-        faults.append(f"{package} is {found.integrity} on the registry; {source} says {wanted}")
+        faults.append(f"{package} is {found.integrity} on the registry, but {wanted} by {source}")
     return faults
 
 
@@ -216,15 +221,17 @@ def _provenance_faults(
     """Return what is wrong with a platform package's provenance.
 
     Args:
-        commits: that it may name: the released one, and this run's.
-        known: a job reported its integrity, so that a run of another commit may have published it.
+        commits: those that it may name, the released one and this run's.
+        known: a job reported its integrity, so a run of another commit may have published it.
     """
     package = f"{found.name}@{found.version}"
     attested = job.policy.poll(
         partial(_attested, job, found), every=PROVENANCE_PAUSE, limit=0.0 if found.attestations else PROVENANCE_LIMIT
     )
     if attested is None:
-        return [f"{package} has no provenance, and this job publishes with it (provenance: false would take it)"]
+        return [
+            f"{package} has no provenance, but this job publishes with it (to accept that, set provenance to false)"
+        ]
     by = Origin(repository=f"{job.variables.server_url}/{job.variables.repository}")
     statement, faults = published_provenance(job, attested, by=by)
     if faults or statement is None:
@@ -235,7 +242,7 @@ def _provenance_faults(
 
 
 def _attested(job: JobContext[MetaInputs], found: PublishedVersion) -> PublishedVersion | None:
-    """Return the version if it has attestations, which the registry may show late."""
+    """Return the version if it has attestations, which may appear on the registry late."""
     again = found if found.attestations else _published(job, found.name)
     return again if again and again.attestations and again.integrity == found.integrity else None
 
@@ -244,7 +251,7 @@ def _tell(job: JobContext[MetaInputs], missing: Sequence[str]) -> None:
     order = "Approve them" if job.inputs.staged else "A release publishes them"
     job.runner.warning(
         f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
-        f"{order} before the meta packages: without them an install ends without binaries, and says nothing.",
+        f"{order} before the meta packages; without them npm installs no binaries, and reports no error.",
         title="Approve in order" if job.inputs.staged else "Dry run",
     )
 

@@ -1,4 +1,4 @@
-"""What the three publishing jobs share: everything is decided, then published one after another, then verified."""
+"""What the three publishing jobs share: decide about every package, publish one after another, then verify."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from flotilla.npm import (
 
 @dataclass(frozen=True, kw_only=True)
 class PackagePublisher:
-    """How this job sends packages: as whom, and whether with provenance.
+    """How this job publishes packages: with which credential, and whether with provenance.
 
     Args:
-        begun: the names of the packages that npm was told to publish.
+        begun: the names of the packages that npm has started to publish.
     """
 
     job: JobContext[PublishInputs]
@@ -55,19 +55,19 @@ class PackagePublisher:
     begun: set[str] = field(default_factory=set)
 
     def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
-        """Return what waits for approval already, by name, as far as the credential may see it."""
+        """Return the staged versions by name, as far as the credential can see them."""
         if not self.job.inputs.staged:
             return {}
         requests = [self.request(one) for one in built]
         return {
             request.package.name: self.job.policy.retry(
-                partial(self.job.npm.staged, request), what=f"list what is staged of {request.package.name}"
+                partial(self.job.npm.staged, request), what=f"list the staged versions of {request.package.name}"
             )
             for request in requests
         }
 
     def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
-        """Each package's record as soon as it is done; a pause lies between two publishes."""
+        """Yield each package's record as soon as it is done, with a pause between two publishes."""
         job = self.job
         publisher = Publisher(
             npm=job.npm,
@@ -75,7 +75,7 @@ class PackagePublisher:
             policy=job.policy,
             environment=job.environment,
             keep_secret=job.runner.mask,
-            failed=lambda log: _show_log(job, "a try that failed", log),
+            failed=lambda log: _show_log(job, "a failed try", log),
         )
         sent = False
         for one, decision in zip(built, decisions, strict=True):
@@ -98,7 +98,7 @@ class PackagePublisher:
                     assert_never(never)
 
     def request(self, built: Built) -> PublishRequest:
-        """Return what npm is asked to do with a package."""
+        """Return the publish request for a package."""
         return PublishRequest(
             package=built.packed,
             registry=self.job.registry.url,
@@ -111,7 +111,7 @@ class PackagePublisher:
 
     def _publish(self, publisher: Publisher, built: Built) -> Record:
         request, runner = self.request(built), self.job.runner
-        runner.line(f"publishing {request} ({built.packed.size} bytes) as {request.dist_tag}")
+        runner.line(f"publishing {request} ({built.packed.size} bytes) with the dist-tag {request.dist_tag}")
         runner.wrote = True
         self.begun.add(built.packed.name)
         published = publisher.publish(request)
@@ -128,7 +128,7 @@ def _show_log(job: JobContext[PublishInputs], of: str, log: str) -> None:
 
 
 def rehearsed(job: JobContext[PublishInputs], built: Sequence[Built], decisions: Sequence[Settled]) -> list[Record]:
-    """Return what a dry run leaves: the decisions, not carried out."""
+    """Return the records of a dry run: the decisions, not carried out."""
     return [record(job, one, "dry-run", note=_intent(decision)) for one, decision in zip(built, decisions, strict=True)]
 
 
@@ -141,7 +141,7 @@ def record(
     stage_id: str = "",
     note: str = "",
 ) -> Record:
-    """Return a package's record; its integrity is ours where the registry has no other."""
+    """Return a package's record; its integrity is ours if the registry has no other."""
     return Record(
         built=built,
         status=status,
@@ -167,7 +167,7 @@ def _intent(decision: Settled) -> str:
 def _note(job: JobContext[PublishInputs], decision: AlreadyPublished) -> str:
     if step := decision.next_step(partial(is_below, decision.package.version)):
         named = str(decision.package)
-        job.runner.warning(step if named in step else f"{named} {step}", title="Another dist-tag than this release's")
+        job.runner.warning(step if named in step else f"{named} {step}", title="Different dist-tag")
     return step or ("the same files in another tarball" if decision.repacked else "")
 
 
@@ -180,12 +180,12 @@ def _pause(job: JobContext[PublishInputs]) -> None:
 
 
 class Progress:
-    """What the steps of a publishing job hand to one another; each attribute is set by an earlier step.
+    """What the steps of a publishing job share; each attribute is set by an earlier step.
 
     Args:
-        run_id: the CI run that the packages' files come from, None for packages that take none.
+        run_id: the CI run that made the packages' files; None if they take none.
         before: the job's own check.
-        report: told of all that is done.
+        report: records everything that is done.
     """
 
     credential: Credential
@@ -313,7 +313,7 @@ DRY_RUN_STEPS = (*DECIDING, REHEARSE)
 
 
 def _credential(job: JobContext[PublishInputs]) -> Credential:
-    """Return the one credential of the job: its npm token, else its id-token; refuse one that cannot sign in."""
+    """Return the job's credential: its npm token, or else its id-token; refuse one that cannot sign in."""
     credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
     faults = sign_in_faults(job.registry.url, credential, environment=job.environment)
     if faults := [*faults, *filter(None, [job.registry.token_fault()])]:
@@ -330,7 +330,9 @@ def _provenance(job: JobContext[PublishInputs]) -> Provenance:
         access=publish.access,
     )
     if provenance.refused:
-        raise RefusedError(provenance.why, advice="Nothing was published. provenance: auto leaves it out instead.")
+        raise RefusedError(
+            provenance.why, advice="Nothing was published. To publish without provenance here, set provenance: auto."
+        )
     job.runner.line(provenance.why)
     return provenance
 
@@ -344,13 +346,13 @@ def publish_packages(
     run_id: int | None,
     before: Callable[[Report, Provenance], None] = lambda _report, _provenance: None,
 ) -> None:
-    """Publish some of the family's packages, and hand over what was done, however far it came.
+    """Publish some of the family's packages, and report what was done, however far it came.
 
     Args:
-        title: what the packages are, for the job summary.
-        then: what comes next once they are published, for the job summary.
-        run_id: the CI run that their files come from, None for packages that take none.
-        before: checks what must hold before the first is decided, and tells the report what did.
+        title: the packages' title in the job summary.
+        then: what comes next, for the job summary.
+        run_id: the CI run that made their files; None if they take none.
+        before: a check before the first decision, which adds its result to the report.
 
     Raises:
         FlotillaError: anything that stops the job; before the first publish nothing was written.

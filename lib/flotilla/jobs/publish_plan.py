@@ -1,4 +1,4 @@
-"""What to do about each package of a job, by what the registry has, before anything is written."""
+"""Decide what to do about each package of a job, from what the registry has, before anything is written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DIFFERENCES_SHOWN = 20
 
 
 def is_latest(job: JobContext[Inputs], packuments: Mapping[str, Packument | None]) -> bool:
-    """Return whether GitHub shall show this release as its latest: npm does, and has no newer version there meanwhile.
+    """Return whether GitHub should call this release its latest: it gets npm's `latest`, and no newer version has it.
 
     Args:
         packuments: of the family's packages, by name.
@@ -49,15 +49,15 @@ def decide_packages(
     packuments: Mapping[str, Packument | None],
     staged: Mapping[str, Sequence[Staged]] | None = None,
 ) -> tuple[Settled, ...]:
-    """Return what to do about each package; one conflict or refusal anywhere stops the job before anything is written.
+    """Return what to do about each package; any conflict or refusal stops the job before it writes anything.
 
     Args:
-        packuments: fresh reads, by name.
-        staged: what waits for approval, by name, as far as the credential may see it.
+        packuments: freshly read, by name.
+        staged: the staged versions by name, as far as the credential can see them.
 
     Raises:
         ConflictError: a version is on the registry with other content.
-        RefusedError: the registry would refuse a package, or make the wrong thing of it.
+        RefusedError: the registry would refuse a package, or change it.
     """
     holds = terms(job)
     settled = decide_all(
@@ -73,7 +73,7 @@ def decide_packages(
             for one in built
         ]
     )
-    # Of what is there, too: the tarball may be ours, and the manifest that npm installs by another.
+    # Published versions too: the tarball may be ours, but not the manifest that npm installs by.
     asked = {each.package.name: each.package.manifest for each in settled if not isinstance(each, AlreadyStaged)}
     found = registry_refusals(asked, packuments, holds)
     if found:
@@ -84,7 +84,7 @@ def decide_packages(
 def registry_refusals(
     manifests: Mapping[str, Manifest], packuments: Mapping[str, Packument | None], terms: Terms
 ) -> list[Refusal]:
-    """Return what the registry would refuse, or make the wrong thing of; a fault of several packages is said once."""
+    """Return what the registry would refuse or change; a fault of several packages is reported once."""
     found = [
         Refusal(of=name, why=why)
         for name, manifest in manifests.items()
@@ -102,7 +102,7 @@ def _terms_of(manifest: Manifest, terms: Terms) -> Terms:
 
 
 def terms(job: JobContext[Inputs]) -> Terms:
-    """Return what holds for every package of this release."""
+    """Return what is the same for every package of this release."""
     return Terms(
         trusted_publishing=not job.inputs.npm_token,
         repository=job.variables.repository,
@@ -115,7 +115,7 @@ def terms(job: JobContext[Inputs]) -> Terms:
 
 
 def _differs(job: JobContext[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
-    """Return how the published tarball's files differ from ours; the tarball passes through the scratch folder."""
+    """Return how the published tarball's files differ from ours; download it to the scratch folder."""
     place = job.scratch / "published.tgz"
     job.registry.download(published, place)
     try:

@@ -1,4 +1,4 @@
-"""publish-platform: the packages of one platform or of several, one a variant."""
+"""publish-platform: publish the packages of one or more platforms, one for each variant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flotilla.jobs.publish_packages import publish_packages
 
 
 def publish_platform(job: JobContext[PlatformInputs]) -> None:
-    """Publish the platforms' packages from the artifacts of the run, decided together and in the order given.
+    """Publish the platforms' packages from the run's artifacts, in the order given; decide about all of them first.
 
     Raises:
         InputError: the family has no such platform, or one is named twice.

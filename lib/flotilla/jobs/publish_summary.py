@@ -1,4 +1,4 @@
-"""What a publishing job leaves behind, however far it came: outputs, ledger and job summary."""
+"""A publishing job's outputs, ledger and job summary, however far it came."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.ledger import Known, Record, packages_output, write_ledger
 from flotilla.jobs.markdown import block, code, link, listed, size, table
 
-# Failures that leave open whether npm, which they interrupted, had come through.
+# Failures after which it is unknown whether the interrupted npm had succeeded.
 CUT_OFF = (CancelledError, MachineError, DefectError)
 
 
 @dataclass(kw_only=True)
 class Report:
-    """The packages of a job, as they are decided and then done.
+    """A job's packages, from the decision to the end.
 
     Args:
-        title: what they are.
+        title: the packages' title.
         then: what comes next once all of them are published, as a sentence.
-        packages: all that the job is to publish.
-        started: when the job started, seconds since the epoch.
-        commit: what is released; None as long as it is not settled.
-        ci_run: where the files come from, None for packages that take none.
-        same_run: whether that is the run of this job.
-        checked: what held before the first publish, a sentence each.
-        artifacts_digest: of the whole family's artifacts; None where this job does not know it.
-        begun: the names of the packages that npm was told to publish.
-        failure: what stopped the job; None for nothing.
+        packages: all packages that the job should publish.
+        started: when the job started, in seconds since the epoch.
+        commit: the released commit; None until it is known.
+        ci_run: the run that made the files; None if the packages take none.
+        same_run: whether that is this job's own run.
+        checked: what was checked before the first publish, a sentence each.
+        artifacts_digest: the digest of all the family's artifacts; None if this job does not know it.
+        begun: the names of the packages that npm has started to publish.
+        failure: what stopped the job; None if nothing did.
     """
 
     title: str
@@ -53,18 +53,18 @@ class Report:
 
     @property
     def left(self) -> list[Package]:
-        """Not done."""
+        """Return the packages that are not done."""
         done = {record.built.package.name for record in self.records}
         return [package for package in self.packages if package.name not in done]
 
     def state(self, left: Package) -> str:
-        """Return what is known of a package that is not done; one whose publish was cut off may be on the registry."""
+        """Return the state of a package that is not done; one whose publish was cut off may be on the registry."""
         cut_off = left.name in self.begun and isinstance(self.failure, CUT_OFF)
-        return "begun, not confirmed" if cut_off else "not done"
+        return "started, not confirmed" if cut_off else "not done"
 
 
 def hand_over(job: JobContext[PublishInputs], report: Report) -> None:
-    """Set the outputs, write the ledger, and tell the story in the job summary."""
+    """Set the outputs, and write the ledger and the job summary."""
     job.runner.output("packages", packages_output(report.records))
     known = Known(
         commit=report.commit,
@@ -79,7 +79,7 @@ def hand_over(job: JobContext[PublishInputs], report: Report) -> None:
 
 
 def with_progress(failure: FlotillaError, report: Report) -> FlotillaError:
-    """Return what stopped the job, and if a publish had begun, which packages are done and which are left."""
+    """Return what stopped the job and, if a publish had started, which packages are done and which are not."""
     if not report.records and not report.begun:
         return failure
     states = [("done", record.built.packed.name) for record in report.records]
@@ -113,12 +113,12 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
 
 
 def approval_commands(records: Iterable[Record], registry: str) -> str:
-    """Return the commands that approve what was staged, platform packages before the meta packages that need them."""
+    """Return the commands that approve the staged packages, platform packages before the meta packages."""
     staged = sorted((r for r in records if r.status == "staged"), key=lambda r: r.built.package.kind == "meta")
     return "\n".join(
         f"npm stage approve {record.stage_id} --registry {registry}  # {record.built.package.name}"
         if record.stage_id
-        else f"npm stage list {record.built.package.name} --registry {registry}  # then approve the id that it lists"
+        else f"npm stage list {record.built.package.name} --registry {registry}  # then approve the listed id"
         for record in staged
     )
 
@@ -139,7 +139,7 @@ def _source(report: Report) -> str:
     if report.commit is None:
         return ""
     run = report.ci_run
-    by = "this same run" if report.same_run else "CI run"
+    by = "this run" if report.same_run else "CI run"
     built = f", built by {by} {link(run.id, run.url)}" if run else ""
     return f"Commit {code(report.commit)}{built}."
 
@@ -157,5 +157,5 @@ def _next_steps(report: Report, registry: str) -> str:
     if any(record.status == "dry-run" for record in report.records):
         return "A dry run: nothing was written."
     if commands := approval_commands(report.records, registry):
-        return f"Staged packages wait for approval; approve in this order:\n\n{block(commands, 'sh')}"
+        return f"The staged packages await approval. Approve them in this order:\n\n{block(commands, 'sh')}"
     return report.then

@@ -1,4 +1,4 @@
-"""action-release: its phases, each as far as it is asked for, and what they hand over."""
+"""action-release: run the steps of the requested phase, and set its outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flotilla.jobs.wait_for_ci import wait_for_ci
 
 
 class Progress:
-    """What the steps of a phase hand to one another; each attribute is set by an earlier step."""
+    """What the steps of a phase share; each attribute is set by an earlier step."""
 
     commit: str
     prepared: Prepared
@@ -104,10 +104,10 @@ UNTAGGED_FINISH = (SETTLE_COMMIT, NOTHING_TO_FINISH)
 
 
 def release(job: JobContext[ReleaseInputs]) -> None:
-    """Run the steps of the phase that the input names, and tell what comes next.
+    """Run the steps of the phase that the input names, and say what comes next.
 
     Raises:
-        FlotillaError: what stopped it.
+        FlotillaError: something stopped it.
     """
     started = job.policy.clock.now()
     job.github.runs.repository()  # first of all: under the name that a renamed one had, no list is to be relied on
@@ -119,7 +119,7 @@ def release(job: JobContext[ReleaseInputs]) -> None:
 
 
 def _hand_over_names(job: JobContext[ReleaseInputs], commit: str) -> None:
-    """Return the outputs that need nothing but flotilla.yml and the tag; every phase has them."""
+    """Set the outputs that need only flotilla.yml and the tag; every phase has them."""
     family, output = job.family, job.runner.output
     output("version", family.version)
     output("tag", family.tag or "")

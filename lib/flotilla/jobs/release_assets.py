@@ -1,4 +1,4 @@
-"""The artifacts' files that are assets of the release, too."""
+"""The artifacts' files that become assets of the release."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ OURS = (CHECKSUMS, LEDGER)
 
 
 def release_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
-    """Return what a whole family's artifacts give the release.
+    """Return the assets from all the family's artifacts.
 
     Raises:
-        ArtifactError: a pattern of release.assets matches nothing, or GitHub would not take a file as it is.
+        ArtifactError: a pattern of release.assets matches nothing, or GitHub would not accept a file as it is.
     """
     patterns = dict.fromkeys(one for several in family.asset_patterns.values() for one in several)
     if empty := [one for one in patterns if not any(_matching_files(unpacked.values(), one))]:
         raise ArtifactError(
-            [f"release.assets: {pattern} matches no file of any artifact" for pattern in empty],
-            advice="Correct the pattern in flotilla.yml; nothing was written.",
+            [f"release.assets: {pattern} matches no file in any artifact" for pattern in empty],
+            advice="Correct the pattern in flotilla.yml. Nothing was written.",
         )
     assets = artifact_assets(family, unpacked)
     if taken := [asset for asset in assets if asset.name in OURS]:
         raise ArtifactError(
-            f"{taken[0].name} of the artifact {taken[0].source} would be an asset, and flotilla makes one of that name",
-            advice="Give CI's file another name, or narrow release.assets in flotilla.yml; nothing was written.",
+            f"{taken[0].name} in the artifact {taken[0].source} has the name of an asset that flotilla writes",
+            advice="Rename the file in CI, or narrow release.assets in flotilla.yml. Nothing was written.",
         )
     if len(assets) > MOST_ASSETS - len(OURS):
         raise ArtifactError(
-            f"release.assets names {len(assets)} files; GitHub takes {MOST_ASSETS}, and {len(OURS)} are flotilla's own",
-            advice="Narrow the patterns in flotilla.yml, or pack several files into one; nothing was written.",
+            f"release.assets matches {len(assets)} files; GitHub accepts {MOST_ASSETS}, and flotilla adds {len(OURS)}",
+            advice="Narrow the patterns in flotilla.yml, or pack several files into one. Nothing was written.",
         )
     decide_assets(assets, ())
     return assets
 
 
 def artifact_assets(family: Family, unpacked: Mapping[str, UnpackedArtifact]) -> list[WantedAsset]:
-    """Return the files of these artifacts that release.assets names, by name."""
+    """Return the files of these artifacts that release.assets matches, by name."""
     patterns = [one for several in family.asset_patterns.values() for one in several]
     files = {file: source for pattern in patterns for file, source in _matching_files(unpacked.values(), pattern)}
     return [file_asset(file, source) for file, source in sorted(files.items(), key=lambda item: item[0].name)]
@@ -56,7 +56,7 @@ def file_asset(file: Path, source: str = "") -> WantedAsset:
     """Return a file as an asset of its name.
 
     Args:
-        source: the artifact that it is of.
+        source: the artifact that contains it.
     """
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -65,7 +65,7 @@ def file_asset(file: Path, source: str = "") -> WantedAsset:
 
 
 def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Iterator[tuple[Path, str]]:
-    """Yield the artifacts' files that a pattern of release.assets names, each with its artifact's name."""
+    """Yield the artifacts' files that a pattern of release.assets matches, each with its artifact's name."""
     for source in unpacked:
         for name in matching_files(source.files, pattern):
             yield source.files / name, source.artifact.name
@@ -82,10 +82,10 @@ Comparison = Callable[[Mapping[str, UnpackedArtifact]], None]
 
 
 def compare_with_release(job: JobContext[Inputs]) -> Comparison:
-    """Return what holds artifacts against the tag's release: npm gets what GitHub shows, also if CI ran again.
+    """Return a check that artifacts are those of the tag's release, so that npm gets what GitHub shows.
 
-    The input artifacts-digest has settled that already. A draft is listed only to who may write, so a job without that
-    right can compare with a published release only.
+    With the input artifacts-digest this is already checked. GitHub lists drafts only to tokens with write access, so a
+    job without it can only compare with a published release.
     """
     if job.inputs.artifacts_digest:
         return lambda _unpacked: None
@@ -96,7 +96,7 @@ def compare_with_release(job: JobContext[Inputs]) -> Comparison:
         why = f"no release of {job.family.tag} can be seen here (a draft is shown only to jobs with `contents: write`)"
         job.runner.warning(
             f"{why if job.family.tag else 'a version without a tag has no release to compare with'}, "
-            "so nothing says that these artifacts are those that were released. Give the output artifacts-digest of "
+            "so nothing shows that these artifacts are the released ones. Pass the output artifacts-digest of "
             "action-release as the input artifacts-digest.",
             title="The build was not compared",
         )
@@ -104,20 +104,20 @@ def compare_with_release(job: JobContext[Inputs]) -> Comparison:
 
 
 def hold_to_release(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact], found: Release) -> None:
-    """Refuse artifacts that a release was not made of: by its assets, and by its ledger if it has one.
+    """Refuse artifacts that a release was not made from, by its assets and, if it has one, its ledger.
 
     Raises:
-        ConflictError: with each of them.
+        ConflictError: names each of them.
     """
     _comparison(job, found)(unpacked)
 
 
 def _comparison(job: JobContext[Inputs], found: Release) -> Comparison:
-    """Return what compares with a release, whose ledger is read once."""
+    """Return a check against a release, whose ledger is read once."""
     ledger = release_ledger(job, found)
     if ledger is None:
         job.runner.warning(
-            f"{found.url} has no {LEDGER}, so the artifacts are compared by the names of its assets only. Give the "
+            f"{found.url} has no {LEDGER}, so only artifacts that are assets of it are compared. Pass the "
             "output artifacts-digest of action-release as the input artifacts-digest.",
             title="The build was not compared in full",
         )
@@ -130,14 +130,14 @@ def _compare(
     assets = {name: artifact_assets(job.family, {name: one}) for name, one in unpacked.items()}
     there = {asset.name: asset.digest for asset in found.assets}
     faults = [
-        f"{one.name} is {one.digest} in the CI run, and {there[one.name]} in the release {found.url}"
+        f"{one.name} is {one.digest} in the CI run, but {there[one.name]} in the release {found.url}"
         for several in assets.values()
         for one in several
         if there.get(one.name) not in {None, one.digest}
     ]
     if ledger is not None:
         faults += [
-            f"{name} is {one.digest} in the CI run; the release {found.url} was made of another"
+            f"{name} is {one.digest} in the CI run, but the release {found.url} was made from another artifact"
             for name, one in unpacked.items()
             if not _same_build(ledger, one, assets[name])
         ]
@@ -146,10 +146,10 @@ def _compare(
 
 
 def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
-    """Return the ledger that a release holds; None if it has none.
+    """Return a release's ledger; None if it has none.
 
     Raises:
-        ConflictError: what is there under its name is none.
+        ConflictError: the asset of that name is not a ledger.
     """
     asset = next((asset for asset in found.assets if asset.name == LEDGER), None)
     if asset is None:
@@ -159,16 +159,16 @@ def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
     except InputError as failure:
         raise ConflictError(
             [f"{LEDGER} of the release {found.url}: {fault.text}" for fault in failure.faults],
-            advice="Somebody put another file there, or another version of flotilla made it. Find out which; the input "
+            advice="Somebody replaced it, or another version of flotilla wrote it. Find out which; the input "
             "artifacts-digest is compared instead of the ledger.",
         ) from failure
 
 
 def _same_build(ledger: Ledger, source: UnpackedArtifact, assets: Sequence[WantedAsset]) -> bool:
-    """Return whether a release was made of this artifact.
+    """Return whether a release was made from this artifact.
 
-    CI's zip around the same archives is another each time. If nothing but archives is taken from it, these count: each
-    must be an asset of this very artifact.
+    CI zips the same archives differently each time. If only archives are taken from the artifact, these count: each
+    must be an asset that came from this artifact.
     """
     ids = {one["id"]: one["digest"] for one in ledger["artifacts"] if one["name"] == source.artifact.name}
     if source.digest in ids.values():
@@ -182,7 +182,7 @@ def _another_build(ledger: Ledger | None) -> str:
     run = ledger["ci-run"] if ledger else None
     of = f" ({run['id']})" if run else ""
     return (
-        "CI was run again after the release was made. Take the run that the release was made of, by the outputs run-id"
+        "CI was run again after the release was made. Use the run that it was made from: pass the outputs run-id"
         f"{of} and artifacts-digest of the job that made it; if its artifacts are gone, release a new version. "
         "This job wrote nothing."
     )

@@ -1,4 +1,4 @@
-"""What the phases of action-release hand over: outputs and the job summary."""
+"""The outputs and job summary of action-release's phases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEXT: Mapping[Phase, str] = {
 
 
 def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> None:
-    """Prepare found nothing to refuse."""
+    """Report that prepare found nothing to refuse."""
     family = job.family
     rows = [
         (code(package.name), package.kind, _on_registry(prepared, package.name, package.version))
@@ -44,29 +44,27 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
 
 
 def waited(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
-    """Tell that the run was found."""
+    """Report the CI run."""
     if is_same_run(job, run):
         of_attempt = f" (attempt {run.attempt}, {code(run.event)})"
-        job.runner.summary(
-            f"Same run: what {link(run.id, run.url)}{of_attempt} built of {code(run.commit)} is released\n"
-        )
+        job.runner.summary(f"Released from this run: {link(run.id, run.url)}{of_attempt} built {code(run.commit)}\n")
         return
     job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
 
 
 def checked(job: JobContext[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
-    """Every artifact was found."""
+    """Report that every artifact was found."""
     job.runner.output("artifacts-digest", found.digest or "")
     rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in found.artifacts]
     job.runner.summary(
         f"### All {len(rows)} artifacts are in CI run {link(run.id, run.url)}\n\n"
         + table(("artifact", "size", "digest"), rows)
-        + f"\n\nTogether they have the artifacts digest {code(found.digest)}.\n"
+        + f"\n\nThe artifacts digest is {code(found.digest)}.\n"
     )
 
 
 def released(job: JobContext[ReleaseInputs], done: Released) -> None:
-    """Tell that the release is made, or would be."""
+    """Report that the release was created, or would be."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     known = Known(
@@ -90,7 +88,7 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
 
 
 def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
-    """Tell that the family is complete, and the draft published."""
+    """Report that the family is complete and the draft published."""
     _hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
@@ -111,14 +109,14 @@ def nothing_to_finish(job: JobContext[ReleaseInputs]) -> None:
     job.runner.summary(f"### {_state(job, None)}\n")
 
 
-# An error that says one of these tells already what became of the release.
-OUTCOME_TOLD = ("nothing was ", "stays done", "stays a draft", "was not published")
-# Phases that write nothing in any case.
+# An error that contains one of these already says what happened to the release.
+OUTCOME_TOLD = ("nothing was ", "is kept", "stays a draft", "was not published")
+# Phases that never write anything.
 READING = ("prepare", "wait-for-ci", "check-artifacts")
 
 
 def ended(job: JobContext[ReleaseInputs], *, seconds: float) -> None:
-    """Tell that the phase is done, what comes next, and how long it took."""
+    """Say that the phase is done, what comes next, and how long it took."""
     then = NEXT.get(job.inputs.phase) or _publishing(job)
     if job.inputs.phase == "finish" and job.family.tag is None:
         then = "There is nothing to finish."
@@ -137,7 +135,7 @@ def _publishing(job: JobContext[ReleaseInputs]) -> str:
 
 
 def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:
-    """Return what stopped the job, each fault an item of a list, and whether anything was written before.
+    """Return what stopped the job, as a list of faults, and whether anything had been written.
 
     Args:
         wrote: whether the job had begun to write.
@@ -169,5 +167,5 @@ def _state(job: JobContext[ReleaseInputs], release: Release | None) -> str:
 def _on_registry(prepared: Prepared, name: str, version: str) -> str:
     packument = prepared.packuments[name]
     if packument is None:
-        return "a new name"
-    return "this version is there already" if version in packument.versions else "other versions"
+        return "new name"
+    return "this version already exists" if version in packument.versions else "other versions"

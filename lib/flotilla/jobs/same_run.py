@@ -1,4 +1,4 @@
-"""The release of what the job's own workflow run has built; flotilla never waits for itself."""
+"""Release what the job's own workflow run has built; flotilla never waits for itself."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs
 
 NEEDS = (
-    "A job never waits for the run that it is part of: let this job wait for those that build, with `needs:` in the "
-    "workflow. If a name is wrong, correct ci.artifact in flotilla.yml. Nothing was written."
+    "flotilla cannot wait for its own run: make this job wait for the jobs that build, with `needs:` in the workflow. "
+    "If a name is wrong, correct ci.artifact in flotilla.yml. Nothing was written."
 )
 FITTING = (
-    "A job may release what its own run has built if ci.workflow names that workflow, each job that has ended "
-    "succeeded, and those of ci.jobs have ended (`needs:`). Correct this, then re-run the failed jobs, or run the "
-    "workflow anew."
+    "To release what its own run has built, a job's workflow must be ci.workflow, every job that has ended must have "
+    "succeeded, and the jobs of ci.jobs must have ended (`needs:`). Correct this, then re-run the failed jobs or the "
+    "workflow."
 )
 
 
 def is_same_run(job: JobContext[Inputs], run: WorkflowRun) -> bool:
-    """Return whether this job is part of the run, which therefore has not ended."""
+    """Return whether this job is part of the run, which then has not ended."""
     return str(run.id) == job.variables.run_id and run.status != "completed"
 
 
 def own_run(job: JobContext[Inputs], commit: str) -> WorkflowRun | None:
-    """Return the run that this job is part of, if it is of ci.workflow and the commit; None for any other."""
+    """Return the run that this job is part of, if it is a run of ci.workflow on this commit; otherwise None."""
     variables = job.variables
     if not variables.run_id.isdecimal() or variables.workflow != job.family.config.ci.workflow:
         return None
@@ -34,13 +34,13 @@ def own_run(job: JobContext[Inputs], commit: str) -> WorkflowRun | None:
 
 
 def own_job_faults(job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact] = ()) -> list[str]:
-    """Return why the jobs of the job's own run, as they stand, forbid releasing from it.
+    """Return why the jobs of the job's own run forbid releasing from it.
 
     Args:
-        artifacts: those to release, which must not be left over from an attempt whose jobs failed or are run again.
+        artifacts: those to release, which must not come from an attempt whose jobs failed or run again.
     """
     attempt = job.variables.run_attempt
     if attempt and attempt != str(run.attempt):
-        return [f"This job is of attempt {attempt} of its run, which is in attempt {run.attempt} by now."]
+        return [f"This job belongs to attempt {attempt} of its run, which is now in attempt {run.attempt}."]
     jobs = job.github.runs.jobs(run.id, run.attempt)
     return [*job_faults(run, jobs, job.family.config.ci.jobs), *stale_faults(artifacts, run, jobs)]

@@ -1,4 +1,4 @@
-"""Looking at what was published: that `npm install` sees it, and that its provenance is ours."""
+"""Verify what was published: that `npm install` sees it, and that its provenance is ours."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, che
 VISIBLE_MINUTES = 15.0
 PROVENANCE_PAUSE = 5.0
 PROVENANCE_LIMIT = 60.0
-ESTRANGED = "Do not announce this release: find out who published it, and from where."
+ESTRANGED = "Do not announce this release. Find out who published it, and from where."
 
 
 def verify_packages(job: JobContext[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
-    """Return the records, with what the registry shows of them.
+    """Return the records, completed with what the registry shows.
 
-    Late is not lost: what was accepted stays, and the meta job waits for it again. So that is a warning.
+    A version that appears late is only a warning: the registry accepted it, and the meta job waits for it again.
 
     Raises:
-        RegistryError: the registry has provenance that is not of this tarball and this run.
+        RegistryError: the registry has provenance that does not match this tarball and this run.
     """
     _await(job, [record for record in records if record.status != "staged"])
     if not provenance:
@@ -37,7 +37,7 @@ def verify_packages(job: JobContext[PublishInputs], records: Sequence[Record], *
 def published_provenance(
     job: JobContext[Inputs], found: PublishedVersion, *, by: Origin
 ) -> tuple[Statement | None, list[str]]:
-    """Return what the registry's provenance of a version says, and what is wrong with it, a line each; None for none.
+    """Return a version's provenance on the registry (None if there is none), and what is wrong with it, a line each.
 
     Args:
         by: what the statement must name.
@@ -50,12 +50,12 @@ def published_provenance(
 
 
 def visible_minutes(job: JobContext[PublishInputs]) -> float:
-    """Return how long to wait for what npm installs by: 15 minutes, or half of a longer timeout-minutes."""
+    """Return how long to wait until npm can install a version: 15 minutes, or half of a longer timeout-minutes."""
     return max(VISIBLE_MINUTES, job.inputs.timeout_minutes / 2)
 
 
 def _integrity(record: Record) -> str:
-    """By what the registry's tarball is known; one that keeps no sha512 of ours has its sha1."""
+    """Return the registry's integrity; for a registry without sha512, our tarball's with its sha1."""
     packed = record.built.packed
     return with_shasum(packed.integrity, packed.shasum) if record.integrity == packed.integrity else record.integrity
 
@@ -69,18 +69,18 @@ def _await(job: JobContext[PublishInputs], records: Sequence[Record]) -> None:
 
 
 def _look(job: JobContext[PublishInputs], record: Record) -> tuple[Record, list[str]]:
-    """Return a record with its provenance; a registry that cannot show it just now takes nothing back."""
+    """Return a record with its provenance; if the registry cannot show it now, the publish still counts."""
     try:
         return _look_at_provenance(job, record)
     except DeadlineError as late:
-        job.runner.warning(str(late), title="Provenance was not looked at")
-        return replace(record, note="its provenance was not looked at: the registry did not answer"), []
+        job.runner.warning(str(late), title="Provenance was not checked")
+        return replace(record, note="its provenance was not checked, because the registry did not answer"), []
 
 
 def _look_at_provenance(job: JobContext[PublishInputs], record: Record) -> tuple[Record, list[str]]:
-    """Return the record with its provenance: of this run if this job published it, else of this repository, if any.
+    """Return the record with its provenance: from this run if this job published it, otherwise from this repository.
 
-    What was found there after a lost answer is this run's, or that of another run of this release that was faster.
+    A version found after a lost answer is this run's, or that of another, faster run of this release.
     """
     package, variables = record.built.package, job.variables
     ours = record.status == "published"
@@ -96,15 +96,15 @@ def _look_at_provenance(job: JobContext[PublishInputs], record: Record) -> tuple
         return replace(record, provenance=statement), faults
     if not ours:
         return record, []
-    note = "shows no provenance yet"
+    note = "has no visible provenance yet"
     job.runner.warning(
-        f"{package.name}@{package.version} {note}; it was sent with the package. Look again later: npm audit signatures"
+        f"{package.name}@{package.version} {note}; it was sent with the package. Check later: npm audit signatures"
     )
     return replace(record, note=note), []
 
 
 def _attested(job: JobContext[PublishInputs], record: Record) -> PublishedVersion | None:
-    """Return the version, once the registry has it with attestations."""
+    """Return the version once the registry shows it with attestations."""
     packument = job.registry.fresh(record.built.package.name)
     published = packument.versions.get(record.built.package.version) if packument else None
     return published if published and published.attestations else None

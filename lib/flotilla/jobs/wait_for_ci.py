@@ -1,4 +1,4 @@
-"""wait-for-ci: the CI run to release from."""
+"""wait-for-ci: find the CI run to release from, and wait for it."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.same_run import FITTING, is_same_run, own_job_faults, own_run
 
 POLL_SECONDS = 20.0
-# GitHub starts all runs of a push within seconds: one that counts stands beside those that do not by then.
+# GitHub starts all runs of a push within seconds; after that, no further run is expected.
 EARLY_SECONDS = 120.0
-GOES_ON = "Re-run this job when CI is done, or give it more time with the input timeout-minutes."
+GOES_ON = "Re-run this job when CI has finished, or set the input timeout-minutes higher."
 NO_RUN = (
-    "Nothing started CI there: look at the workflow's `on:` (branches, tags, paths), at [skip ci] in the commit's "
-    "message, and whether this is the commit that you mean. Let CI run on it, then re-run this job."
+    "Nothing started CI on this commit. Check the workflow's `on:` (branches, tags, paths), whether the commit message "
+    "says [skip ci], and whether this is the right commit. Run CI on it, then re-run this job."
 )
 
 
 def wait_for_ci(job: JobContext[Inputs], commit: str, run_id: int | None = None) -> WorkflowRun:
     """Return the oldest successful run of the configured workflow on this commit that has every artifact.
 
-    Waits for it until the job's deadline. If the configured workflow is the one that this job runs in, takes this very
-    run and waits for nothing.
+    Wait for it until the job's deadline. If the configured workflow is the one that this job runs in, return this run
+    without waiting.
 
     Args:
-        run_id: take this run and no other; it is not waited for, and checked all the same.
+        run_id: use only this run; it is checked like any other, but not awaited.
 
     Raises:
-        RunError: the run failed, was cancelled, or is not one to release from.
-        ArtifactError: runs succeeded, and none has every artifact.
+        RunError: the run failed, was cancelled, or must not be released from.
+        ArtifactError: runs succeeded, but none has every artifact.
         DeadlineError: it did not end in time.
     """
     if run_id is not None:
@@ -56,29 +56,32 @@ def wait_for_ci(job: JobContext[Inputs], commit: str, run_id: int | None = None)
 
 
 def checked_run(job: JobContext[Inputs], run_id: int, commit: str) -> WorkflowRun:
-    """Return the run of this id, if it is one to release from.
+    """Return the run with this id, if flotilla may release from it.
 
     Raises:
-        RunError: it is not there, or of another repository, workflow, commit or outcome.
+        RunError: it does not exist, did not succeed, or is of another repository, workflow or commit.
     """
     run = job.github.runs.get(run_id)
     if run is None:
         raise RunError(
             f"run {run_id} does not exist in {job.variables.repository}",
-            advice="Give the run id of a CI run of this repository, such as the output run-id of action-release.",
+            advice="Set run-id to that of a CI run of this repository, such as action-release's output run-id.",
         )
     if is_same_run(job, run):
         return _fit(job, run, commit)
     if faults := run_faults(run, _trusted(job, commit)) or merge_faults(job, run):
-        raise RunError(faults, advice="Only a successful run of this repository's CI on the released commit is taken.")
+        raise RunError(
+            faults,
+            advice="flotilla only releases from a successful run of this repository's CI on the released commit.",
+        )
     return run
 
 
 def _of_own_workflow(job: JobContext[Inputs], own: WorkflowRun) -> WorkflowRun:
-    """Return the job's own run; if it has built nothing, an earlier run of the same workflow that has everything.
+    """Return the job's own run or, if it has built nothing, an earlier run of the same workflow that has everything.
 
     Raises:
-        RunError: the own run is not one to release from.
+        RunError: flotilla must not release from the job's own run.
         ArtifactError: it lacks artifacts.
     """
     rows = artifact_rows(job, own)
@@ -102,24 +105,24 @@ def _fit(job: JobContext[Inputs], own: WorkflowRun, commit: str) -> WorkflowRun:
 
 
 def merge_faults(job: JobContext[Inputs], run: WorkflowRun) -> list[str]:
-    """Return why a pull request's run did not build its commit; nothing if it did.
+    """Return why a pull request's run did not build its commit; [] if it did.
 
-    Such a run builds the merge of the commit into its base. Only if the commit holds all of the base are the two one
-    tree. GitHub no longer tells the base of a pull request that is closed: then the default branch counts for it.
+    Such a run builds the merge of the commit into its base, which is the same tree only if the commit contains the
+    whole base. GitHub does not tell the base of a closed pull request; the default branch is used instead.
     """
     if run.event != "pull_request":
         return []
     bases = run.bases or (job.github.runs.repository().default_branch,)
     return [
-        f"Run {run.id} built a pull request's merge with {base}, and {run.commit} does not hold all of that: "
-        "its artifacts are of other sources than the released commit's."
+        f"Run {run.id} built a pull request's merge with {base}, which {run.commit} does not contain completely, so "
+        "its artifacts come from other sources than the released commit."
         for base in bases
         if not job.github.runs.holds(run.commit, base)
     ]
 
 
 class _Wait:
-    """The wait for one commit's run, and what was seen meanwhile."""
+    """The wait for one commit's run, and what was reported meanwhile."""
 
     def __init__(self, job: JobContext[Inputs], commit: str) -> None:
         self._job = job
@@ -153,7 +156,7 @@ class _Wait:
                 self._tell(why.strip())
             case Failed(runs=ended):
                 raise RunError(
-                    [f"the CI run {run.url} ended as {run.conclusion}" for run in ended],
+                    [f"the CI run {run.url} ended with the conclusion {run.conclusion}" for run in ended],
                     advice="Fix or re-run CI, then re-run this job. A run of another commit is never used instead.",
                 )
             case never:
@@ -161,7 +164,7 @@ class _Wait:
         return None
 
     def _complete(self, succeeded: Sequence[WorkflowRun], running: WorkflowRun | None) -> WorkflowRun | None:
-        """Return the first run that has everything; None if one that still goes on may have it."""
+        """Return the first run that has everything; None if one that is still running may have it."""
         faults = {run.id: merge_faults(self._job, run) for run in succeeded}
         own = [run for run in succeeded if not faults[run.id]]
         lacking: list[tuple[WorkflowRun, Sequence[ArtifactRow]]] = []
@@ -179,14 +182,14 @@ class _Wait:
             refuse_incomplete(self._job, lacking)
         raise RunError(
             [fault for run in succeeded for fault in faults[run.id]],
-            advice="Let CI run on the commit itself (push or workflow_dispatch), then re-run this job.",
+            advice="Run CI on the commit itself (push or workflow_dispatch), then re-run this job.",
         )
 
     def _refused(self, choice: NotYet) -> RunError:
         workflow = self._job.family.config.ci.workflow
         return RunError(
-            [f"no run of {workflow} on {self._commit} is one to release from", *choice.refused],
-            advice="Let CI run on the commit itself (push or workflow_dispatch), then re-run this job.",
+            [f"flotilla must not release from any run of {workflow} on {self._commit}", *choice.refused],
+            advice="Run CI on the commit itself (push or workflow_dispatch), then re-run this job.",
         )
 
     def _tell(self, state: str) -> None:

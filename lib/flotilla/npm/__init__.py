@@ -1,4 +1,4 @@
-"""npm: what the registry has, what to publish, and how it went."""
+"""npm: read the registry, plan what to publish, publish it, and explain the outcome."""
 
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum

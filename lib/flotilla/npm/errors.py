@@ -1,4 +1,7 @@
-"""What npm's answers mean: one table from code and text to the cause, what flotilla does, and the next step. Pure."""
+"""Explain npm's answers: one table from error code and text to the cause, what flotilla does, and the next step.
+
+Pure: no input or output.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from flotilla.npm.output import NpmAnswer, Observed
 
 
 class Kind(Enum):
-    """What flotilla does about an answer."""
+    """What flotilla does after an answer."""
 
-    RETRY = "nothing was kept: try again"
-    READ_BACK = "the outcome is unknown: ask the registry, then try again"
-    THERE = "the registry says that it has the version: ask it which content"
+    RETRY = "the registry stored nothing: retry"
+    READ_BACK = "the outcome is unknown: ask the registry, then retry"
+    THERE = "the registry says that it has the version: compare the content"
     STAGED = "the registry says that the version is staged"
-    REFUSE = "the same again gets the same: stop"
+    REFUSE = "another try would get the same answer: stop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +35,16 @@ class Cause:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What the words of a cause name.
+    """What the text of a cause mentions.
 
     Args:
-        name: of the package.
-        trusted: trusted publishing, not a token.
+        name: the package's name.
+        trusted: trusted publishing is used, not a token.
         id_token: the job may ask for id-tokens.
         claims: what npm compares, in words.
-        staged: `npm stage publish`.
-        access: that the package is to have, public or restricted.
-        trust: the command that sets trusted publishing up.
+        staged: `npm stage publish` was run.
+        access: the access that the package should have, public or restricted.
+        trust: the command that sets up trusted publishing.
     """
 
     name: str
@@ -56,7 +59,7 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table; code and text are patterns, the first row that fits counts."""
+    """One row of the table; code and text are patterns, and the first row that matches counts."""
 
     code: str = ".*"
     text: str = ""
@@ -66,7 +69,7 @@ class Row:
     when: Callable[[NpmAnswer, Context], bool] = lambda _answer, _context: True
 
     def fits(self, answer: NpmAnswer, context: Context) -> bool:
-        """Return whether this row speaks of that answer."""
+        """Return whether this row matches the answer."""
         return bool(
             re.fullmatch(self.code, "KILLED" if answer.exit_status is None else answer.code)
             and re.search(self.text, answer.text, re.IGNORECASE)
@@ -75,11 +78,11 @@ class Row:
 
 
 def explain(answer: NpmAnswer, context: Context) -> Cause:
-    """Return the cause of a failed publish, what to do about it, and the next step.
+    """Return the cause of a failed publish, what flotilla does about it, and the next step.
 
     Args:
-        answer: of an npm that did not succeed.
-        context: what to name.
+        answer: npm's answer; it did not succeed.
+        context: what the text mentions.
     """
     row = next(row for row in TABLE if row.fits(answer, context))
     names = {
@@ -98,14 +101,14 @@ def explain(answer: NpmAnswer, context: Context) -> Cause:
 
 
 def id_token_may_pass(answer: NpmAnswer, _context: Context) -> bool:
-    """Return whether the id-token or its exchange failed for a moment only."""
+    """Return whether fetching or exchanging the id-token failed only temporarily."""
     asked = [each for each in answer.observed if each.method == "GET" or "/oidc/token/exchange/" in each.path]
     cut = any(re.search(_CUT, line) for line in answer.oidc)
     return cut or (bool(asked) and (asked[-1].may_pass or _exchanged_and_cut(answer, asked[-1])))
 
 
 def _exchanged_and_cut(answer: NpmAnswer, last: Observed) -> bool:
-    """Return whether the registry granted the exchange, and what it granted was cut on the way."""
+    """Return whether the registry granted the exchange, but its answer was cut off on the way."""
     granted = last.status is not None and last.status < 300  # noqa: PLR2004
     return granted and any("Failed token exchange request" in line for line in answer.oidc)
 
@@ -117,7 +120,7 @@ def _untrusted(answer: NpmAnswer, _context: Context) -> bool:
 
 def _oidc_words(answer: NpmAnswer) -> str:
     lines = [line.removeprefix("oidc").strip() for line in answer.oidc]
-    return "; ".join(lines) or "nothing about the exchange of the id-token"
+    return "; ".join(lines) or "nothing about exchanging the id-token"
 
 
 def _trusted(_answer: NpmAnswer, context: Context) -> bool:
@@ -140,8 +143,8 @@ def _package_not_found(answer: NpmAnswer, context: Context) -> bool:
     return context.trusted and any("package not found" in line for line in answer.oidc)
 
 
-_COMPARES = "npm compares: {claims}; each must be exactly what the package's trusted publisher says on the registry."
-_SET_UP = "Compare them with the package's settings, or set it up: {trust}"
+_COMPARES = "npm compared: {claims}. Each must match the package's trusted publisher on the registry exactly."
+_SET_UP = "Compare these with the package's settings on the registry, or set trusted publishing up: {trust}"
 _NEW_VERSION = "Release under a new version number."
 _CUT = (
     r"ECONNRESET|ETIMEDOUT|EAI_AGAIN|socket hang up|timeout|[Ii]nvalid (json )?response body|aborted|[Pp]remature close"
@@ -155,11 +158,11 @@ _NETWORK = (
 # Sources: npm: lib/utils/error-message.js, lib/commands/publish.js, npm-registry-fetch/lib/errors.js,
 # libnpmpublish/lib/publish.js, @sigstore/sign/dist; the registries' texts from public issue threads.
 TABLE: tuple[Row, ...] = (
-    Row(code="KILLED", kind=Kind.READ_BACK, words="npm did not end in time and was killed"),
+    Row(code="KILLED", kind=Kind.READ_BACK, words="npm did not finish in time and was killed"),
     Row(
         kind=Kind.REFUSE,
-        words="npm does not trust the certificate of the registry, of sigstore or of a proxy ({code})",
-        step="Give the file of its authority in NODE_EXTRA_CA_CERTS (for npm) and REQUESTS_CA_BUNDLE (for flotilla).",
+        words="npm does not trust the certificate of the registry, sigstore or a proxy ({code})",
+        step="Set NODE_EXTRA_CA_CERTS (npm) and REQUESTS_CA_BUNDLE (flotilla) to its certificate authority's file.",
         when=_untrusted,
     ),
     # Signing, before anything reaches the registry.
@@ -167,69 +170,74 @@ TABLE: tuple[Row, ...] = (
         code="TLOG_.*",
         text=r"\(409\)",
         kind=Kind.RETRY,
-        words="the transparency log already has an equal entry (409); the next try signs afresh",
+        words="sigstore's transparency log already has this entry (409); the next try signs again",
     ),
     Row(
         code="(CA|TLOG|TSA)_.*",
         text=r"\(4(?!08|09|29)\d\d\)",
         kind=Kind.REFUSE,
-        words="sigstore refuses to sign for this job: {said}",
-        step="Check that the job has `id-token: write`; with provenance: false it publishes without a statement.",
+        words="sigstore refused to sign for this job: {said}",
+        step="Check that the job has `id-token: write`, or set provenance to false to publish without a statement.",
     ),
-    Row(code="(CA|TLOG|TSA)_.*", kind=Kind.RETRY, words="sigstore could not sign just now: {said}"),
-    Row(code="IDENTITY_TOKEN_READ_ERROR", kind=Kind.RETRY, words="GitHub gave no id-token for sigstore just now"),
+    Row(code="(CA|TLOG|TSA)_.*", kind=Kind.RETRY, words="sigstore was temporarily unable to sign: {said}"),
+    Row(
+        code="IDENTITY_TOKEN_READ_ERROR",
+        kind=Kind.RETRY,
+        words="GitHub was temporarily unable to issue an id-token for sigstore",
+    ),
     Row(
         code="IDENTITY_TOKEN_PARSE_ERROR",
         kind=Kind.RETRY,
-        words="GitHub gave no id-token for sigstore just now",
+        words="GitHub was temporarily unable to issue an id-token for sigstore",
         when=id_token_may_pass,
     ),
     Row(
         code="IDENTITY_TOKEN_PARSE_ERROR",
         kind=Kind.REFUSE,
-        words="GitHub gives this job no id-token for sigstore",
+        words="GitHub does not issue an id-token for sigstore to this job",
         step="Add `permissions: id-token: write` to the job.",
     ),
     Row(
         code="EUSAGE",
         text="id-token",
         kind=Kind.REFUSE,
-        words="provenance needs the permission id-token: write, and this job does not have it",
-        step="Add `permissions: id-token: write` to the job (and to the job that calls a reusable workflow).",
+        words="provenance needs `permissions: id-token: write`, which this job does not have",
+        step="Add `permissions: id-token: write` to the job (for a reusable workflow, also to the job that calls it).",
     ),
     Row(
         code="EUSAGE",
         text="new or private package",
         kind=Kind.REFUSE,
-        words="provenance is only for public packages, and this one is private or new without `access: public`",
-        step="Set publish.access to public in flotilla.yml, or provenance to false.",
+        words="provenance is only for public packages; this one is private, or new without `access: public`",
+        step="In flotilla.yml, set publish.access to public, or publish.provenance to false.",
     ),
     Row(
         code="EUSAGE",
         text="provenance",
         kind=Kind.REFUSE,
-        words="npm cannot make provenance here: {said}",
+        words="npm cannot create provenance here: {said}",
         step="Run on GitHub Actions, or set provenance to false.",
     ),
     # Signing in.
     Row(
         code="ENEEDAUTH",
         kind=Kind.RETRY,
-        words="the registry did not exchange the id-token just now (npm says: {oidc})",
+        words="the registry was temporarily unable to exchange the id-token (npm says: {oidc})",
         when=lambda answer, context: context.trusted and id_token_may_pass(answer, context),
     ),
     Row(
         code="ENEEDAUTH",
         kind=Kind.REFUSE,
-        words="trusted publishing needs the permission id-token: write, and this job does not have it",
-        step="Add `permissions: id-token: write` to the job (and to one that calls it), or give npm-token.",
+        words="trusted publishing needs `permissions: id-token: write`, which this job does not have",
+        step="Add `permissions: id-token: write` to the job (for a reusable workflow, also to the job that calls it), "
+        "or set npm-token.",
         when=_no_id_token,
     ),
     Row(
         code="ENEEDAUTH",
         kind=Kind.REFUSE,
         words=(
-            "trusted publishing is not set up for this package, or for another workflow (npm says: {oidc}). "
+            "trusted publishing is not set up for this package, or only for another workflow (npm says: {oidc}). "
             + _COMPARES
         ),
         step=_SET_UP,
@@ -246,32 +254,32 @@ TABLE: tuple[Row, ...] = (
         code="ENEEDAUTH",
         kind=Kind.REFUSE,
         words="npm found no credential for {registry}",
-        step="Check that the secret behind npm-token is set, and the registry's URL.",
+        step="Check that npm-token's secret is set, and that the registry's URL is right.",
     ),
     Row(
         code="EOTP",
         kind=Kind.REFUSE,
-        words="the registry asks for a one-time password, which no job can give",
-        step="Use a granular token that may bypass two-factor authentication, trusted publishing, or `staged: true`.",
+        words="the registry asks for a one-time password, which a job cannot enter",
+        step="Use trusted publishing, a granular token with bypass 2FA, or `staged: true`.",
     ),
     Row(
         code="EAUTHIP",
         kind=Kind.REFUSE,
-        words="the token may not be used from this runner's address",
-        step="Take the address range out of the token's settings, or use trusted publishing.",
+        words="the token must not be used from this runner's IP address",
+        step="Remove the allowed IP ranges from the token's settings, or use trusted publishing.",
     ),
     Row(
         code="E401",
         kind=Kind.REFUSE,
-        words="the registry does not know the credential (E401): it is expired, revoked or of another registry",
-        step="Make a new token and store it as the secret behind npm-token. Nothing is wrong with the package.",
+        words="the registry does not accept the credential (E401): it expired, was revoked or is for another registry",
+        step="Create a new token and store it in npm-token's secret. Nothing is wrong with the package.",
     ),
     # The version is there, or its number is taken.
     Row(
         text="previously staged",
         kind=Kind.STAGED,
-        words="this version is staged already",
-        step="Approve or reject it: npm stage list {name}",
+        words="this version is already staged",
+        step="Approve or reject it; to find it, run: npm stage list {name}",
     ),
     Row(
         code="(|E403|E409|E400|EPUBLISHCONFLICT)",
@@ -292,56 +300,60 @@ TABLE: tuple[Row, ...] = (
         code="E403",
         text="OIDC permission denied",
         kind=Kind.REFUSE,
-        words="the package's trusted publisher may not stage (403, OIDC permission denied)",
-        step="Allow `npm stage publish` in the package's trusted publisher settings: {trust}",
+        words="the package's trusted publisher is not allowed to stage (403, OIDC permission denied)",
+        step="Allow `npm stage publish` in the package's trusted publisher settings, or run: {trust}",
         when=_staged,
     ),
     Row(
         code="E403",
         text="OIDC permission denied",
         kind=Kind.REFUSE,
-        words="the package's trusted publisher may only stage, not publish (403, OIDC permission denied)",
-        step="Give `staged: true` and approve the versions, or allow `npm publish` in the publisher's settings.",
+        words="the package's trusted publisher is allowed to stage, but not to publish (403, OIDC permission denied)",
+        step="Set `staged: true` and approve the versions, or allow `npm publish` in the trusted publisher's settings.",
     ),
     Row(
         code="E403",
         text="two-factor|2fa",
         kind=Kind.REFUSE,
-        words="the package takes publishes only with two-factor authentication: {said}",
-        step="Use trusted publishing, a token that may bypass two-factor authentication, or `staged: true`.",
+        words="the package can only be published with two-factor authentication: {said}",
+        step="Use trusted publishing, a granular token with bypass 2FA, or `staged: true`.",
     ),
     Row(
         code="E403",
         text="too similar",
         kind=Kind.REFUSE,
-        words="the registry refuses the new name: {said}",
-        step="Publish the package under a scope of yours.",
+        words="the registry does not accept the new name: {said}",
+        step="Publish the package under your own scope.",
     ),
     Row(
         code=".*",
         text="rate limit|too many requests",
         kind=Kind.RETRY,
-        words="the registry's rate limit is reached (the credential is fine)",
+        words="the registry's rate limit was reached (nothing is wrong with the credential)",
     ),
-    Row(code="E429|E420", kind=Kind.RETRY, words="the registry's rate limit is reached (the credential is fine)"),
+    Row(
+        code="E429|E420",
+        kind=Kind.RETRY,
+        words="the registry's rate limit was reached (nothing is wrong with the credential)",
+    ),
     Row(
         code="E403",
         kind=Kind.REFUSE,
-        words="the credential may not publish this package (403): {said}",
+        words="the credential is not allowed to publish this package (403): {said}",
         step="Give the token write access to the package and its scope, or add its owner as a maintainer.",
     ),
     Row(
         code="E404",
         kind=Kind.REFUSE,
-        words="{registry} has no staged publishing, or this credential may not stage this package (404)",
-        step="Set `staged: false` for this registry, or allow staging in the token's or trusted publisher's settings.",
+        words="{registry} does not support staged publishing, or the credential cannot stage this package (404)",
+        step="Set `staged: false`, or allow staging in the settings of the token or the trusted publisher.",
         when=_staged,
     ),
     Row(
         code="E404",
         kind=Kind.REFUSE,
         words=(
-            "the registry hides a missing right behind 404: the id-token was not exchanged, or not for this package "
+            "the id-token was not exchanged, or not for this package; the registry answers 404 instead of 403 "
             "(npm says: {oidc}). " + _COMPARES
         ),
         step=_SET_UP,
@@ -350,106 +362,106 @@ TABLE: tuple[Row, ...] = (
     Row(
         code="E404",
         kind=Kind.REFUSE,
-        words="the token has no right to publish this package, or is dead (a registry answers 404 and not 403 then)",
-        step="Give a live token with write access to the package and its scope. Nothing is wrong with the package.",
+        words="the token has expired or cannot publish this package (the registry answers 404 instead of 403)",
+        step="Use a valid token with write access to the package and its scope. Nothing is wrong with the package.",
     ),
     Row(
         code="E402",
         kind=Kind.REFUSE,
-        words="the registry took the package for a private one, which its plan does not include (402)",
+        words="the registry took the package for a private one, which the owner's plan does not include (402)",
         step="Set publish.access to public in flotilla.yml.",
         when=_restricted,
     ),
     Row(
         code="E402",
         kind=Kind.REFUSE,
-        words="the registry asks for payment, though the package is to be public (402): {said}",
-        step="Check the plan and the billing of the scope's owner, and that no package of this name is private.",
+        words="the registry asks for payment, although the package is public (402): {said}",
+        step="Check the plan and billing of the scope's owner, and that no package of this name is private.",
     ),
     # The package itself.
     Row(
         code="E413",
         kind=Kind.REFUSE,
-        words="it is too large for the registry (413)",
-        step="Ship less in it, strip the binaries, or split it; publish.size-limit-mb refuses it before the release.",
+        words="the package is too large for the registry (413)",
+        step="Leave files out, strip the binaries, or split the package; publish.size-limit-mb checks this earlier.",
     ),
     Row(
         code="E415",
         text="too many files",
         kind=Kind.REFUSE,
-        words="it holds more files than the registry takes (415)",
+        words="the package has more files than the registry accepts (415)",
         step="Narrow `files` in flotilla.yml.",
     ),
-    Row(code="E415", kind=Kind.REFUSE, words="the registry does not take this kind of upload (415): {said}"),
+    Row(code="E415", kind=Kind.REFUSE, words="the registry does not accept this kind of upload (415): {said}"),
     Row(
         code="E422",
         text="repository information|repository.url",
         kind=Kind.REFUSE,
-        words="the package's `repository` is not the repository of this workflow, so its provenance is refused: {said}",
-        step="Correct `repository` in the package's template (upper and lower case count), or leave it out.",
+        words="the package's `repository` is not this workflow's, so the registry refused its provenance: {said}",
+        step="Correct `repository` in the package's template (it is case-sensitive), or leave it out.",
     ),
     Row(
         code="E422",
         text="runner environment|self-hosted",
         kind=Kind.REFUSE,
-        words="the registry takes provenance only from GitHub-hosted runners",
-        step="Publish on a GitHub-hosted runner, or set provenance to false and give npm-token.",
+        words="the registry accepts provenance only from GitHub-hosted runners",
+        step="Publish on a GitHub-hosted runner, or set provenance to false and use npm-token.",
     ),
     Row(
         code="E422",
         text="private|visibility",
         kind=Kind.REFUSE,
-        words="the registry takes provenance only from public repositories: {said}",
+        words="the registry accepts provenance only from public repositories: {said}",
         step="Set provenance to false.",
     ),
     Row(
         code="E422",
         text="provenance|sigstore",
         kind=Kind.REFUSE,
-        words="the registry refuses the provenance: {said}",
-        step="Nothing was stored and the version is free; correct it, or set provenance to false.",
+        words="the registry refused the provenance: {said}",
+        step="Nothing was stored, and the version is still free. Correct the cause, or set provenance to false.",
     ),
-    Row(code="E422", kind=Kind.REFUSE, words="the registry refuses the package (422): {said}"),
+    Row(code="E422", kind=Kind.REFUSE, words="the registry refused the package (422): {said}"),
     Row(
         code="ERR_STRING_TOO_LONG",
         kind=Kind.REFUSE,
-        words="npm cannot send a package this large (about 384 MiB packed is its limit)",
-        step="Ship less in it or split the package.",
+        words="npm cannot send a package this large (its limit is about 384 MiB packed)",
+        step="Leave files out, or split the package.",
     ),
     Row(
         code="EPRIVATE",
         kind=Kind.REFUSE,
         words='the package.json says "private": true',
-        step="Take it out of the package's template.",
+        step="Remove it from the package's template.",
     ),
     Row(
         code="EPACKAGEEXTENSIONS",
         kind=Kind.REFUSE,
         words="npm refuses a package.json with packageExtensions",
-        step="Take it out of the package's template.",
+        step="Remove it from the package's template.",
     ),
     Row(
         text="must specify a tag|implicitly apply",
         kind=Kind.REFUSE,
-        words="npm wants a dist-tag: {said}",
-        step="Give the input dist-tag.",
+        words="npm requires a dist-tag: {said}",
+        step="Set the input dist-tag.",
     ),
     # The surroundings.
     Row(
         code="ENOSPC|EROFS",
         kind=Kind.REFUSE,
-        words="npm has no room to work ({code})",
-        step="Free space on the runner: npm unpacks the package into its temporary folder.",
+        words="npm has no disk space to work in ({code})",
+        step="Free disk space on the runner; npm unpacks the package into its temporary folder.",
     ),
     Row(code=r"E408|E5\d\d", kind=Kind.READ_BACK, words="the registry answered {code}"),
     Row(code="ECONNREFUSED", kind=Kind.READ_BACK, words="{host} refuses connections ({code})"),
-    Row(code="ENOTFOUND", kind=Kind.READ_BACK, words="the name {host} has no address ({code})"),
-    Row(code=_NETWORK, kind=Kind.READ_BACK, words="the connection failed or was cut ({code})"),
-    Row(text="socket hang up|network|timed? ?out", kind=Kind.READ_BACK, words="the connection failed or was cut"),
-    Row(code="", kind=Kind.READ_BACK, words="npm failed and gave no code: {said}"),
+    Row(code="ENOTFOUND", kind=Kind.READ_BACK, words="the host {host} was not found ({code})"),
+    Row(code=_NETWORK, kind=Kind.READ_BACK, words="the connection failed ({code})"),
+    Row(text="socket hang up|network|timed? ?out", kind=Kind.READ_BACK, words="the connection failed"),
+    Row(code="", kind=Kind.READ_BACK, words="npm failed without an error code: {said}"),
     Row(
         kind=Kind.REFUSE,
-        words="npm refused with {code}: {said}",
-        step="Correct what npm names, and re-run the job.",
+        words="npm failed with {code}: {said}",
+        step="Correct what npm reports, then re-run the job.",
     ),
 )

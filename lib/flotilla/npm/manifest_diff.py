@@ -1,9 +1,9 @@
-"""Compares two manifests of one package, ours and the registry's. Pure.
+"""Compare two manifests of one package, ours and the registry's. Pure: no input or output.
 
-npm publishes a tarball with a manifest of its own making, and it installs by that manifest: npm 11 runs the install
-scripts that it names, whatever the tarball's package.json says. So every field counts, except what npm itself is known
-to add or to write in another way (npm: @npmcli/package-json, lib/normalize.js and lib/normalize-data.js, the steps of
-`prepare`; libnpmpublish, lib/publish.js).
+npm publishes a tarball with a separate manifest, and installs by that manifest: npm 11 runs the install scripts that
+it names, whatever the tarball's package.json says. So every field counts, except those that npm is known to add or to
+rewrite (npm: @npmcli/package-json, lib/normalize.js and lib/normalize-data.js, the steps of `prepare`; libnpmpublish,
+lib/publish.js).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from flotilla.text import printable, quoted
 
 Manifest = Mapping[str, object]
 
-# What npm or the registry writes beside our fields, and no install goes by. Names that begin with "_" are npm's own,
-# too: it takes ours out before it publishes.
+# Fields that npm or the registry adds and no install uses. Names that begin with "_" are npm's own, too: it removes
+# ours before it publishes.
 NOT_COMPARED = frozenset(
     {
         *("dist", "readme", "readmeFilename", "gitHead", "maintainers", "contributors", "deprecated"),
-        # npm writes the first as bundleDependencies, and takes the second out.
+        # npm renames the first to bundleDependencies, and removes the second.
         *("bundledDependencies", "modules"),
     }
 )
@@ -37,13 +37,13 @@ _BIN_FOLDER = re.compile(r"^(\.[/\\])?node_modules[/\\]\.bin[\\/]")
 
 
 def manifest_differences(ours: Manifest, theirs: Manifest, files: Collection[str] | None = None) -> list[str]:
-    """Return how the registry's manifest differs from ours, a line each; none if npm made it from ours.
+    """Return how the registry's manifest differs from ours, a line each; empty if npm made it from ours.
 
     Args:
-        ours: package.json of the tarball.
-        theirs: as the registry has it; anybody may have written it.
-        files: paths in the package, which npm fills some fields by; None if they are not known, then they may exist,
-            except a .gyp file: npm runs node-gyp for it on install, and no package built here has one.
+        ours: the tarball's package.json.
+        theirs: the registry's manifest, not trusted.
+        files: the package's paths, from which npm fills some fields. None if unknown: then any file may exist except
+            .gyp files, for which npm runs node-gyp on install and which no package built here has.
     """
     if isinstance(several := ours.get("repositories"), list) and several:
         ours = {**ours, "repository": several[0]}
@@ -60,25 +60,25 @@ def version_differences(
     registry: str,
     files: Collection[str] | None = None,
 ) -> list[str]:
-    """Return how a published version differs from ours, a line each: tarball, its address, and every other field.
+    """Return how a published version differs from ours, a line each: the tarball, its URL, and every other field.
 
     Args:
-        ours: package.json of our tarball.
-        integrity: of our tarball; empty to leave that to the caller.
+        ours: our tarball's package.json.
+        integrity: our tarball's; empty if the caller compares it.
         published: the version as the registry has it.
         registry: URL of the registry.
         files: as for manifest_differences.
     """
     lines = manifest_differences(ours, published.manifest, files)
     if integrity and not same_integrity(integrity, published.integrity):
-        lines.insert(0, f"dist.integrity is {quoted(published.integrity)} there, {quoted(integrity)} here")
+        lines.insert(0, f"dist.integrity is {quoted(published.integrity)} on the registry, {quoted(integrity)} here")
     if not is_own_tarball(published.tarball, registry=registry, name=published.name, version=published.version):
-        lines.append(f"dist.tarball is {quoted(published.tarball)}, which is not this package on this registry")
+        lines.append(f"dist.tarball is {quoted(published.tarball)}, which is not this package's URL on this registry")
     return lines
 
 
 def as_published(manifest: Manifest) -> dict[str, object]:
-    """Return a manifest as npm publishes it, without what npm adds; the same again for one that npm has published."""
+    """Return a manifest as npm publishes it, without npm's additions; a published one comes back unchanged."""
     made = {key: value for key, value in manifest.items() if key not in NOT_COMPARED and not key.startswith("_")}
     made["bundleDependencies"] = _bundled(manifest)
     for key, rewrite in _REWRITTEN.items():
@@ -92,11 +92,11 @@ def as_published(manifest: Manifest) -> dict[str, object]:
 
 
 def _drop_additions(here: dict[str, object], there: dict[str, object], files: Collection[str] | None) -> None:
-    """Take out of theirs what npm adds to a manifest like ours."""
+    """Remove from theirs what npm adds to a manifest like ours."""
     scripts = there.get("scripts")
     installs = isinstance(scripts, dict) and {"preinstall", "install", "postinstall"} & scripts.keys()
     if there.get("hasInstallScript") is True and installs:
-        # Some registries say so of a version that has one; the script itself is compared.
+        # Some registries add this for a version with an install script; the script itself is compared.
         del there["hasInstallScript"]
     for key, is_addition in _ADDED.items():
         if key not in here and key in there and is_addition(there[key], here, files):
@@ -158,13 +158,13 @@ def _is_man(value: object, here: Manifest, files: Collection[str] | None) -> boo
 
 
 def _is_description(value: object, _here: Manifest, files: Collection[str] | None) -> bool:
-    """Return whether npm may have taken it from the readme."""
+    """Return whether npm may have taken the description from the readme."""
     readme = files is None or any(re.fullmatch(r"readme(\.[^/]*)?", file, re.IGNORECASE) for file in files)
     return isinstance(value, str) and readme
 
 
 def _is_page(value: object, here: Manifest, _files: Collection[str] | None) -> bool:
-    """Return whether a page, or the one that bugs names, belongs to the repository."""
+    """Return whether a homepage or bugs page belongs to the repository."""
     url = value.get("url") if isinstance(value, dict) and value.keys() == {"url"} else value
     repository = here.get("repository")
     of = repository.get("url") if isinstance(repository, dict) else None
@@ -197,7 +197,7 @@ def _bundled(manifest: Manifest) -> object:
 
 
 def _dependencies(manifest: Manifest) -> object:
-    """Return dependencies as npm writes them; it has listed optional ones among them too, and adds bundled ones."""
+    """Return dependencies as npm writes them: it may list optional ones among them, and adds bundled ones."""
     value, optional = manifest.get("dependencies"), manifest.get("optionalDependencies")
     bundled = manifest.get("bundleDependencies")
     if not isinstance(value, Mapping | None):
@@ -209,7 +209,7 @@ def _dependencies(manifest: Manifest) -> object:
 
 
 def _git_specs(value: object) -> object:
-    """Return dependencies with those from git in one of the forms that npm takes for the same (hosted-git-info)."""
+    """Return dependencies, with those from git in one of npm's equivalent forms (hosted-git-info)."""
     if not isinstance(value, Mapping):
         return value
     return {name: _git(spec) for name, spec in value.items()}
@@ -222,13 +222,13 @@ def _git(spec: object) -> object:
 
 
 def _project(url: str) -> str:
-    """Return the repository that a URL is in, HOST:OWNER/NAME for the hosts that npm knows; else the URL."""
+    """Return a URL's repository as HOST:OWNER/NAME if npm knows the host; otherwise the URL."""
     found = re.match(r"(\w+:[^/#]+/[^/#]+)", _hosted(url) or "")
     return found[1].removesuffix(".git") if found else url
 
 
 def _hosted(url: str) -> str | None:
-    """Return HOST:OWNER/NAME and what follows, for a URL or shortcut of a host that npm knows; else None."""
+    """Return HOST:OWNER/NAME and the rest, for a URL or shortcut of a host that npm knows; otherwise None."""
     short = url.removeprefix("git+")
     for name, host in _HOSTS.items():
         prefix = rf"(?:{name}:|(?:ssh|https?|git)://(?:git@)?(?:www\.)?{host}/|git@{host}:)(?=[^/:@\s#]+/[^/\s#])"
@@ -245,7 +245,7 @@ def _repository(value: object) -> object:
 
 
 def _bin(value: object, name: str) -> object:
-    """Return commands and their files as npm writes them (normalizePackageBin); one alone has the package's name."""
+    """Return commands and their files as npm writes them (normalizePackageBin); a bare path gets the package's name."""
     match value:
         case str():
             value = {name: value}
@@ -267,7 +267,7 @@ def _scripts(value: object) -> object:
 
 
 def _person(value: object) -> object:
-    """Return an author as npm takes apart what it first writes as "NAME <EMAIL> (URL)"."""
+    """Return an author as npm parses "NAME <EMAIL> (URL)"."""
     if isinstance(value, Mapping):
         email, url = value.get("email") or value.get("mail"), value.get("url") or value.get("web")
         value = f"{value.get('name') or ''}{f' <{email}>' if email else ''}{f' ({url})' if url else ''}"
@@ -322,7 +322,7 @@ def _inside(path: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a value without its empty parts: a registry may write none as an empty list or object."""
+    """Return a value without its empty parts, because some registries write empty lists and objects."""
     if isinstance(value, Mapping):
         return {str(key): each for key, old in value.items() if (each := _plain(old)) is not None} or None
     if isinstance(value, list | tuple):
@@ -331,7 +331,7 @@ def _plain(value: object) -> object:
 
 
 def _lines(key: str, ours: object, theirs: object) -> Iterator[str]:
-    """Yield a line for each difference; of an object, a line for each of its keys."""
+    """Yield a line for each difference; for an object, a line for each differing key."""
     if _same(ours, theirs):
         return
     if isinstance(ours, dict | None) and isinstance(theirs, dict | None):
@@ -345,7 +345,7 @@ def _lines(key: str, ours: object, theirs: object) -> Iterator[str]:
 
 
 def _line(key: str, ours: object, theirs: object) -> str:
-    return f"{quoted(key)[1:-1]} is {_shown(theirs)} there, {_shown(ours)} here"
+    return f"{quoted(key)[1:-1]} is {_shown(theirs)} on the registry, {_shown(ours)} here"
 
 
 def _shown(value: object) -> str:
@@ -357,5 +357,5 @@ def _shown(value: object) -> str:
 
 
 def _same(ours: object, theirs: object) -> bool:
-    # As JSON: Python takes 1 for True.
+    # As JSON, because Python considers 1 and True equal.
     return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The job's id-token: asking GitHub for it, and what it says about the job."""
+"""Get the job's id-token from GitHub, and read what it says about the job."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from flotilla.text import plain
 
 LIMIT = 2**20
 _ADVICE = (
-    "Add `permissions: id-token: write` to the job (and, for a reusable workflow, to the job that calls it), "
-    "or give npm-token."
+    "Add `permissions: id-token: write` to the job (for a reusable workflow, also to the job that calls it), "
+    "or set npm-token."
 )
-# Repositories made or renamed since July 2026 have numbers in the id-token's subject: repo:OWNER@1/NAME@2:...
+# Repositories created or renamed since July 2026 have numbers in the id-token's subject: repo:OWNER@1/NAME@2:...
 _IMMUTABLE_SUBJECT = re.compile(r"repo:[^/]+@\d+/[^:]+@\d+")
-_IMMUTABLE = " (the subject has immutable ids, which the exchange was seen to refuse: npm/cli#9969)"
+_IMMUTABLE = " (the id-token's subject has immutable ids, which npm's exchange is known to refuse: npm/cli#9969)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Claims:
 
     Args:
         repository: OWNER/NAME.
-        workflow: file name of the calling workflow, as npm wants it: release.yml.
-        environment: the job's deployment environment; None where it cannot be told.
-        subject: the id-token's sub; empty where it was not read.
+        workflow: file name of the calling workflow, as npm writes it: release.yml.
+        environment: the job's deployment environment; None if it is unknown.
+        subject: the id-token's sub; empty if it was not read.
     """
 
     repository: str
@@ -53,7 +53,7 @@ class Claims:
 
 
 def claims_of_job(environment: Mapping[str, str]) -> Claims:
-    """Return the claims as far as the job's variables tell them."""
+    """Return the claims as far as the job's variables show them."""
     return Claims(
         repository=environment.get("GITHUB_REPOSITORY", "unknown"),
         workflow=workflow_file(environment.get("GITHUB_WORKFLOW_REF", "")),
@@ -61,7 +61,7 @@ def claims_of_job(environment: Mapping[str, str]) -> Claims:
 
 
 def claims_of_token(token: str, job: Claims) -> Claims:
-    """Return the claims of an id-token, and the job's where it is silent. The signature is npm's to check."""
+    """Return an id-token's claims, completed from the job's variables. npm checks the signature."""
     payload = _payload(token)
 
     def text(key: str) -> str:
@@ -79,7 +79,7 @@ def claims_of_token(token: str, job: Claims) -> Claims:
 
 
 def workflow_file(reference: str) -> str:
-    """release.yml of OWNER/NAME/.github/workflows/release.yml@refs/heads/main."""
+    """Return the file name: release.yml from OWNER/NAME/.github/workflows/release.yml@refs/heads/main."""
     return reference.partition("@")[0].rpartition("/")[2] or "unknown"
 
 
@@ -87,9 +87,9 @@ class IdTokens:
     """GitHub's id-token service, as this job may use it.
 
     Args:
-        environment: the job's; its ACTIONS_ID_TOKEN_REQUEST_* variables are used.
+        environment: the job's variables, of which ACTIONS_ID_TOKEN_REQUEST_* are used.
         policy: how long to keep trying.
-        keep_secret: is given each id-token before anything is done with it.
+        keep_secret: masks each id-token before anything else is done with it.
     """
 
     def __init__(
@@ -111,13 +111,13 @@ class IdTokens:
         return bool(self._url and self._bearer)
 
     def get(self, audience: str) -> str:
-        """Return an id-token for an audience; GitHub makes it live for five minutes.
+        """Return an id-token for an audience; it is valid for five minutes.
 
         Raises:
             GitHubError: the job lacks the permission, or GitHub refuses.
         """
         if not self.available:
-            raise GitHubError("This job may not ask GitHub for an id-token.", advice=_ADVICE)
+            raise GitHubError("This job is not allowed to ask GitHub for an id-token.", advice=_ADVICE)
         what = f"ask GitHub for an id-token for {audience}"
         return self._policy.retry(lambda: self._ask(audience, what), what=what)
 
@@ -141,13 +141,13 @@ class IdTokens:
             raise passing
         value = _value(answer)
         if not value:
-            raise GitHubError(f"{what}: GitHub answered {answer.status} without one.", advice=_ADVICE)
+            raise GitHubError(f"{what}: GitHub answered {answer.status} without an id-token.", advice=_ADVICE)
         self._keep_secret(value)
         return value
 
 
 def _value(answer: Answer) -> str:
-    """Return the id-token in an answer; empty if there is none."""
+    """Return the id-token in an answer; empty if it has none."""
     try:
         document = parse_json(answer.body) if answer.status == HTTPStatus.OK else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What npm answered, read from what it printed. Pure."""
+"""Parse what npm printed. Pure: no input or output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flotilla.text import plain, redact
 
 _OIDC = re.compile(r"npm (?:verbose|verb|http|silly|sill) (oidc .*)")
 _STATUS = re.compile(r"E([1-9]\d\d)")
-# A reader is told to run commands with it, so it holds nothing that a shell would read.
+# Messages suggest shell commands that contain it, so it must not contain anything that a shell interprets.
 _STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -29,22 +29,22 @@ class Observed:
 
     @property
     def may_pass(self) -> bool:
-        """Return whether the same request may go through later."""
+        """Return whether the same request may succeed later."""
         return self.status is None or self.status in {408, 420, 425, 429} or self.status >= 500  # noqa: PLR2004
 
 
 @dataclass(frozen=True, kw_only=True)
 class NpmAnswer:
-    """The end of one npm command, without secrets.
+    """The result of one npm command, without secrets.
 
     Args:
-        exit_status: None where npm was killed because its time was up.
-        code: npm's error code (E404, ENEEDAUTH, ...), empty where it gave none.
+        exit_status: None if npm was killed because its time ran out.
+        code: npm's error code (E404, ENEEDAUTH, …); empty if there was none.
         text: npm's error text.
-        oidc: what npm said about the exchange of the id-token.
-        observed: what servers answered to npm, in order.
-        stage_id: the id of what was staged.
-        log: the end of what npm printed, for a log group.
+        oidc: what npm said about exchanging the id-token.
+        observed: the servers' answers to npm, in order.
+        stage_id: the id of the staged version.
+        log: the end of npm's output, for a log group.
     """
 
     exit_status: int | None
@@ -57,32 +57,32 @@ class NpmAnswer:
 
     @property
     def ok(self) -> bool:
-        """Return whether npm says that it worked."""
+        """Return whether npm reports success."""
         return self.exit_status == 0
 
     @property
     def status(self) -> int | None:
-        """Return the HTTP status that npm's code names."""
+        """Return the HTTP status in npm's code."""
         found = _STATUS.fullmatch(self.code)
         return int(found[1]) if found else None
 
     @property
     def after(self) -> str | None:
-        """Retry-After of the last answer that carried a failure."""
+        """Return the Retry-After of the last failed answer."""
         return self.observed[-1].after if self.observed and self.observed[-1].may_pass else None
 
 
 def parse_answer(
     *, exit_status: int | None, stdout: str, stderr: str, observed: str, secrets: Iterable[str] = ()
 ) -> NpmAnswer:
-    """Return the answer of npm from its two streams and the observer's notes.
+    """Return npm's answer, from its output and the observer's notes.
 
     Args:
-        exit_status: None where npm was killed.
-        stdout: holds npm's JSON, perhaps among other lines.
+        exit_status: None if npm was killed.
+        stdout: contains npm's JSON, perhaps among other lines.
         stderr: npm's log.
-        observed: the observer's file, a JSON document a line.
-        secrets: what must not be repeated.
+        observed: the observer's file, a JSON document per line.
+        secrets: values to hide.
     """
     known = tuple(secrets)
 
@@ -98,7 +98,7 @@ def parse_answer(
         oidc=tuple(said(line) for line in _OIDC.findall(stderr)),
         observed=tuple(_observed(observed)),
         stage_id=next(filter(None, map(_stage_id, documents)), ""),
-        # Cut afterwards: of a secret that the cut went through, the rest would be known to nobody as one.
+        # Shorten after hiding: half a secret would no longer be recognised as one.
         log=redact(stderr, known)[-20_000:],
     )
 
@@ -114,7 +114,7 @@ def parse_staged(stdout: str) -> list[Json]:
 
 
 def _documents(stdout: str) -> Sequence[dict[str, object]]:
-    """Return every JSON object that starts a line; other lines are noise."""
+    """Return every JSON object that starts a line; ignore other lines."""
     decoder, found, position = json.JSONDecoder(), [], 0
     for start in (match.start() for match in re.finditer(r"^\{", stdout, re.MULTILINE)):
         if start < position:
@@ -142,7 +142,7 @@ def _stage_id(document: dict[str, object]) -> str:
 
 
 def is_stage_id(value: object) -> bool:
-    """Return whether a registry's word can be the id of something staged."""
+    """Return whether a registry's text can be a stage id."""
     return isinstance(value, str) and _STAGE_ID.fullmatch(value) is not None
 
 

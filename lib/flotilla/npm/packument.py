@@ -1,4 +1,4 @@
-"""What a registry says about a package, checked at the door."""
+"""Parse and check what a registry says about a package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flotilla.text import plain
 
 Json = Mapping[str, object]
 
-# Keys of `time` that are no version numbers.
+# Keys of `time` that are not versions.
 _MOMENTS = frozenset({"created", "modified", "unpublished"})
 
 
@@ -25,10 +25,10 @@ class PublishedVersion:
     """One version as the registry has it.
 
     Args:
-        integrity: Subresource Integrity; from the shasum where the registry has nothing better.
-        tarball: where the registry says that the tarball is; untrusted.
-        attestations: where its provenance is, None if it has none.
-        manifest: the published manifest, as the registry gave it.
+        integrity: Subresource Integrity; made from the shasum if the registry has nothing better.
+        tarball: the tarball's URL by the registry; not trusted.
+        attestations: the URL of its provenance; None if it has none.
+        manifest: the published manifest, as the registry returned it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Packument:
     """All versions of one package.
 
     Args:
-        burnt: version numbers that were used and unpublished; the registry never takes them again.
+        burnt: version numbers that were used and unpublished; the registry never accepts them again.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Packument:
     burnt: frozenset[str] = frozenset()
 
     def tags_of(self, version: str) -> tuple[str, ...]:
-        """Return the dist-tags that point at this version."""
+        """Return the dist-tags that point to this version."""
         return tuple(sorted(tag for tag, tagged in self.dist_tags.items() if tagged == version))
 
 
 def parse_json(text: bytes, *, what: str) -> object:
-    """Return the document in these bytes, or a RegistryError that names what was asked."""
+    """Return the JSON document; raise a RegistryError that names the request if it is not JSON."""
     try:
         return documents.parse_json(text)
     except ValueError as error:
@@ -69,16 +69,16 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
     """Return the packument in a registry's answer, shape and name checked.
 
     Args:
-        document: parsed JSON that nobody has looked at yet.
-        name: the package that was asked for.
+        document: parsed JSON, not checked yet.
+        name: the requested package.
         what: the request in plain words, for the error.
 
     Raises:
-        RegistryError: names the first part that has another shape.
+        RegistryError: names the first field of the wrong type.
     """
     top = Document.of(document, what, malformed)
     if top.fields.get("name", name) != name:
-        raise malformed(what, f"the packument of another package, {_short(top.fields['name'])}")
+        raise malformed(what, f"it is about another package, {_short(top.fields['name'])}")
     tags, versions = (top.inner(key) if key in top.fields else None for key in ("dist-tags", "versions"))
     numbers = versions.fields if versions else ()
     parsed = {
@@ -93,21 +93,21 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
 
 
 def same_integrity(ours: str, theirs: str) -> bool:
-    """Return whether two Subresource Integrity strings name one content: by sha512, or sha1 if theirs has no better.
+    """Return whether two Subresource Integrity strings mean the same content, by sha512 or, if theirs lacks it, sha1.
 
     Args:
-        ours: of our tarball, by sha512; `with_shasum` adds its sha1.
-        theirs: as the registry gives it.
+        ours: our tarball's sha512; `with_shasum` adds its sha1.
+        theirs: the registry's.
     """
     algorithm = "sha1" if all(part.startswith("sha1-") for part in theirs.split()) else "sha512"
     return bool(_hashes(ours, algorithm) & _hashes(theirs, algorithm))
 
 
 def is_own_tarball(url: str, *, registry: str, name: str, version: str) -> bool:
-    """Return whether a tarball's address is the one of this version on this registry.
+    """Return whether a tarball's URL is that of this version on this registry.
 
-    npm writes http: into it, whatever the registry speaks, and reads it by the registry's scheme. A registry of many
-    repositories (below a path) may serve files from another path of its host, and GitHub's has a form of its own.
+    npm writes http: into it and reads it with the registry's own scheme. A registry below a path may serve files from
+    another path of its host, and GitHub's registry has its own form of URLs.
     """
     try:
         there, own = urlsplit(url), urlsplit(registry)
@@ -129,7 +129,7 @@ def is_own_tarball(url: str, *, registry: str, name: str, version: str) -> bool:
 
 
 def with_shasum(integrity: str, shasum: str) -> str:
-    """Return a tarball's integrity and its sha1, for a registry that keeps no better.
+    """Return a tarball's integrity and its sha1, for registries that store only sha1.
 
     Args:
         integrity: its Subresource Integrity.
@@ -187,8 +187,8 @@ def _short(value: object) -> str:
 def malformed(what: str, why: str) -> RegistryError:
     """Return the error for an answer that cannot be read."""
     return RegistryError(
-        f"{what}: the registry's answer makes no sense: {why}.",
-        advice="Check that the registry's URL is right and that no proxy answers in its place.",
+        f"{what}: the registry's answer cannot be used: {why}.",
+        advice="Check that the registry's URL is right, and that no proxy answers instead.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What to do about each package of a job, decided before the first is published. Pure."""
+"""Decide what to do about each package of a job, before the first is published. Pure: no input or output."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from flotilla.family import PackedPackage
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
 
-# Says how a published tarball's files differ from ours, a line each; no line: not at all.
+# Returns how a published tarball's files differ from ours, a line each; empty if they do not.
 Differs = Callable[[PublishedVersion], Sequence[str]]
 
 OTHER_CONTENT = (
-    "Nothing was published. Release under a new version number; or, where templates, flotilla.yml or the CI run are "
-    "not those that the version was made from, run again with those."
+    "Nothing was published. Release under a new version number. Or, if flotilla.yml, the templates or the CI run have "
+    "changed since the version was published, re-run with the ones it was made from."
 )
 
 
-# How a package ends, from the decision to the output `packages` and the ledger.
+# A package's status, from the decision to the output `packages` and the ledger.
 Status = Literal["published", "already-published", "staged", "dry-run"]
-# Of these the registry has the version.
+# Statuses in which the registry has the version.
 ON_REGISTRY = frozenset[Status]({"published", "already-published"})
 
 
@@ -31,29 +31,29 @@ class DistTag:
     """The dist-tag of a release.
 
     Args:
-        given: somebody named it; it was not derived from the version.
+        given: set in flotilla.yml or as an input, not derived from the version.
     """
 
     name: str
     given: bool = False
 
     def __str__(self) -> str:
-        """Return its name."""
+        """Return the name."""
         return self.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What holds for all packages of a release.
+    """What is the same for all packages of a release.
 
     Args:
         trusted_publishing: there is no token; npm exchanges the job's id-token.
-        repository: OWNER/NAME, for the command that sets trusted publishing up.
-        workflow: the file name of the calling workflow, release.yml; empty where unknown.
-        staged: packages are staged and not published.
-        below: whether the version is lower than that one.
-        registry: its URL.
-        dist_tag: where the version shall be found.
+        repository: OWNER/NAME, for the command that sets up trusted publishing.
+        workflow: the file name of the calling workflow, release.yml; empty if unknown.
+        staged: packages are staged instead of published.
+        below: returns whether the version is lower than the given one.
+        registry: the registry's URL.
+        dist_tag: the dist-tag of the version.
     """
 
     trusted_publishing: bool
@@ -67,7 +67,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """A version that waits on the registry for its approval; the tag is empty where the registry does not say it."""
+    """A version that awaits approval on the registry; the tag is empty if the registry does not say it."""
 
     id: str
     version: str
@@ -87,10 +87,10 @@ class AlreadyPublished:
     """The registry has the version, with this content.
 
     Args:
-        wanted: the dist-tag of this release. It is told and never moved: only a publish sets it.
-        wanted_on: the version that this dist-tag is on, None for none.
-        dist_tag: one that the version has; the wanted one if it is among them, empty for none.
-        repacked: another tarball, with the same files in it.
+        wanted: this release's dist-tag. flotilla reports it and never moves it: only a publish sets it.
+        wanted_on: the version that this dist-tag points to; None if there is none.
+        dist_tag: one of the version's dist-tags, the wanted one if possible; empty if it has none.
+        repacked: the registry has another tarball with the same files.
     """
 
     package: PackedPackage
@@ -101,23 +101,23 @@ class AlreadyPublished:
     repacked: bool
 
     def next_step(self, below: Callable[[str], bool]) -> str:
-        """Return what to do about a dist-tag that points elsewhere; empty if it does not.
+        """Return what to do if the dist-tag points elsewhere; empty if it does not.
 
         Args:
-            below: whether this version is lower than that one.
+            below: returns whether this version is lower than the given one.
         """
         if self.dist_tag == self.wanted:
             return ""
         has = f'has the dist-tag "{self.dist_tag}", not "{self.wanted}"' if self.dist_tag else "has no dist-tag"
         if self.wanted_on is not None and below(self.wanted_on):
-            return f'{has}: "{self.wanted}" is on {self.wanted_on}, a newer version, and stays there'
+            return f'{has}: "{self.wanted}" points to {self.wanted_on}, a newer version, and stays there'
         on = f"on {self.wanted_on}" if self.wanted_on else "on no version"
         return f'{has}: "{self.wanted}" is {on}. To set it: npm dist-tag add {self.package} {self.wanted}'
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlreadyStaged:
-    """The version waits for its approval, with this content."""
+    """The version is staged with this content and awaits approval."""
 
     package: PackedPackage
     staged: Staged
@@ -125,22 +125,22 @@ class AlreadyStaged:
 
     @property
     def dist_tag(self) -> str:
-        """Return where it will be found once it is approved; that was settled when it was staged."""
+        """Return the dist-tag that it gets once approved, which was chosen when it was staged."""
         return self.staged.tag or self.wanted
 
     def next_step(self) -> str:
-        """Return what to do about a dist-tag that is not the one wanted; empty if it is."""
+        """Return what to do if the dist-tag is not the wanted one; empty if it is."""
         if self.dist_tag == self.wanted:
             return ""
         return (
-            f'staged by an earlier run for the dist-tag "{self.dist_tag}", not "{self.wanted}"; for that one, '
-            f"reject it (npm stage reject {self.staged.id}) and run this job again"
+            f'an earlier run staged it with the dist-tag "{self.dist_tag}", not "{self.wanted}"; to change that, '
+            f"reject it (npm stage reject {self.staged.id}) and re-run this job"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """The registry has the version, or has it staged, with other content."""
+    """The registry has the version, published or staged, with other content."""
 
     package: PackedPackage
     differences: tuple[str, ...]
@@ -162,20 +162,20 @@ def decide(
     """Return what to do about one package.
 
     Args:
-        packument: a fresh read of it, None where the registry has no such package.
-        terms: of this release.
-        differs: asked only where the registry has another tarball of this version.
-        files: paths in the package.
-        staged: what waits for approval, as far as the credential may see it.
+        packument: freshly read; None if the registry has no such package.
+        terms: what is the same for all packages of the release.
+        differs: called only if the registry has another tarball of this version.
+        files: the package's paths.
+        staged: versions that await approval, as far as the credential can see them.
     """
     dist_tag = terms.dist_tag.name
     published = packument.versions.get(package.version) if packument else None
     if packument and published:
         repacked = not same_integrity(package.integrity, published.integrity)
         changed = differs(published) if repacked else ()
-        # npm installs by the registry's manifest, so the same tarball is not enough.
+        # npm installs by the registry's manifest, so comparing the tarball is not enough.
         lines = version_differences(package.manifest, "", published, registry=terms.registry, files=files)
-        if differences := (*changed, *(f"manifest on the registry: {line}" for line in lines)):
+        if differences := (*changed, *(f"manifest: {line}" for line in lines)):
             return Conflict(package=package, differences=differences)
         tags = packument.tags_of(package.version)
         return AlreadyPublished(
@@ -191,10 +191,10 @@ def decide(
 
 
 def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
-    """Return the decisions of a whole job, in their order; one conflict anywhere stops it before anything is written.
+    """Return the decisions for a whole job, in order; any conflict stops the job before it writes anything.
 
     Raises:
-        ConflictError: names every package that is there with other content, and what differs.
+        ConflictError: names every package that exists with other content, and what differs.
     """
     faults: list[str] = []
     settled: list[Settled] = []
@@ -215,5 +215,5 @@ def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
 def _compare_staged(package: PackedPackage, waiting: Staged, dist_tag: str) -> Decision:
     if waiting.shasum == package.shasum:
         return AlreadyStaged(package=package, staged=waiting, wanted=dist_tag)
-    difference = f"it is staged as {waiting.id} with shasum {waiting.shasum}, ours is {package.shasum}"
+    difference = f"it is staged as {waiting.id} with the shasum {waiting.shasum}; ours is {package.shasum}"
     return Conflict(package=package, differences=(difference,))

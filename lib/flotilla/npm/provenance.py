@@ -1,6 +1,6 @@
-"""Provenance: whether npm can make it, what a statement says, and whether it is ours. Pure.
+"""Provenance: whether npm can create it, what a statement says, and whether it is ours. Pure: no input or output.
 
-Its signature is the registry's to verify, and npm's.
+The registry and npm verify its signature.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Provenance:
 
     Args:
         why: the reason, as a sentence for the log.
-        refused: it was asked for and cannot be made; stop before the tag.
+        refused: it was requested but cannot be created; stop before the tag.
     """
 
     on: bool
@@ -43,8 +43,8 @@ class Origin:
 
     Args:
         repository: URL, https://github.com/OWNER/NAME.
-        commit: what GITHUB_SHA was; None where an earlier run, perhaps of another commit, may have published it.
-        run_id: of the workflow run; None where an earlier run may have published the version.
+        commit: GITHUB_SHA; None if an earlier run, perhaps of another commit, may have published the version.
+        run_id: the workflow run's id; None if an earlier run may have published the version.
         workflow: path of the workflow file, .github/workflows/release.yml; None for any.
     """
 
@@ -57,34 +57,34 @@ class Origin:
 def possible(
     asked: Asked, *, environment: Mapping[str, str], private: bool | None, access: str = "public"
 ) -> Provenance:
-    """Return whether npm can make provenance here, and what that means for what was asked.
+    """Return whether to publish with provenance: what was asked for, and whether npm can create it here.
 
     Args:
         asked: the input `provenance`.
-        environment: the job's.
-        private: whether the repository is private; None where it is not known.
-        access: the package's, public or restricted.
+        environment: the job's variables.
+        private: whether the repository is private; None if unknown.
+        access: the package's access, public or restricted.
     """
     if asked == "false":
-        return Provenance(on=False, why="Provenance is off, as was asked.")
+        return Provenance(on=False, why="Provenance is turned off.")
     obstacles = _obstacles(environment, private=private, access=access)
     if not obstacles:
-        return Provenance(on=True, why="npm makes a provenance statement for each package.")
-    why = f"Provenance cannot be made: {'; '.join(obstacles)}."
+        return Provenance(on=True, why="npm will create a provenance statement for each package.")
+    why = f"Provenance is not possible: {'; '.join(obstacles)}."
     return Provenance(on=False, why=why, refused=asked == "true")
 
 
 def check_bundle(
     attestations: Sequence[Json] | None, *, integrity: str, name: str, version: str, expected: Origin
 ) -> list[str]:
-    """Return what is wrong with the provenance of one published version, a line each; none for nothing.
+    """Return what is wrong with the provenance of one published version, a line each; empty if nothing is.
 
-    The signature is the registry's to verify, and npm's (`npm audit signatures`). Here it is whether the statement is
-    about this tarball and this run.
+    The registry and npm (`npm audit signatures`) verify the signature. This checks that the statement is about this
+    tarball and this run.
 
     Args:
-        attestations: as the registry gave them; None where it has none.
-        integrity: of the tarball; it must hold a sha512.
+        attestations: as the registry returned them; None if there are none.
+        integrity: the tarball's; it must contain a sha512.
         name: the package.
         version: its version.
         expected: the repository, commit and run to be named.
@@ -101,17 +101,17 @@ def check_bundle(
 
 def _obstacles(environment: Mapping[str, str], *, private: bool | None, access: str) -> list[str]:
     if environment.get("GITHUB_ACTIONS") != "true":
-        return ["this is not GitHub Actions"]
+        return ["this is not a GitHub Actions job"]
     runner = environment.get("RUNNER_ENVIRONMENT", "")
     checks = {
         "the job lacks `permissions: id-token: write`": not (
             environment.get(ID_TOKEN_URL) and environment.get(ID_TOKEN_BEARER)
         ),
-        f"the runner is {runner or 'of an unknown kind'}, and the registry takes it from github-hosted ones only": (
+        f"the runner is {runner or 'of an unknown kind'}, and the registry accepts only GitHub-hosted ones": (
             runner != "github-hosted"
         ),
-        "the repository is private, and the statement would be public": private is True,
-        f"the package's access is {access}, and provenance is for public packages": access != "public",
+        "the repository is private, but the statement would be public": private is True,
+        f"the package's access is {access}, but provenance is only for public packages": access != "public",
     }
     return [words for words, holds in checks.items() if holds]
 
@@ -119,7 +119,7 @@ def _obstacles(environment: Mapping[str, str], *, private: bool | None, access: 
 def _subject_faults(statement: Json, integrity: str, name: str, version: str) -> list[str]:
     subjects = statement.get("subject")
     if not isinstance(subjects, list) or len(subjects) != 1:
-        return ["has not exactly one subject."]
+        return ["does not have exactly one subject."]
     purl = f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
     return [
         *_unlike("is about the package", dig(subjects[0], "name"), purl),
@@ -149,7 +149,7 @@ def _origin_faults(statement: Json, expected: Origin) -> list[str]:
 
 
 def _unlike_or_no(what: str, found: object, expected: str | None, shape: str) -> list[str]:
-    """Another value than the one expected; where any is fine, none of that shape."""
+    """Return a fault if the value is not the expected one or, if any is fine, has the wrong form."""
     if expected:
         return _unlike(what, found, expected)
     fits = isinstance(found, str) and re.fullmatch(shape, found)
@@ -167,14 +167,14 @@ LONGEST = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A provenance statement, each part empty where it says nothing there.
+    """A provenance statement; missing parts are empty.
 
     Args:
-        predicate: the type of what is stated.
+        predicate: the predicate type.
         subject: the package's URL, pkg:npm/%40acme/tool@1.0.0.
         sha512: of the tarball, in hex.
         repository: URL of the source repository.
-        commit: what was built, 40 hex digits.
+        commit: the commit that was built, 40 hex digits.
         workflow: path of the workflow file that published.
         run: URL of the workflow run that published, without its attempt.
     """
@@ -194,7 +194,7 @@ def documents(attestations: Sequence[Json] | None) -> list[Json | None]:
 
 
 def stated(attestations: Sequence[Json] | None) -> Statement | None:
-    """Return the provenance statement among the attestations; None if there is none, or more, or it cannot be read."""
+    """Return the provenance statement among the attestations; None if there is not exactly one that can be read."""
     found = documents(attestations)
     if len(found) != 1 or found[0] is None:
         return None
@@ -214,7 +214,7 @@ def stated(attestations: Sequence[Json] | None) -> Statement | None:
 
 
 def source_of(predicate: object) -> object:
-    """Return what was built, as the predicate names it; None if it does not."""
+    """Return the source that the predicate names; None if it names none."""
     sources = dig(predicate, "buildDefinition", "resolvedDependencies")
     return sources[0] if isinstance(sources, list) and sources else None
 
@@ -226,7 +226,7 @@ def run_of(predicate: object) -> object:
 
 
 def sha512_of(integrity: str) -> str:
-    """Return the sha512 of a Subresource Integrity string, in hex; empty where it has none."""
+    """Return the sha512 of a Subresource Integrity string, in hex; empty if it has none."""
     for part in integrity.split():
         algorithm, _, encoded = part.partition("?")[0].partition("-")
         if algorithm == "sha512":
@@ -238,7 +238,7 @@ def sha512_of(integrity: str) -> str:
 
 
 def dig(value: object, *path: str) -> object:
-    """Return what lies at a path of keys; None if nothing does."""
+    """Return the value at a path of keys; None if there is none."""
     for key in path:
         if not isinstance(value, Mapping):
             return None

@@ -1,4 +1,4 @@
-"""Publishing one tarball: tried again where that helps, and the registry asked what became of it."""
+"""Publish one tarball: retry if that may help, and ask the registry whether it arrived."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from flotilla.npm.registry import Registry
 from flotilla.npm.runner import Npm
 from flotilla.retry import RetryPolicy, TransientError, retry_after
 
-# Waits between read-backs of a version that the registry says it has and does not show yet, in seconds. Ten minutes:
-# accepted versions were seen to show after three to ten (safedep/pmg#441, npm/cli#8936).
+# Seconds between read-backs of a version that the registry claims to have but does not show yet, ten minutes in all:
+# accepted versions have taken three to ten minutes to appear (safedep/pmg#441, npm/cli#8936).
 READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0, *[60.0] * 9)
-# One run of npm, in seconds: at least, and at the most.
+# The shortest and longest time for one run of npm, in seconds.
 SHORTEST_RUN = 30.0
 LONGEST_RUN = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """How a publish ended.
+    """The result of a publish.
 
     Args:
-        stage_id: of what was staged; empty where the registry told it to an earlier run only.
-        note: what a reader should know besides; empty for nothing.
-        read_back: npm did not say so; the registry was found to have it, perhaps from another run of this release.
+        stage_id: the staged version's id; empty if only an earlier run was told it.
+        note: what else the reader should know; may be empty.
+        read_back: npm did not report success, but the registry has it, perhaps from another run of this release.
         log: npm's own log, without secrets, for a log group.
     """
 
@@ -49,7 +49,7 @@ class Published:
 
 
 class _DoubtfulError(TransientError):
-    """A try whose outcome is unknown: the package may be on its way."""
+    """A try whose outcome is unknown: the registry may still store the package."""
 
 
 class Publisher:
@@ -58,10 +58,10 @@ class Publisher:
     Args:
         npm: the CLI.
         registry: the same registry, for reading back.
-        policy: the job's deadline and manners.
-        environment: the job's, for the id-token and the claims that npm compares.
-        keep_secret: is given each id-token that is fetched.
-        failed: is given npm's log of each try that failed, without secrets.
+        policy: the job's deadline and retries.
+        environment: the job's variables, for the id-token and the claims that npm compares.
+        keep_secret: masks each id-token.
+        failed: gets npm's log of each failed try, without secrets.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class Publisher:
 
         Raises:
             ConflictError: the registry has the version with other content.
-            RegistryError: npm or the registry refuses; in words, with the next step.
-            DeadlineError: it did not go through in time.
+            RegistryError: npm or the registry refused; explains why, with the next step.
+            DeadlineError: it did not succeed in time.
         """
         tried = doubtful = False
 
         def attempt() -> Published:
             nonlocal tried, doubtful
-            # A publish whose answer was lost may have landed meanwhile; and a second signature is public for good.
+            # A publish whose answer was lost may have arrived meanwhile, and a second signature stays public forever.
             if tried and (landed := self._landed(request)):
                 return landed if doubtful else _of_another_run(landed)
             tried = True
@@ -110,7 +110,7 @@ class Publisher:
         """Run npm once.
 
         Args:
-            doubtful: an earlier run's package may be on its way.
+            doubtful: an earlier try may still arrive.
         """
         timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._policy.left()))
         answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
@@ -136,26 +136,26 @@ class Publisher:
                 assert_never(cause.kind)
 
     def _landed(self, request: PublishRequest) -> Published | None:
-        """Return what the registry made of the request, by a fresh read; None if it has nothing."""
+        """Return the published or staged version, freshly read; None if the registry has none."""
         packument = self._registry.fresh(request.package.name)
         found = packument.versions.get(request.package.version) if packument else None
         if packument and request.package.version in packument.burnt:
             raise RegistryError(
-                f"{request}: this number was published once and unpublished; the registry never takes it again.",
+                f"{request}: this version was published and unpublished earlier; the registry never accepts it again.",
                 advice="Release under a new version number.",
             )
         if found is None:
             return self._landed_staged(request) if request.staged else None
         if not same_integrity(with_shasum(request.package.integrity, request.package.shasum), found.integrity):
             raise ConflictError(
-                f"{request} is on the registry with another tarball: "
-                f"{found.integrity} there, {request.package.integrity} here.",
+                f"{request} is already on the registry with another tarball: "
+                f"{found.integrity} on the registry, {request.package.integrity} here.",
                 advice="Somebody else published this version. Release under a new version number.",
             )
         if lines := version_differences(request.package.manifest, "", found, registry=request.registry):
             raise ConflictError(
-                f"{request} is on the registry with this tarball, but another manifest: {'; '.join(lines)}",
-                advice="npm installs by the manifest. Find out who published it; release under a new version number.",
+                f"{request} is on the registry with this tarball, but a different manifest: {'; '.join(lines)}",
+                advice="npm installs by the manifest. Find out who published this; release under a new version number.",
             )
         return replace(_done(request, "already-published" if request.staged else "published"), read_back=True)
 
@@ -166,13 +166,13 @@ class Publisher:
         if staged.shasum != request.package.shasum:
             raise ConflictError(
                 f"{request} is staged as {staged.id} with another tarball: "
-                f"shasum {staged.shasum} there, {request.package.shasum} here.",
-                advice=f"Reject it (npm stage reject {staged.id}) or release under a new version number.",
+                f"shasum {staged.shasum} on the registry, {request.package.shasum} here.",
+                advice=f"Reject it (npm stage reject {staged.id}), or release under a new version number.",
             )
         return _done(request, "staged", stage_id=staged.id)
 
     def _landed_at_last(self, request: PublishRequest, cause: Cause) -> Published:
-        """Return the version that the registry said it has, once it shows it."""
+        """Return the version that the registry claims to have, once it shows it."""
         for pause in (*READ_BACKS, None):
             if landed := self._landed(request):
                 return landed
@@ -180,9 +180,9 @@ class Publisher:
                 break
             self._policy.clock.sleep(pause)
         raise RegistryError(
-            f"{request}: {cause.words}, but does not show it: it shows late what was published just now, by an "
-            "earlier try or by another job; or the number was used before and unpublished.",
-            advice="Re-run the job in some minutes; if it ends the same, release under a new version number.",
+            f"{request}: {cause.words}, but does not show it. Either it was published just now, by an "
+            "earlier try or another job, and appears late; or the version was unpublished earlier.",
+            advice="Re-run the job in a few minutes. If that does not help, release under a new version number.",
         )
 
     def _refuse(self, request: PublishRequest, answer: NpmAnswer) -> NoReturn:
@@ -208,7 +208,7 @@ class Publisher:
         )
 
     def _claims(self, request: PublishRequest) -> Claims:
-        """Return what npm compared; asked of GitHub only once it matters, since the environment stands nowhere else."""
+        """Return what npm compared, from an id-token, fetched only now because only it names the environment."""
         at = Origin.of(request.registry)
         if not (at and self._id_tokens.available and isinstance(request.credential, TrustedPublishing)):
             return self._job
@@ -227,18 +227,18 @@ def _done(request: PublishRequest, status: Status, *, stage_id: str = "", log: s
 
 
 def _of_another_run(landed: Published) -> Published:
-    """Return what is there though nothing of ours was on its way: another run of this release was faster."""
+    """Return the version although this job did not send it: another run of this release was faster."""
     return replace(landed, status="already-published") if landed.status == "published" else landed
 
 
 def _staged_before(request: PublishRequest, cause: Cause) -> Published:
     if not request.staged:
-        raise RegistryError(f"{request}: {cause.words}, so it cannot be published besides.", advice=cause.step)
+        raise RegistryError(f"{request}: {cause.words}, so it cannot be published as well.", advice=cause.step)
     return Published(
         package=request.package,
         status="staged",
         note=(
-            "waits for approval since an earlier run, or since a try whose answer was lost. "
-            f"Its id and content cannot be looked up with this credential: npm stage list {request.package.name}"
+            "awaits approval since an earlier run, or since a try whose answer was lost. "
+            f"This credential cannot look up its id and content; run: npm stage list {request.package.name}"
         ),
     )

@@ -1,4 +1,4 @@
-"""How npm is called: what a publish is asked to do, and the arguments, environment and npmrc for it. Pure."""
+"""How npm is called: the request, and its arguments, environment and npmrc. Pure: no input or output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flotilla.errors import InputError
 from flotilla.family import PackedPackage
 from flotilla.npm.registry import credential_key, scope_of
 
-# What npm needs of the surroundings: where programs, proxies and certificates are.
+# The job's variables that npm needs: for programs, proxies and certificates.
 _SURROUNDINGS = frozenset(
     {
         *("PATH", "LANG", "LC_ALL", "TZ", "CI"),
@@ -34,23 +34,23 @@ ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - the name of a vari
 ID_TOKEN_BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a variable
 
 OBSERVER = Path(__file__).with_name("observe.mjs")
-ANSWERS = "answers"  # in npm's folder: what the observer saw servers answer
+ANSWERS = "answers"  # in npm's folder: the servers' answers, as the observer saw them
 
 
 def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) -> list[str]:
-    """Return the arguments for one publish; nothing in them is secret.
+    """Return the arguments for one publish; none of them is secret.
 
-    Flags, all of them: publishConfig of the tarball beats the environment and npmrc, and only flags beat publishConfig.
+    All are flags: a tarball's publishConfig overrides the environment and npmrc, and only flags override publishConfig.
 
     Args:
         request: what to publish.
-        tarball: its path, absolute or starting with ./ (else npm takes it for the name of a package).
+        tarball: its path, absolute or starting with ./ (otherwise npm takes it for a package's name).
         timeout: seconds that one of npm's requests may take.
     """
     scope = scope_of(request.package.name)
     return [
         *(["stage", "publish"] if request.staged else ["publish"]),
-        # npm's own retry of a PUT ignores Retry-After, and is refused where the first one landed.
+        # npm's own retry of a PUT ignores Retry-After, and is refused if the first one arrived.
         "--fetch-retries=0",
         f"--fetch-timeout={round(timeout * 1000)}",
         "--ignore-scripts",
@@ -59,10 +59,10 @@ def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) 
         "--logs-max=0",
         "--dry-run=false",
         "--force=false",
-        # The folder npm runs in, so that it looks for no .npmrc or workspace further up.
+        # The folder npm runs in, so that it does not look for .npmrc or a workspace in its parents.
         "--prefix=.",
         f"--registry={request.registry}",
-        # A scope's own registry comes before --registry, and publishConfig may set one.
+        # A scope's registry overrides --registry, and publishConfig may set one.
         *([f"--{scope}:registry={request.registry}"] if scope else []),
         f"--tag={request.dist_tag}",
         f"--access={request.access}",
@@ -73,7 +73,7 @@ def publish_arguments(request: PublishRequest, *, tarball: str, timeout: float) 
 
 
 def stage_list_arguments(name: str, *, registry: str) -> list[str]:
-    """Return the arguments to list what is staged of one package."""
+    """Return the arguments to list a package's staged versions."""
     scope = scope_of(name)
     scoped = [f"--{scope}:registry={registry}"] if scope else []
     return [
@@ -84,7 +84,7 @@ def stage_list_arguments(name: str, *, registry: str) -> list[str]:
 
 
 def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
-    """Return npm's surroundings: what it needs of the job's environment, and all that it writes in one folder."""
+    """Return npm's environment: what it needs of the job's, and one folder for everything that it writes."""
     kept = {key: value for key, value in outer.items() if key in _SURROUNDINGS or _setting(key) in _CONNECTION}
     return kept | {
         "HOME": str(folder),
@@ -98,7 +98,7 @@ def private_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, 
 
 
 def observed_environment(outer: Mapping[str, str], *, folder: Path) -> dict[str, str]:
-    """Return the same, with the observer that notes what servers answer."""
+    """Return the same, with the observer that records the servers' answers."""
     observer = {"NODE_OPTIONS": f"--import={OBSERVER.as_uri()}", "FLOTILLA_ANSWERS": str(folder / ANSWERS)}
     return private_environment(outer, folder=folder) | observer
 
@@ -108,15 +108,15 @@ def publish_environment(
 ) -> dict[str, str]:
     """Return the whole environment for one publish, with one way to sign in.
 
-    With a token, npm would still exchange the id-token and publish with what that gives (npm: lib/utils/oidc.js).
-    It needs both variables for that, and for provenance only to see the URL. So it gets the URL, not the bearer, and
-    a ready id-token for sigstore (@sigstore/sign: CIContextProvider reads SIGSTORE_ID_TOKEN).
+    Even with a token, npm would exchange the id-token and publish with the result (npm: lib/utils/oidc.js). It needs
+    both variables for that, but for provenance only the URL. So it gets the URL, not the bearer token, and a ready
+    id-token for sigstore (@sigstore/sign: CIContextProvider reads SIGSTORE_ID_TOKEN).
 
     Args:
         outer: the job's environment.
         request: what to publish.
         folder: private to this publish.
-        sigstore_token: the job's id-token for the audience sigstore, where a token publishes with provenance.
+        sigstore_token: the job's id-token for the audience sigstore, if a token publishes with provenance.
     """
     signing = request.provenance or isinstance(request.credential, TrustedPublishing)
     kept = {key: outer[key] for key in _STATEMENT if signing and key in outer}
@@ -132,13 +132,13 @@ def publish_environment(
 
 
 def configured_environment(outer: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which npm tells the registry that it is configured for."""
+    """Return the environment in which npm prints its configured registry."""
     wanted = _SURROUNDINGS | {"HOME"}
     return {key: value for key, value in outer.items() if key in wanted or _setting(key) in _WHERE_CONFIGURED}
 
 
 def npmrc(registry: str, token: str) -> str:
-    """Return the npmrc that gives npm this token for this registry, and for no other."""
+    """Return the npmrc that gives npm this token, for this registry only."""
     return f"{credential_key(registry)}:_authToken={token}\n"
 
 
@@ -147,21 +147,21 @@ def _setting(variable: str) -> str:
     return lowered.removeprefix("npm_config_").replace("-", "_") if lowered.startswith("npm_config_") else ""
 
 
-# Whatever else a line of npmrc could mean (a comment, a variable, a quote) is no part of a token.
+# A token contains nothing else that could mean something in an npmrc line (a comment, a variable, a quote).
 _TOKEN = re.compile(r"[A-Za-z0-9_.~+/=:|-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """An npm token; the credential where npm-token is given."""
+    """An npm token; the credential if npm-token is set."""
 
     value: str = field(repr=False)
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.value):
             raise InputError(
-                "npm-token holds a character that no npm token has (a blank, a quote, a line break, $ or the like).",
-                advice="Store the secret again, without anything around it.",
+                "npm-token contains a character that no npm token has (a space, a quote, a line break, $ or the like).",
+                advice="Store the secret again, with nothing but the token in it.",
             )
 
 
@@ -179,8 +179,8 @@ class PublishRequest:
 
     Args:
         registry: URL, with a slash at its end.
-        provenance: whether npm shall make a provenance statement; never left to npm.
-        staged: `npm stage publish`.
+        provenance: whether npm creates a provenance statement; never left to npm to decide.
+        staged: stage it (`npm stage publish`).
     """
 
     package: PackedPackage

@@ -1,4 +1,4 @@
-"""Reads from the npm registry. Writing is the npm CLI's part."""
+"""Read from the npm registry; only the npm CLI writes to it."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ TARBALL_LIMIT = 2 * 2**30
 SLOWEST = 600.0  # a download, in seconds
 SHORTEST_BEGINNING = 6  # of a listed token; all begin with npm_
 READ_ONLY = (
-    "npm-token is read-only: the registry says that it cannot publish. Store a token that may publish these packages, "
-    "or use trusted publishing."
+    "npm-token is read-only, so it cannot publish. Store a token that can publish these packages, or use trusted "
+    "publishing."
 )
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 15.0
 
 _NAME = re.compile(r"(@[A-Za-z0-9~_.-]+/)?[A-Za-z0-9~_.!'()*-]+")
 
-# Name, version, and the integrity that the registry has (not our tarball's, where it was packed anew).
+# Name, version, and the registry's integrity (which differs from our tarball's if that was packed again).
 Awaited = tuple[str, str, str]
 
 
@@ -52,7 +52,7 @@ class Registry:
 
     Args:
         url: the registry's URL; a path below its origin is kept.
-        token: goes to the registry's own origin only; None for none.
+        token: sent to the registry's own origin only; None if there is none.
         policy: how long to keep trying.
     """
 
@@ -63,17 +63,17 @@ class Registry:
         self._http = Http(policy, error=RegistryError)
 
     def fresh(self, name: str) -> Packument | None:
-        """Return the full packument past every cache; None if there is no such package.
+        """Return the full packument, bypassing every cache; None if there is no such package.
 
-        A plain read would be answered from a cache for up to five minutes, and asking for a version before its publish
-        would put the "no" into that cache.
+        A plain read may come from a cache for up to five minutes, and reading before a publish would put the old
+        state into that cache.
         """
         return self._packument(
             name, f"{escaped(name)}?write=true", {"Accept": "application/json", "Cache-Control": "no-cache"}
         )
 
     def installable(self, name: str) -> Packument | None:
-        """Return the packument as an ordinary `npm install` gets it, caches included; None if there is none."""
+        """Return the packument as `npm install` gets it, through the caches; None if there is none."""
         return self._packument(name, escaped(name), {"Accept": ABBREVIATED})
 
     def attestations(self, published: PublishedVersion) -> list[Json] | None:
@@ -85,10 +85,10 @@ class Registry:
         return [each.fields for each in Document.of(answer, what, malformed).inners("attestations")]
 
     def token_fault(self) -> str:
-        """Return why nothing can be published with this token, as far as the registry tells; empty if it does not.
+        """Return why this token cannot publish, as far as the registry tells; empty if nothing is known against it.
 
-        npm's registry lists the tokens of the token's user, each with its beginning (npm: lib/commands/token.js). Most
-        other registries have no such list, and some tokens may not read it.
+        npm's registry lists the user's tokens, each with its first characters (npm: lib/commands/token.js). Most other
+        registries have no such list, and some tokens cannot read it.
         """
         if not self._token:
             return ""
@@ -107,10 +107,10 @@ class Registry:
         return isinstance(beginning, str) and len(beginning) >= SHORTEST_BEGINNING and self._token.startswith(beginning)
 
     def download(self, published: PublishedVersion, into: Path, *, limit: int = TARBALL_LIMIT) -> None:
-        """Stream the tarball of one version to a file; its integrity holds, or there is no file.
+        """Download the tarball of one version to a file, which exists afterwards only if its integrity is right.
 
         Raises:
-            RegistryError: the bytes are not those that the registry's own integrity names, or too many.
+            RegistryError: the bytes do not match the registry's own integrity, or are too many.
         """
         url = tarball_url(published.tarball, registry=self.url)
         what = f"download {published.name}@{published.version}"
@@ -155,16 +155,16 @@ class Registry:
             for chunk in stream.chunks():
                 size += len(chunk)
                 if size > limit:
-                    raise RegistryError(f"{request.what}: the answer is longer than {limit} bytes; reading stopped.")
-                # Not the job's deadline: the last read-back of a publish comes after it.
+                    raise RegistryError(f"{request.what}: the answer is longer than {limit} bytes, the limit.")
+                # Not the job's deadline, because the last read-back of a publish comes after it.
                 if self._policy.clock.now() - started > SLOWEST:
-                    raise TransientError("the answer comes too slowly")
+                    raise TransientError("the answer arrives too slowly")
                 digest.update(chunk)
                 file.write(chunk)
         if not hmac.compare_digest(digest.digest(), wanted):
             raise RegistryError(
-                f"{request.what}: the tarball is not the one that the registry's integrity names ({integrity}).",
-                advice="Something on the way changes files, or the registry is damaged; do not go on.",
+                f"{request.what}: the tarball does not match the registry's own integrity ({integrity}).",
+                advice="A proxy may have changed the file, or the registry is damaged. Find out before you continue.",
             )
 
     def _refuse(self, status: int, headers: Mapping[str, str], what: str) -> None:
@@ -174,7 +174,7 @@ class Registry:
             raise passing
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise RegistryError(
-                f"{what}: the registry answered {status}: it does not let this credential read.",
+                f"{what}: the registry answered {status}, so this credential cannot read it.",
                 advice="Check npm-token and the registry's URL.",
             )
         raise RegistryError(f"{what}: the registry answered {status}.", advice="Check the registry's URL.")
@@ -188,44 +188,42 @@ def _digest(integrity: str, what: str) -> tuple[str, bytes]:
                 return algorithm, base64.b64decode(hashes[algorithm], validate=True)
             except binascii.Error:
                 break
-    raise RegistryError(
-        f"{what}: the registry gives no integrity that can be checked ({plain(integrity, longest=120)})."
-    )
+    raise RegistryError(f"{what}: the registry has no integrity that can be checked ({plain(integrity, longest=120)}).")
 
 
 def registry_url(given: str) -> str:
     """Return the registry's URL as flotilla uses it, with a slash at its end.
 
     Raises:
-        InputError: it is no http(s) URL, is plain http to another machine, or carries a password, query or fragment.
+        InputError: it is not an http(s) URL, uses http to another machine, or has a password, query or fragment.
     """
     parts = _split(given.strip())
     if parts is None or parts.scheme not in PORTS or not parts.hostname:
         raise InputError(
-            f'registry: "{given}" is not an http(s) URL.', advice="Give it as https://host/ or leave it out."
+            f'the registry "{given}" is not an http(s) URL.', advice="Write it as https://host/, or leave it out."
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise InputError(
-            "registry: the URL carries a user name, a query or a fragment.",
-            advice="Give the bare URL; a token belongs into the input npm-token.",
+            "the registry's URL contains a user name, a query or a fragment.",
+            advice="Use the bare URL; a token belongs in the input npm-token.",
         )
     if parts.scheme == "http" and not _is_here(parts.hostname):
         raise InputError(
-            f"registry: {parts.hostname} would be spoken to by plain http, and the credential would cross the network "
-            "for anybody to read.",
-            advice="Give an https URL, as the input registry or in .npmrc; plain http is for this machine only.",
+            f"the registry's URL uses plain http, so the credential would cross the network to {parts.hostname} "
+            "unencrypted.",
+            advice="Use an https URL in the input registry or in .npmrc; plain http works only for this machine.",
         )
-    # As npm writes it, which looks for the credential under that: small letters, and no port that goes without saying.
+    # As npm writes it when it looks up the credential: in lower case, and without the default port.
     return parts._replace(netloc=_netloc(parts)).geturl().rstrip("/") + "/"
 
 
 def path_of(registry: str) -> str:
-    """Return the registry's path below its origin, empty for none."""
+    """Return the registry's path below its origin; empty if it has none."""
     return urlsplit(registry).path.strip("/")
 
 
 def credential_key(registry: str) -> str:
-    """Return the key under which npm's configuration keeps a token for this registry: //host:port/path/."""
+    """Return the key of this registry's token in npm's configuration: //host:port/path/."""
     parts = urlsplit(registry)
     return f"//{parts.netloc}{parts.path}"
 
@@ -234,31 +232,30 @@ def escaped(name: str) -> str:
     """Return a package's name as one part of a path: @acme%2Ftool.
 
     Raises:
-        RegistryError: no package can have this name.
+        RegistryError: it is not a possible package name.
     """
     if not _NAME.fullmatch(name) or name in {".", ".."} or name.endswith(("/.", "/..")):
-        raise RegistryError(f'"{name}" cannot be the name of a package.')
+        raise RegistryError(f'"{name}" is not a valid package name.')
     return quote(name, safe="@")
 
 
 def scope_of(name: str) -> str | None:
-    """Return the scope of a package's name, @ included; None for none."""
+    """Return the scope of a package's name, with its @; None if it has none."""
     return name.partition("/")[0] if name.startswith("@") else None
 
 
 def tarball_url(given: str, *, registry: str) -> str:
-    """Where to fetch a tarball that the registry names.
+    """Return the URL to download a tarball from.
 
-    npm itself writes `http:` into dist.tarball, whatever the registry speaks;
-    on its own host the registry's scheme counts.
+    npm itself writes `http:` into dist.tarball; on the registry's own host, the registry's scheme counts instead.
 
     Raises:
-        RegistryError: it is no http(s) URL, or leaves an https registry for plain http.
+        RegistryError: it is not an http(s) URL, or leads from an https registry to plain http.
     """
     ours, theirs = urlsplit(registry), Origin.of(given)
     if theirs is None:
         raise RegistryError(
-            "the registry names a tarball at no http(s) URL.", advice="Check the registry; nothing was fetched."
+            "the registry names a tarball without an http(s) URL.", advice="Check the registry; nothing was downloaded."
         )
     if theirs.scheme == "https" or ours.scheme == "http":
         return given
@@ -266,7 +263,7 @@ def tarball_url(given: str, *, registry: str) -> str:
         return urlsplit(given)._replace(scheme="https", netloc=ours.netloc).geturl()
     raise RegistryError(
         f"the registry names a tarball at {theirs.host} by plain http.",
-        advice="Check the registry; nothing was fetched.",
+        advice="Check the registry; nothing was downloaded.",
     )
 
 
@@ -299,17 +296,17 @@ def await_visible(
     minutes: float,
     told: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Return once every version is in the packument that npm installs from. It reads and never publishes.
+    """Wait until every version is in the packument from which npm installs.
 
     Args:
-        registry: the registry to ask, caches included.
+        registry: the registry to ask, through its caches.
         wanted: name, version and the registry's integrity of each.
         policy: the job's deadline and clock.
-        minutes: how long to wait at the most, within the deadline.
-        told: is given a line for each round of waiting.
+        minutes: the longest wait, within the deadline.
+        told: gets a log line for each wait.
 
     Raises:
-        DeadlineError: names every version that is not visible, and since when it was awaited.
+        DeadlineError: names every version that is not visible, and for how long it was awaited.
         ConflictError: a version is visible with another integrity.
     """
     clock, started = policy.clock, policy.clock.now()
@@ -324,7 +321,7 @@ def await_visible(
             return
         if clock.now() + pause > deadline:
             raise _too_late(missing, since=started, now=clock.now())
-        told(f"{len(missing)} of {len(wanted)} not visible yet; looking again in {pause:.0f} s")
+        told(f"{len(missing)} of {len(wanted)} packages are not visible yet; checking again in {pause:.0f} s")
         clock.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 1.5)
 
@@ -333,7 +330,7 @@ def visible(registry: Registry, wanted: Awaited) -> bool:
     """Return whether `npm install` sees this version now.
 
     Raises:
-        ConflictError: it sees another content.
+        ConflictError: it sees other content.
     """
     name, version, integrity = wanted
     packument = registry.installable(name)
@@ -342,8 +339,8 @@ def visible(registry: Registry, wanted: Awaited) -> bool:
         return False
     if found.integrity != integrity and not same_integrity(integrity, found.integrity):
         raise ConflictError(
-            f"{name}@{version} is visible with another content: {found.integrity} there, {integrity} expected.",
-            advice="Do not publish what depends on it. Release under a new version number.",
+            f"{name}@{version} is on the registry with other content: expected {integrity}, got {found.integrity}.",
+            advice="Do not publish packages that depend on it. Release under a new version number.",
         )
     return True
 
@@ -353,9 +350,9 @@ def _not_visible(registry: Registry, wanted: Sequence[Awaited]) -> list[Awaited]
 
 
 def _too_late(missing: Sequence[Awaited], *, since: float, now: float, because: Sequence[Fault] = ()) -> DeadlineError:
-    waited = f"awaited since {as_utc(since)} ({(now - since) / 60:.0f} min)"
-    lines = [f"{name}@{version} is not visible to npm install yet, {waited}." for name, version, _ in missing]
+    waited = f"waited {(now - since) / 60:.0f} min, since {as_utc(since)}"
+    lines = [f"{name}@{version} is not visible to npm install yet ({waited})." for name, version, _ in missing]
     return DeadlineError(
         [*lines, *because],
-        advice="The registry may be slow to show what it accepted. Re-run the job later: nothing is published twice.",
+        advice="The registry may be slow to show what it accepted. Re-run the job later; nothing is published twice.",
     )

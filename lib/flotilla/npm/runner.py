@@ -1,4 +1,4 @@
-"""Runs the npm command: each call in a private folder that is gone afterwards, and to its end or death."""
+"""Run the npm command: each call in its own private, temporary folder, with a time limit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from flotilla.npm.registry import registry_url
 from flotilla.retry import TransientError, retry_after
 from flotilla.text import plain, redact
 
-# `npm stage publish` came with 11.15; the flags and errors that flotilla reads are those of 11.17.
+# `npm stage publish` came with 11.15; flotilla uses the flags and errors of 11.17.
 OLDEST = (11, 17, 0)
 SMALL_CALL = 120.0
 REQUEST_TIMEOUT = 300.0
@@ -48,7 +48,7 @@ class Npm:
 
     Args:
         executable: npm, or node and the path of npm-cli.js.
-        environment: the job's; of it npm gets what it needs.
+        environment: the job's; npm gets only what it needs of it.
         run: runs a command as `run_group` does.
     """
 
@@ -75,14 +75,14 @@ class Npm:
             )
         if tuple(map(int, found.groups())) < OLDEST:
             raise RegistryError(
-                f"npm is {said}; flotilla needs 11.17 or newer.", advice="Install it: npm install -g npm@latest"
+                f"npm is {said}; flotilla needs 11.17 or newer.", advice="Run: npm install -g npm@latest"
             )
         return said
 
     def configured_registry(self, folder: Path) -> str:
-        """Return the registry that npm is configured for in a folder of the consumer's, with a slash at its end."""
+        """Return the registry that npm is configured for in one of the user's folders, with a slash at its end."""
         with private_folder() as private:
-            # Of the home, npm reads the configuration; what it writes stays out of it.
+            # npm reads its configuration from the home folder, but writes nothing there.
             written = {"cache": str(private / "cache"), "logs_max": "0", "update_notifier": "false"}
             environment = configured_environment(self._environment)
             environment |= {f"npm_config_{setting}": value for setting, value in written.items()}
@@ -92,16 +92,16 @@ class Npm:
         except InputError as error:
             raise RegistryError(
                 [f"npm's configuration: {plain(redact(str(fault)), longest=300)}" for fault in error.faults],
-                advice=f"Give the input registry, or correct .npmrc. {error.advice}",
+                advice=f"Set the input registry, or correct .npmrc. {error.advice}",
             ) from error
 
     def publish(self, request: PublishRequest, *, timeout: float, sigstore_token: str = "") -> NpmAnswer:
-        """Send one tarball; npm's refusal is an answer, not an error.
+        """Run npm to publish one tarball; a refusal is an answer, not an error.
 
         Args:
             request: what to publish.
-            timeout: seconds after which npm and all that it started is killed.
-            sigstore_token: the job's id-token for sigstore, where a token publishes with provenance.
+            timeout: seconds after which npm and everything that it started is killed.
+            sigstore_token: the job's id-token for sigstore, if a token publishes with provenance.
         """
         with private_folder() as folder:
             environment = publish_environment(self._environment, request, folder=folder, sigstore_token=sigstore_token)
@@ -113,10 +113,10 @@ class Npm:
             return self._answer(status, stdout, stderr, folder, self._secrets(request, sigstore_token))
 
     def staged(self, request: PublishRequest) -> tuple[Staged, ...]:
-        """Return what is staged of this package; nothing where the credential may not look (an id-token never may).
+        """Return a package's staged versions; () if the credential cannot list them (an id-token never can).
 
         Raises:
-            TransientError: the registry did not answer; another look may show what is there.
+            TransientError: the registry did not answer; another try may succeed.
         """
         if not isinstance(request.credential, Token):
             return ()
@@ -167,7 +167,7 @@ class Npm:
         status, stdout, stderr = self._outcome(arguments, environment, folder, SMALL_CALL)
         if status != 0:
             raise RegistryError(
-                f"npm {' '.join(arguments)} failed: {plain(redact(stderr), longest=300) or 'it did not end'}",
+                f"npm {' '.join(arguments)} failed: {plain(redact(stderr), longest=300) or 'it did not finish'}",
                 advice="Check npm's installation and .npmrc.",
             )
         return plain(stdout)
@@ -185,16 +185,16 @@ def _text(stream: str | bytes | None) -> str:
     return stream.decode("utf-8", "replace") if isinstance(stream, bytes) else stream or ""
 
 
-# Whatever the tarball is called: no name of it can be taken for an option, a URL or the name of a package.
+# npm could take the tarball's own name for an option, a URL or a package's name.
 LINK = "package.tgz"
 
 
 def run_group(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; past the timeout, or where we are stopped, it and all that it started is killed.
+    """Run a command to its end; kill it and everything that it started after the timeout, or if the job is stopped.
 
-    `subprocess.run` would kill npm alone, and where npm is a wrapper the node below it would go on publishing.
+    `subprocess.run` would kill only npm itself; if that is a wrapper, the node process below would continue publishing.
     """
     with subprocess.Popen(
         argv,
@@ -217,9 +217,9 @@ def run_group(
 
 
 def compile_cache(owner: object) -> str:
-    """Make a folder for node's compiled code, gone with its owner; publishes after the first take a third of the time.
+    """Create a temporary folder for node's compiled code, so that later publishes take a third of the time.
 
-    npm would keep it below TMPDIR, which is new for each publish.
+    npm would use TMPDIR, which is new for each publish.
     """
     folder = tempfile.mkdtemp(prefix="flotilla-node-")
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
@@ -228,7 +228,7 @@ def compile_cache(owner: object) -> str:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder that only this user may enter (tempfile makes it 0700), gone afterwards."""
+    """Create a temporary folder that only this user can enter (tempfile uses mode 0700)."""
     with tempfile.TemporaryDirectory(prefix="flotilla-npm-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
 
@@ -241,10 +241,10 @@ def write_credential(folder: Path, request: PublishRequest) -> None:
 
 
 def place(tarball: Path, folder: Path) -> str:
-    """Link the tarball into npm's folder, and names it so that the published manifest tells nothing of this machine.
+    """Link the tarball into npm's folder, and return a path that reveals nothing about this machine.
 
-    npm writes the tarball's absolute path into the public manifest (`_resolved`). By /proc/self/cwd it is the same
-    everywhere; a system without /proc shows the name of a temporary folder.
+    npm writes the tarball's absolute path into the public manifest (`_resolved`). Through /proc/self/cwd it is the
+    same everywhere; a system without /proc shows a temporary folder's name.
     """
     (folder / LINK).symlink_to(tarball.resolve())
     return f"/proc/self/cwd/{LINK}" if Path("/proc/self/cwd").exists() else f"./{LINK}"

@@ -1,4 +1,4 @@
-"""Files in, files out: safe extraction, what a binary is for, the package folder, the deterministic tarball."""
+"""Files in, files out: extract archives safely, check binaries, build package folders, write deterministic tarballs."""
 
 from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.checksums import sidecar_faults

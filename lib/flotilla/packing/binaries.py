@@ -1,4 +1,4 @@
-"""What a binary is for, in npm's words, and the view of its bytes that each format's reader gets."""
+"""What a binary runs on, in npm's words, and the window on its bytes that each format's reader gets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Binary:
     Args:
         member: the object's name in its library, None for a file of its own.
         format: how it is written.
-        os: what it runs on, None where it does not say (an ELF object or static program may run on several).
-        cpus: what it runs on; several in a universal one.
-        libc: glibc or musl, None where it does not say or needs none.
-        glibc_needed: the newest glibc version that it asks for ("2.28").
-        executable: whether it is a program, and no library or object.
-        packed: whether a packer such as UPX hides the program, and with it the libc that it needs.
+        os: what it runs on; None if it does not say (an ELF object or static program may run on several).
+        cpus: what it runs on; several for a universal binary.
+        libc: glibc or musl; None if it does not say or needs none.
+        glibc_needed: the newest glibc version that it needs ("2.28").
+        executable: whether it is a program rather than a library or object.
+        packed: whether a packer such as UPX hides the program, so that its libc is unknown.
     """
 
     member: str | None = None
@@ -40,40 +40,40 @@ class Binary:
     packed: bool = False
 
     def __str__(self) -> str:
-        """Return what it is in a few words: "ELF for linux x64 glibc"."""
+        """Return a short description: "ELF for linux x64 glibc"."""
         words = [self.os, "+".join(self.cpus), self.libc]
         return f"{self.format} for {' '.join(word for word in words if word)}"
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return what orders versions made of numbers and dots."""
+    """Return a sort key for versions made of numbers and dots."""
     return tuple(int(number) for number in version.split("."))
 
 
 class UnreadableError(PackageError):
-    """A binary that cannot be read as what it begins as; the text goes on after the file's name."""
+    """A binary that cannot be read as the format it begins with; the text follows the file's name."""
 
 
 class Allowance:
-    """The bytes that may be read of one file, so that headers that loop or lie cost bounded time and memory."""
+    """The number of bytes that may be read from one file, so that looping or lying headers cost bounded time."""
 
     def __init__(self, size: int) -> None:
         self._left = BASE_ALLOWANCE + size // SHARE
 
     def spend(self, count: int) -> None:
-        """Raise if so many more bytes are more than the file may cost."""
+        """Raise if this many more bytes exceed the allowance."""
         self._left -= max(count, ONE_READ)
         if self._left < 0:
-            raise UnreadableError("its headers lead the reader in circles")
+            raise UnreadableError("its headers point in circles")
 
 
 class Window(io.RawIOBase):
-    """Bytes of a file from an offset on, as a file of their own.
+    """A part of a file, seen as a file of its own.
 
     Args:
         file: the whole file; the window moves its position.
-        offset: bytes before the window.
-        size: bytes in it; the file has at least as many.
+        offset: where the part starts.
+        size: bytes in the part; the file has at least as many.
         allowance: shared by all windows on one file.
     """
 
@@ -95,14 +95,14 @@ class Window(io.RawIOBase):
         """Return a window on a part of this one.
 
         Raises:
-            UnreadableError: the part is not inside.
+            UnreadableError: the part lies outside.
         """
         if offset < 0 or size < 0 or offset + size > self.size:
-            raise UnreadableError("a part of it lies beyond its end: it is truncated")
+            raise UnreadableError("it is truncated: a part of it lies beyond its end")
         return Window(self._file, self._offset + offset, size, self._allowance)
 
     def over(self, data: bytes) -> Window:
-        """Return a window on bytes that were read, with this one's allowance."""
+        """Return a window on these bytes, with this one's allowance."""
         return Window(io.BytesIO(data), 0, len(data), self._allowance)
 
     def head(self, count: int) -> bytes:
@@ -121,7 +121,7 @@ class Window(io.RawIOBase):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place at or behind the window's start."""
+        """Move to a position at or after the window's start."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if start + offset < 0:
             raise UnreadableError("its headers point before its start")
@@ -129,7 +129,7 @@ class Window(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """Return the place that is read next."""
+        """Return the current position."""
         return self._position
 
     def seekable(self) -> bool:

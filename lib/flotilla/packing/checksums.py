@@ -1,4 +1,4 @@
-"""Checksums that CI put beside its files."""
+"""Check the .sha256 files that CI put beside its files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LINE = re.compile(r"\\?(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<name>.+))?")
 
 
 def sidecar_faults(folder: Path) -> list[str]:
-    """Return what is wrong with the .sha256 files below a folder, a line each, sorted; empty if all are right.
+    """Return what is wrong with the .sha256 files below a folder, a line each, sorted; empty if nothing is.
 
-    Each is a hash alone, for the file that it lies beside, or sha256sum's own lines of hash and name; of a name only
-    the last part counts, since CI may have called it in another folder.
+    Each file holds one hash, for the file beside it, or sha256sum's lines of hash and name. Only the last part of a
+    name counts, because CI may have run sha256sum in another folder.
 
     Args:
         folder: where to look.
@@ -48,9 +48,9 @@ def _line_faults(sidecar: Path, expected: str, name: str | None) -> Iterator[str
     wanted = name.replace("\\", "/").rpartition("/")[2] if name else sidecar.name.removesuffix(SUFFIX)
     target = sidecar.with_name(wanted) if wanted not in ("", ".", "..") else None
     if target is None or target.is_symlink() or not target.is_file():
-        yield f"names {printable(wanted)}, which is not beside it"
+        yield f"names {printable(wanted)}, but there is no such file beside it"
         return
     with target.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != expected:
-        yield f"says {expected[:12]}… for {printable(wanted)}, whose sha256 is {actual[:12]}…"
+        yield f"expects the sha256 {expected[:12]}… for {printable(wanted)}, which has {actual[:12]}…"

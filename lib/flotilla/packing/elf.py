@@ -1,4 +1,4 @@
-"""Reads ELF binaries: what the loader would look at."""
+"""Read ELF binaries: only what the loader reads."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ DF_1_PIE = 0x08000000
 
 
 def read_elf(window: Window, member: str | None) -> Binary | None:
-    """Return the binary; None for code that is not for the machine's own processor.
+    """Return the binary; None for code that does not run on a machine's main processor.
 
     Raises:
-        Exception: whatever pyelftools raises on a damaged file.
+        Exception: any that pyelftools raises on a damaged file.
     """
     elf = ELFFile(cast("Any", window))
     if elf["e_machine"] in FOREIGN:
@@ -109,7 +109,7 @@ def read_elf(window: Window, member: str | None) -> Binary | None:
 
 
 def _refuse_truncated(elf: ELFFile, window: Window) -> None:
-    """Raise if the headers promise more than is there; section headers are last in most files, and missing in some."""
+    """Raise if the headers promise more bytes than the file has (most files end in their section headers)."""
     ends = [elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]]
     ends += [part["p_offset"] + part["p_filesz"] for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
     if max(ends) > window.size:
@@ -123,7 +123,7 @@ def _cpu(elf: ELFFile) -> str:
 
 
 def _system(elf: ELFFile, interpreter: str | None, needed: set[str]) -> tuple[str | None, str | None]:
-    """Return the os and libc: by the notes and header, then by the loader, then by the libraries that it needs."""
+    """Return the os and libc: from the notes and header, else from the loader, else from the needed libraries."""
     stated = next((os for os in _stated(elf) if os != "linux"), None)
     if stated is not None:
         return stated, None
@@ -163,9 +163,9 @@ def _executable(elf: ELFFile, dynamic: DynamicSegment | None, interpreter: str |
 
 
 def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
-    """Yield the glibc versions that it needs, found as the loader does: by the dynamic tags, not by section names.
+    """Yield the glibc versions that it needs, found as the loader does: from the dynamic tags, not from section names.
 
-    Each leads to the next; the loader does not look at their number (glibc: elf/dl-version.c).
+    Each entry points to the next; the loader ignores their number (glibc: elf/dl-version.c).
     """
     _, start = dynamic.get_table_offset("DT_VERNEED")
     _, names = dynamic.get_table_offset("DT_STRTAB")

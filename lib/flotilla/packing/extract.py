@@ -1,4 +1,4 @@
-"""Unpack an archive that may be hostile: nothing outside the folder, nothing but files, nothing without end."""
+"""Unpack an archive that may be hostile: only files, only inside the folder, and within limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ZIP = b"PK\x03\x04"
 
 
 def everything(_: str) -> bool:
-    """Return that a path is wanted, whatever it is."""
+    """Return True: every path is wanted."""
     return True
 
 
@@ -39,20 +39,20 @@ def extract(
     limits: Limits,
     wanted: Callable[[str], bool] = everything,
 ) -> None:
-    """Unpack a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, told apart by content.
+    """Unpack a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, recognised by its content.
 
-    Links inside the archive become copies of what they lead to, since npm drops links. Files come out 0755 where
-    their owner could run them, 0644 otherwise; no more is kept of modes, owners and times. On an error nothing is left.
+    Links inside the archive become copies of their targets, because npm drops links. Files get mode 0755 if their owner
+    could run them, otherwise 0644; owners, times and other mode bits are dropped. An error leaves nothing behind.
 
     Args:
         archive: the file.
-        into: a folder that is empty or not there yet.
+        into: a folder that is empty or does not exist yet.
         strip_components: leading folders to drop from each path; members with no more than these are left out.
-        limits: bytes, files and ratio at the most.
-        wanted: whether somebody takes this path; a link to nothing is left out if nobody does.
+        limits: the most bytes and files, and the largest ratio.
+        wanted: whether a package uses this path; if none does, a dangling link there is left out.
 
     Raises:
-        ArchiveError: it is hostile, damaged, too large, or none of these formats.
+        ArchiveError: it is hostile, damaged, too large, or in none of these formats.
         OSError: the disk is full.
     """
     try:
@@ -71,8 +71,8 @@ def extract(
         if error.errno in FULL:
             raise  # no fault of the archive's
         raise ArchiveError(
-            f"{printable(archive.name)}: it cannot be unpacked: {error.strerror or error}.",
-            advice="Make room or rights on this machine, then run the job again.",
+            f"{printable(archive.name)}: unpacking it failed: {error.strerror or error}.",
+            advice="Check disk space and permissions on this machine, then re-run the job.",
         ) from error
 
 
@@ -82,7 +82,7 @@ def _refuse_full(into: Path) -> None:
 
 
 class _Unpacking:
-    """One archive on its way to the disk."""
+    """Unpacks one archive."""
 
     def __init__(
         self, archive: Path, root: Path, strip_components: int, limits: Limits, wanted: Callable[[str], bool]
@@ -102,11 +102,11 @@ class _Unpacking:
             self._copy_link(parts, link)
         if self._tree.empty:
             if not self._strip:
-                raise ArchiveError("there is nothing in it.", advice="Check what CI packed.")
+                raise ArchiveError("it has no files.", advice="Check what CI packed.")
             raise ArchiveError(
-                f"strip-components: {self._strip} leaves nothing of it, since no file lies that deep.",
+                f"strip-components: {self._strip} would drop every file, because none is that deep.",
                 advice="If only some platforms' archives have a folder around their files, leave strip-components out, "
-                'and take the files by patterns such as "**/tool".',
+                'and choose the files with patterns such as "**/tool".',
             )
 
     def _take(self, member: Member) -> None:
@@ -141,7 +141,7 @@ class _Unpacking:
 
     def _create(self, parts: Parts, *, executable: bool) -> BinaryIO:
         path = self._root.joinpath(*parts)
-        # With O_EXCL nothing that is there is opened, a link neither: see open(2).
+        # O_EXCL: never open what exists already, not even a link; see open(2).
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.fchmod(descriptor, EXECUTABLE if executable else PLAIN)
         return os.fdopen(descriptor, "wb")
@@ -151,7 +151,7 @@ class _Unpacking:
             self._copy(*found, parts, inside=())
 
     def _resolve(self, link: Link, parts: Parts, *, to: Parts) -> tuple[Parts, File | Folder] | None:
-        """Return what a link leads to; None if that is nothing, and nobody wants what it would become."""
+        """Return a link's target; None if it has none, and nobody wants the link."""
         try:
             return self._tree.resolve(link, name="/".join(parts))
         except DanglingLinkError:
@@ -160,7 +160,7 @@ class _Unpacking:
             return None
 
     def _copy(self, source: Parts, node: File | Folder, to: Parts, *, inside: tuple[Parts, ...]) -> None:
-        """Copy a file or a folder with all below it; `inside` are the folders being copied, to see a circle."""
+        """Copy a file, or a folder with everything below it; `inside` holds the folders being copied, to find loops."""
         self._budget.place()
         if isinstance(node, File):
             original = self._root.joinpath(*source)
@@ -170,7 +170,7 @@ class _Unpacking:
             return
         if source in inside or to[: len(source)] == source:
             raise ArchiveError(
-                f"the link {quoted('/'.join(to))} leads into itself.", advice="Pack the files themselves."
+                f"the link {quoted('/'.join(to))} points into itself.", advice="Pack the files themselves."
             )
         self._root.joinpath(*to).mkdir(mode=0o755)
         for name, child in node.children.values():
@@ -187,7 +187,7 @@ def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iter
     """Return the members of an archive of any format that flotilla reads.
 
     Raises:
-        ArchiveError: it is of none of these formats; later, whatever is wrong with a member.
+        ArchiveError: it has none of these formats; while iterating, a member is wrong.
     """
     head = source.read(HEAD)
     source.seek(0)
@@ -196,20 +196,20 @@ def open_members(source: BinaryIO, budget: Budget, *, into: Path | None) -> Iter
     compression = next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), None)
     if compression or looks_like_tar(head):
         return tar_members(source, compression, budget, into=into)
-    what = "it is empty" if not head else "it is no zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst"
+    what = "it is empty" if not head else "it is not a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst"
     raise ArchiveError(f"{what}.", advice=DAMAGED if not head else "Pack it in CI in one of these formats.")
 
 
 def link_parts(member: Member) -> Parts:
-    """Return a symbolic link's target, step by step; ".." is kept.
+    """Return the parts of a symbolic link's target, including "..".
 
     Raises:
-        ArchiveError: it is absolute, or has characters that no path should have.
+        ArchiveError: it is absolute, or contains characters that no path should have.
     """
     target = member.target
     if not target.isprintable() or not target or "\\" in target or target.startswith("/") or DRIVE.match(target):
         raise ArchiveError(
-            f"the link {quoted(member.name)} points at {quoted(target)}, which is no plain relative path.",
+            f"the link {quoted(member.name)} points to {quoted(target)}, which is not a plain relative path.",
             advice="Pack the file itself, or a link inside the archive.",
         )
     return tuple(step for step in target.split("/") if step not in ("", "."))

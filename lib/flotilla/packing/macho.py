@@ -1,4 +1,4 @@
-"""Reads Mach-O binaries, thin ones and the parts of universal ones."""
+"""Read Mach-O binaries: thin ones, and the parts of universal ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ANYWHERE = 1 << 62  # a size that no offset passes: sections outside the head re
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """A part of a universal file: the cpu that the file says it is for, and the part."""
+    """A part of a universal file, and the cpu that the file says it is for."""
 
     cpu: str
     window: Window
@@ -47,7 +47,7 @@ def slices(window: Window) -> list[Slice]:
     """Return the parts of a universal binary or library; none if the file is something else (a Java class).
 
     Raises:
-        Exception: whatever macholib raises on a damaged file.
+        Exception: any that macholib raises on a damaged file.
     """
     window.seek(0)
     header = mach_o.fat_header.from_fileobj(window)
@@ -63,14 +63,14 @@ def read_macho(window: Window, member: str | None) -> Binary:
     """Return the thin binary.
 
     Raises:
-        Exception: whatever macholib raises on a damaged file.
+        Exception: any that macholib raises on a damaged file.
     """
     magic, shape, endian = MAGICS[window.head(4)]
     window.seek(0)
     sizes = shape.from_fileobj(window, _endian_=endian)
     if sizes.sizeofcmds > LONGEST_COMMANDS:
-        raise UnreadableError("its load commands are larger than any real ones")
-    # macholib reads whole sections: it is given the commands alone.
+        raise UnreadableError("its load commands are implausibly large")
+    # macholib reads whole sections, so it gets only the load commands.
     head = window.over(window.head(sizeof(shape) + int(sizes.sizeofcmds)))
     parsed = MachOHeader(None, head, 0, ANYWHERE, magic, shape, endian, True)  # noqa: FBT003 - macholib's own order
     _refuse_truncated(parsed, window)

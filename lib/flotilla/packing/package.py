@@ -1,4 +1,4 @@
-"""Build a package's folder from its template and what CI built: all decided and refused first, then written."""
+"""Build a package's folder from its template and CI's artifact: decide and check everything first, then write."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from flotilla.packing.template import listed_files, root_files, template_files, 
 from flotilla.text import printable
 
 REFUSED = {
-    ".npmrc": "may hold a token, and npm reads it: keep it out of packages",
-    ".git": "belongs to git: a package cannot hold a repository",
-    "node_modules": "lies where npm puts dependencies, and would be lost",
+    ".npmrc": "may contain a token, and npm reads it; keep it out of packages",
+    ".git": "belongs to a git repository, which a package cannot contain",
+    "node_modules": "is in npm's folder for dependencies and would be lost",
 }
 SETTINGS = re.compile(r"\.env.*")
 KEY_FILE = re.compile(r"id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(p12|pfx|ppk)")
 KEY_MARK = b"PRIVATE KEY"
-# A line's end may be written as in JSON. A program that reads keys holds the first line alone, and is none.
+# A line may end as in JSON. A program that reads keys contains only the first line, which does not make it a key.
 KEY = re.compile(
     rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\\r|\\n|\s){1,20}"
     rb"(?:[A-Za-z-]{1,40}: [^\r\n\\]{1,200}(?:\\r|\\n|\s){1,20}){0,5}[A-Za-z0-9+/]{40}"
@@ -38,7 +38,7 @@ KEY = re.compile(
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what PowerShell's > writes
 KEY_SPAN = 4096  # bytes in which a key's first lines lie
 MOST_NAMES = 10  # of files in one message
-ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then run the job again: nothing was written."
+ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then re-run the job. Nothing was written."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,9 @@ class PackageFolder:
         name: of the package.
         version: of the package.
         manifest: its package.json.
-        modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; nothing else in the folder counts.
-        warnings: what could not be checked in it, or should be looked at, a line each.
-        notices: what was left out of it, a line each.
+        modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; other files in it do not count.
+        warnings: what could not be checked, or should be looked at, a line each.
+        notices: what was left out, a line each.
     """
 
     path: Path
@@ -78,19 +78,19 @@ def build_folder(
     Args:
         package: what to build.
         manifest: its rendered package.json, which replaces the template's.
-        template: the folder copied in, None where the manifest is generated.
-        content: the unpacked artifact, of which the package's patterns choose; None for a meta package.
-        into: a folder that is empty or not there yet.
-        beside: folders that are not of the repository though they may lie in it, for a template that is its root.
+        template: the folder to copy; None if the manifest is generated.
+        content: the unpacked artifact, from which the package's patterns choose; None for a meta package.
+        into: a folder that is empty or does not exist yet.
+        beside: folders inside the repository that do not belong to it, for a template that is the repository's root.
 
     Raises:
-        PackageError: the package is not fit to publish; all faults at once, each with the package's name.
+        PackageError: the package must not be published; has all faults, each with the package's name.
     """
     written = _as_json(manifest)
     plan = _Plan.of(package, manifest, template, content, beside)
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
-        faults.append(f"{MANIFEST} holds text that is no Unicode, or NaN, which is no JSON")
+        faults.append(f"{MANIFEST} contains text that is not Unicode, or NaN, which is not JSON")
     if faults or written is None:
         raise PackageError([f"{package.name}: {fault}" for fault in faults], advice=ADVICE)
     modes = _modes(package, manifest, plan) | {MANIFEST: PLAIN}
@@ -108,7 +108,7 @@ def build_folder(
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """Where each file of a package comes from, but for its manifest, what it is, and what is wrong already."""
+    """Where each file of a package except its manifest comes from, what it is, and the faults so far."""
 
     files: Mapping[str, Path]
     inspected: Mapping[str, Inspected]
@@ -139,11 +139,13 @@ class _Plan:
             chosen = {path: file for path, file in chosen.items() if path not in unlisted}
         if is_root and (replaced := sorted({*ours} & {*chosen})):
             # What a build left there; in the job that publishes, only the artifact has it.
-            told.append(f"taken from the artifact, not from the repository: {_names(replaced)}")
+            told.append(f"taken from the artifact instead of the repository: {_names(replaced)}")
             ours = {path: file for path, file in ours.items() if path not in chosen}
-        doubled = [f"both the template and the artifact have {printable(path)}" for path in sorted({*ours} & {*chosen})]
+        doubled = [
+            f"both the template and the artifact contain {printable(path)}" for path in sorted({*ours} & {*chosen})
+        ]
         if MANIFEST in chosen:
-            doubled.append(f"the artifact has a {MANIFEST}: leave it out of `files`, or of the artifact")
+            doubled.append(f"the artifact contains a {MANIFEST}; leave it out of `files` or of the artifact")
         files = {**ours, **chosen}
         return cls(
             files=files,
@@ -154,19 +156,19 @@ class _Plan:
 
 
 def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
-    """Return the faults and notices of files that the artifact has and `files` of the manifest does not name.
+    """Return the faults and notices for files of the artifact that the manifest's `files` does not name.
 
-    flotilla.yml and the manifest contradict each other if the one chose a file that the other drops. If flotilla.yml
-    chose none, the manifest alone decides, as it does for npm.
+    If flotilla.yml chooses a file that the manifest drops, they contradict each other. If flotilla.yml chooses none,
+    the manifest alone decides, as it does for npm.
     """
     if not unlisted:
         return [], []
     names = _names(unlisted)
     if not chosen_by_pattern:
-        return [], [f"left out, as npm pack does, since `files` of {MANIFEST} does not name them: {names}"]
+        return [], [f"left out, as npm pack does, because `files` in {MANIFEST} does not name them: {names}"]
     fault = (
-        f"flotilla.yml's `files` chooses {names}, which npm would drop, since `files` of {MANIFEST} has no such "
-        "file: add to the one, or narrow the other"
+        f"flotilla.yml's `files` chooses {names}, which npm would drop because `files` in {MANIFEST} does not "
+        "name them; add them there, or narrow `files` in flotilla.yml"
     )
     return [fault], []
 
@@ -183,24 +185,24 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
         if why := _refusal(path):
             yield f"{printable(path)} {why}"
         elif not plan.inspected[path].binaries and _holds_private_key(plan.files[path]):
-            yield f"{printable(path)} holds a private key: keep it out of packages; if it was published, replace it"
+            yield f"{printable(path)} contains a private key; keep it out of packages, and revoke it if published"
         if builds_on_install(path, manifest):
             yield (
-                f"{printable(path)} makes npm run node-gyp wherever it installs the package; leave it out, or set "
+                f"{printable(path)} makes npm run node-gyp when it installs the package; leave it out, or set "
                 f'"gypfile": false in {MANIFEST}'
             )
     yield from _collisions([*plan.files, MANIFEST])
     yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
     if not plan.files and not plan.faults and package.kind != "meta":
-        yield f"there is nothing in it but {MANIFEST}"
+        yield f"it has no file except {MANIFEST}"
     elif package.kind == "platform" and package.platform is not None:
         yield from platform_faults(plan.inspected, package.platform)
 
 
 def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
-    """Return what should be looked at: a library may hold a key for its own tests, and only its authors can tell."""
+    """Return what should be looked at: a library may contain a test key, which only its authors can tell."""
     keys = (
-        f"{printable(path)} is a binary that holds a private key: look whether it is one for tests only"
+        f"{printable(path)} is a binary that contains a private key; check that the key is only for tests"
         for path, found in plan.inspected.items()
         if found.binaries and _holds_private_key(plan.files[path])
     )
@@ -214,11 +216,11 @@ def _collisions(paths: list[str]) -> Iterator[str]:
     for path in sorted(paths):
         other = seen.setdefault("/".join(map(collision_key, path.split("/"))), path)
         if other != path:
-            yield f"{printable(other)} and {printable(path)} are one and the same on macOS and Windows"
+            yield f"{printable(other)} and {printable(path)} are the same file on macOS and Windows"
 
 
 def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
-    """Return each mode: 0755 for what its source could run, programs, bins, and what the config names; else 0644."""
+    """Return each mode: 0755 for programs, bins, executable sources and what the config names; 0644 for the rest."""
     named = _bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
     return {
         path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
@@ -246,7 +248,7 @@ def _own_bit(file: Path) -> bool:
 
 
 def _as_json(manifest: Mapping[str, object]) -> bytes | None:
-    """Return the manifest as npm would write it, None if it holds half a character, NaN or an infinite number."""
+    """Return the manifest as npm would write it; None if it contains half a character, NaN or infinity."""
     try:
         return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except ValueError:
@@ -256,7 +258,7 @@ def _as_json(manifest: Mapping[str, object]) -> bytes | None:
 def _write(files: Mapping[str, Path], modes: Mapping[str, int], manifest: bytes, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     if any(into.iterdir()):
-        raise PackageError(f"the folder {into.name} for the package is not empty.", advice="Build into a new folder.")
+        raise PackageError(f"the package's folder {into.name} is not empty.", advice="Build into a new folder.")
     into.joinpath(MANIFEST).write_bytes(manifest)
     for path, file in files.items():
         target = into / path
@@ -267,7 +269,7 @@ def _write(files: Mapping[str, Path], modes: Mapping[str, int], manifest: bytes,
 
 
 def _bins(manifest: Mapping[str, object], paths: Iterable[str]) -> set[str]:
-    """Return the paths that the manifest's bin names, or that lie in its directories.bin."""
+    """Return the paths named by the manifest's bin, or inside its directories.bin."""
     named, folders = set(_files(manifest.get("bin"))), tuple(_folders(manifest.get("directories")))
     return {path for path in paths if path in named or path.startswith(folders)}
 
@@ -284,19 +286,19 @@ def _folders(directories: object) -> Iterator[str]:
 
 
 def _refusal(path: str) -> str | None:
-    """Return why a package must not hold this file, None if it may."""
+    """Return why a package must not contain this file; None if it may."""
     parts = {part.casefold() for part in path.split("/")}  # for whom .NPMRC is .npmrc
     if why := next((why for name, why in REFUSED.items() if name in parts), None):
         return why
     if any(map(SETTINGS.fullmatch, parts)):
-        return "may hold secrets: programs read their environment from it; keep it out of packages"
+        return "may contain secrets, because programs read their environment from it; keep it out of packages"
     if any(map(KEY_FILE.fullmatch, parts)):
-        return "is named like a private key: keep it out of packages, or rename what is none"
+        return "is named like a private key; keep it out of packages, or rename it if it is not one"
     return None
 
 
 def _holds_private_key(file: Path) -> bool:
-    """Return whether a private key stands in a file, in PEM's or OpenPGP's text form."""
+    """Return whether a file contains a private key in PEM or OpenPGP text form."""
     with file.open("rb") as source:
         wide = source.read(2) in UTF_16
         source.seek(0)

@@ -1,7 +1,7 @@
-"""The files that npm packs of a folder: `files` of its manifest, its ignore files, and what npm always takes or drops.
+"""Choose the files of a folder that npm packs, by the manifest's `files`, ignore files, and npm's own fixed rules.
 
 Source: npm-packlist 10 (lib/index.js), ignore-walk 8 and minimatch 10 of npm 11; the tests ask the real npm.
-Bundled dependencies and workspaces are not followed.
+Bundled dependencies and workspaces are not supported.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ MANIFEST = "package.json"
 IGNORE_FILES = (".npmignore", ".gitignore")  # the first that a folder has counts
 SEGMENT = fnmatch.EXTMATCH | fnmatch.DOTMATCH | fnmatch.IGNORECASE | fnmatch.FORCEUNIX
 
-# In every folder, before anything else. A rule that begins with ! takes, any other drops; the last that matches counts.
+# In every folder, first. A rule that begins with ! keeps files, any other drops them; the last match counts.
 DEFAULTS = (
     *(".npmignore", ".gitignore", "**/.git", "**/.svn", "**/.hg", "**/CVS"),
     *("**/.git/**", "**/.svn/**", "**/.hg/**", "**/CVS/**"),
     *("/.lock-wscript", "/.wafpickle-*", "/build/config.gypi", "npm-debug.log", "**/.npmrc", ".*.swp"),
     *(".DS_Store", "**/.DS_Store/**", "._*", "**/._*/**", "*.orig", "/archived-packages/**"),
 )
-# In the package's own folder, after everything else.
+# In the package's own folder, last.
 ALWAYS = (
     *("/.git", f"!/{MANIFEST}", "!/readme{,.*[^~$]}", "!/copying{,.*[^~$]}", "!/license{,.*[^~$]}"),
     *("!/licence{,.*[^~$]}", "/.git", "/node_modules", ".npmrc"),
     *("/package-lock.json", "/yarn.lock", "/pnpm-lock.yaml", "/bun.lockb"),
 )
-# What packages built here never hold; the names' case counts.
+# What packages built here never contain; names are case-sensitive.
 LEFT_OUT = (".gitignore", ".npmignore", ".DS_Store", "._*", "*.orig", ".*.swp", "npm-debug.log", ".svn", ".hg", "CVS")
 LEFT_OUT_AT_TOP = frozenset({"package-lock.json", "yarn.lock", "pnpm-lock.yaml"})
 
@@ -45,7 +45,7 @@ LEFT_OUT_AT_TOP = frozenset({"package-lock.json", "yarn.lock", "pnpm-lock.yaml"}
 def packed_files(
     files: Iterable[str], manifest: Mapping[str, object], *, ignore_files: Mapping[str, str] | None = None
 ) -> frozenset[str]:
-    """Return the files that `npm pack` would take of a folder.
+    """Return the files of a folder that `npm pack` would pack.
 
     Args:
         files: the regular files below the folder, as posix paths.
@@ -67,13 +67,13 @@ class _Rule:
         pattern = line.lstrip("!")
         self.takes = (len(line) - len(pattern)) % 2 == 1
         self._patterns = [_parts(one) for one in _expanded(pattern)]
-        # Of each pattern the part that fits the fewest names: what has no such name does not match.
+        # For each pattern, the part that matches the fewest names; a path without such a name cannot match.
         self.signs = {max(parts, key=lambda part: len(part.strip("*?"))) for parts in self._patterns}
-        # node_modules and node_modules/ are for every depth.
+        # node_modules and node_modules/ match at every depth.
         self._any_depth = any(len(parts) <= (1 if parts[-1] else 2) for parts in self._patterns)
 
     def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
-        """Return whether the rule is about a path, or a folder; `name` is its last part if it lies in one below."""
+        """Return whether the rule matches a path or a folder; `name` is its last part if it is in a subfolder."""
         if self._match(path):
             return True
         return folder and (
@@ -81,7 +81,7 @@ class _Rule:
         )
 
     def leads_on(self, path: str, *, name: str | None) -> bool:
-        """Return whether the rule may be about a path below this folder."""
+        """Return whether the rule may match a path below this folder."""
         if self._match(path, begins=True):
             return True
         return name is not None and self._any_depth and self._match(name, begins=True)
@@ -98,7 +98,7 @@ class _Rule:
 
 
 class _Group:
-    """Rules in a row that all take, or all drop."""
+    """Consecutive rules that all keep or all drop."""
 
     def __init__(self, rules: Sequence[_Rule]) -> None:
         self.takes = rules[0].takes
@@ -107,7 +107,7 @@ class _Group:
         self._known: dict[str, bool] = {}  # the same names come again and again
 
     def matches(self, path: str, *, folder: bool, name: str | None) -> bool:
-        """Return whether any rule is about a path; see _Rule.matches."""
+        """Return whether any rule matches a path; see _Rule.matches."""
         if any(map(self._may_match, path.split("/"))) and any(
             rule.matches(path, folder=folder, name=name) for rule in self._rules
         ):
@@ -122,7 +122,7 @@ class _Group:
 
 
 class _Level:
-    """A folder on the way down, with the rules that count in it besides those above."""
+    """A folder on the way down, with the rules that apply in it besides those above."""
 
     def __init__(
         self, rules: Sequence[_Group], *, above: _Level | None = None, name: str = "", taken: bool = False
@@ -133,7 +133,7 @@ class _Level:
         self._taken = taken  # as a whole: rules of its own may take what rules above would drop
 
     def takes(self, path: str, *, folder: bool = False, name: str | None = None) -> bool:
-        """Return whether a path below this folder is packed; of a folder, whether it may hold something that is."""
+        """Return whether a path below this folder is packed; for a folder, whether something in it may be."""
         included = True
         if self._above is not None:
             included = self._above.takes(f"{self._name}/{path}", folder=folder, name=name or path)
@@ -197,7 +197,7 @@ def _root_rules(manifest: Mapping[str, object], folders: Folders, ignore_files: 
 
 
 def _selection(entries: list[object], folders: Folders) -> tuple[list[str], list[str]]:
-    """Return the rules that `files` makes, and its entries that are files: those count more than anything else."""
+    """Return the rules that `files` stands for, and its entries that are files, which override everything else."""
     rules: list[str] = []
     exact: list[str] = []
     for entry in _entries(entries):
@@ -250,7 +250,7 @@ def _below(folder: str, folders: Folders) -> Iterator[str]:
 
 
 def _inside(path: str) -> str:
-    """Return a path as npm makes it one inside the package."""
+    """Return a path as npm turns it into one inside the package."""
     return posixpath.normpath("/" + path.replace("\\", "/").replace(":", "/")).lstrip("/")
 
 
@@ -271,12 +271,12 @@ def _expanded(pattern: str) -> list[str]:
     try:
         return bracex.expand(pattern, keep_escapes=True, limit=PATTERNS)
     except bracex.ExpansionLimitException as error:
-        text = f'the pattern "{printable(pattern)}" stands for more than {PATTERNS} patterns.'
-        raise PackageError(text, advice="Write it with fewer braces.") from error
+        text = f'the pattern "{printable(pattern)}" expands to more than {PATTERNS} patterns.'
+        raise PackageError(text, advice="Use fewer braces in it.") from error
 
 
 def _parts(pattern: str) -> tuple[str, ...]:
-    """Return a pattern's parts, without what `..` takes back and without a second ** in a row."""
+    """Return a pattern's parts, with `..` resolved and consecutive ** merged."""
     parts: list[str] = []
     for part in re.split("/+", pattern):
         last = parts[-1] if parts else ""
@@ -290,7 +290,7 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
-    """Return whether names fit a pattern, or with `begins` whether names below them could."""
+    """Return whether names match a pattern; with `begins`, whether names below them could."""
     if begins:
         head = parts[: parts.index("**")] if "**" in parts else parts
         if len(names) > len(head):
@@ -302,7 +302,7 @@ def _fits(parts: tuple[str, ...], names: list[str], *, begins: bool) -> bool:
 
 
 def _fits_whole(parts: tuple[str, ...], names: list[str]) -> bool:
-    """Return whether names fit a pattern to the end; ** is any number of names, at the end one at least."""
+    """Return whether names match a whole pattern; ** stands for any number of names, at the end for at least one."""
     ends = ((parts[0], names[:1]), (parts[-1], names[-1:]))
     if any(part != "**" and not (name and _fits_part(part, name[0])) for part, name in ends):
         return False
@@ -333,13 +333,13 @@ def _compiled(part: str) -> fnmatch.WcMatcher[str]:
 
 
 def left_out(path: str) -> bool:
-    """Return whether npm pack leaves this file out of every package; a package built here does too."""
+    """Return whether npm pack leaves this file out of every package, as flotilla does too."""
     parts = path.split("/")
     return path in LEFT_OUT_AT_TOP or any(fnmatchcase(part, pattern) for part in parts for pattern in LEFT_OUT)
 
 
 def builds_on_install(path: str, manifest: Mapping[str, object]) -> bool:
-    """Return whether npm adds `node-gyp rebuild` as an install script for this file, which no manifest says.
+    """Return whether this file makes npm add the install script `node-gyp rebuild`, which the manifest does not show.
 
     Source: @npmcli/package-json lib/normalize.js (gypfile), which looks for *.gyp beside package.json.
     """

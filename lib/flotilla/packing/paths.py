@@ -1,4 +1,4 @@
-"""Paths: what they may be called, which a pattern chooses, what lies in a folder, and the tree that members make."""
+"""Paths: valid names, patterns, the files in a folder, and the tree of an archive's members."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ MOST_HOPS = 40  # links to follow for one path: Linux's own limit
 
 
 def collision_key(name: str) -> str:
-    """Return what names share that macOS or Windows takes for one: no case, Unicode form, final dots or blanks."""
+    """Return a key equal for names that are the same on macOS or Windows (case, Unicode form, final dots or spaces)."""
     folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
     return folded.rstrip(". ") or folded
 
 
 def name_fault(name: str) -> str | None:
-    """Return why no member of an archive may be called this, None if it may; it ends a sentence that starts with it."""
+    """Return why an archive's member must not have this name, None if it may; the text follows the name."""
     if not name:
         return "has no name"
     if not name.isprintable():
-        return "has control characters, or is not UTF-8"
+        return "contains control characters, or is not UTF-8"
     if "\\" in name:
-        return "has a backslash, which Windows reads as a folder"
+        return "contains a backslash, which Windows takes for a folder separator"
     if name.startswith("/") or DRIVE.match(name):
         return "is an absolute path"
     if ".." in name.split("/"):
-        return 'has ".." in its path'
+        return 'contains ".."'
     return _length_fault(name)
 
 
 def _length_fault(name: str) -> str | None:
     parts = name.split("/")
     if len(parts) > DEEPEST:
-        return f"lies deeper than {DEEPEST} folders"
+        return f"is more than {DEEPEST} folders deep"
     if len(name.encode()) > LONGEST_PATH:
         return f"is longer than {LONGEST_PATH} bytes"
     if any(len(part.encode()) > LONGEST_NAME for part in parts):
@@ -62,18 +62,18 @@ def safe_parts(name: str) -> tuple[str, ...]:
     """Return the path's folders and name; () for the archive's own root.
 
     Raises:
-        ArchiveError: no member may be called this.
+        ArchiveError: a member must not have this name.
     """
     if fault := name_fault(name):
         raise ArchiveError(
             f"the member {quoted(name)} {fault}.",
-            advice="Rename it where CI packs it: flotilla takes plain relative paths only.",
+            advice="Rename it in CI: flotilla accepts only plain relative paths.",
         )
     return tuple(part for part in name.split("/") if part not in ("", "."))
 
 
 def files_below(root: Path) -> tuple[dict[str, Path], list[str]]:
-    """Return the regular files below a folder by their posix paths, and a fault for each link or special file."""
+    """Return the regular files below a folder by posix path, and a fault for each link or special file."""
     files, others = entries_below(root)
     return files, sorted(f"{printable(path)} is {what}" for path, what in others.items())
 
@@ -95,22 +95,22 @@ def entries_below(root: Path, *, without: Collection[Path] = ()) -> tuple[dict[s
             if stat.S_ISREG(form):
                 files[shown] = path
             elif not stat.S_ISDIR(form):
-                others[shown] = "a link, and npm drops links" if stat.S_ISLNK(form) else "a device, fifo or socket"
+                others[shown] = "a link, which npm does not pack" if stat.S_ISLNK(form) else "a device, fifo or socket"
     return dict(sorted(files.items())), others
 
 
 def matching(paths: Iterable[str], pattern: str) -> set[str]:
-    """Return the paths that a pattern matches; one that names a folder means all below it, as in a manifest.
+    """Return the paths that a pattern matches; a folder's name matches everything below it, as in a manifest.
 
     Raises:
-        PackageError: its braces stand for too many patterns.
+        PackageError: its braces expand to too many patterns.
     """
     bare = pattern.removeprefix("./").rstrip("/")
     try:
         matcher = glob.compile([bare, f"{bare}/**"], flags=GLOB, limit=PATTERNS)
     except Exception as error:  # wcmatch does not export its own for too many braces
-        text = f'the pattern "{printable(pattern)}" stands for more than {PATTERNS} patterns.'
-        raise PackageError(text, advice="Write it with fewer braces.") from error
+        text = f'the pattern "{printable(pattern)}" expands to more than {PATTERNS} patterns.'
+        raise PackageError(text, advice="Use fewer braces in it.") from error
     return {path for path in paths if matcher.match(path)}
 
 
@@ -126,7 +126,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A link: where its target is looked up from (the root for a hard link), and what it points at."""
+    """A link: the folder from which its target counts (the root for a hard link), and the target."""
 
     base: Parts
     target: Parts
@@ -134,12 +134,12 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder; its children by what a case-insensitive file system makes of their names."""
+    """A folder; its children by their collision keys."""
 
     children: dict[str, tuple[str, Node]] = field(default_factory=dict)
 
     def child(self, name: str) -> Node | None:
-        """Return the child of exactly this name."""
+        """Return the child with exactly this name."""
         spelled, node = self.children.get(collision_key(name), ("", None))
         return node if spelled == name else None
 
@@ -148,20 +148,20 @@ Node = File | Link | Folder
 
 
 class DanglingLinkError(ArchiveError):
-    """A link points at nothing in the archive; it harms nobody who does not want it."""
+    """A link whose target is not in the archive; harmless if no package uses it."""
 
 
 class Tree:
-    """What the members seen so far make; refuses a member that would replace, pass through, or collide with another."""
+    """The tree of the members so far; refuses one that would replace, pass through, or collide with another."""
 
     def __init__(self) -> None:
         self._root = Folder()
 
     def add(self, parts: Parts, node: Node) -> list[Parts]:
-        """Put a node there, and return the folders that are new on the way to it, outermost first.
+        """Add a node, and return the new folders on the way to it, outermost first.
 
         Raises:
-            ArchiveError: something is there already, or the way leads through a file or a link.
+            ArchiveError: the path is taken, or leads through a file or a link.
         """
         folder, new = self._root, []
         for depth, name in enumerate(parts[:-1], start=1):
@@ -176,17 +176,17 @@ class Tree:
         placed = self._place(folder, parts, node)
         if placed is None and not (isinstance(node, Folder) and isinstance(folder.child(parts[-1]), Folder)):
             raise ArchiveError(
-                f"the member {quoted('/'.join(parts))} is in it twice.",
-                advice="Pack each file once, without appending.",
+                f"it contains the member {quoted('/'.join(parts))} twice.",
+                advice="Pack each file once; do not append to the archive.",
             )
         return [*new, parts] if placed is not None and isinstance(node, Folder) else new
 
     def resolve(self, link: Link, *, name: str) -> tuple[Parts, File | Folder]:
-        """Return where a link leads in the end, and what is there.
+        """Return the final target's path and node.
 
         Raises:
-            DanglingLinkError: nowhere.
-            ArchiveError: out of the folder, or in a circle.
+            DanglingLinkError: the link has no target in the archive.
+            ArchiveError: the link leads out of the folder, or in a circle.
         """
         at: list[str] = list(link.base)
         queue = deque(link.target)
@@ -215,14 +215,14 @@ class Tree:
         return tuple(at), found
 
     def find(self, parts: Parts) -> Node | None:
-        """Return the node at exactly this path; links on the way are not followed."""
+        """Return the node at exactly this path, without following links."""
         node: Node | None = self._root
         for name in parts:
             node = node.child(name) if isinstance(node, Folder) else None
         return node
 
     def links(self) -> Iterator[tuple[Parts, Link]]:
-        """Return all links, in the order in which they came into their folders."""
+        """Return all links, in the order in which they were added."""
         stack: list[tuple[Parts, Folder]] = [((), self._root)]
         while stack:
             parts, folder = stack.pop()
@@ -234,16 +234,16 @@ class Tree:
 
     @property
     def empty(self) -> bool:
-        """Return whether there is nothing at all."""
+        """Return whether the tree is empty."""
         return not self._root.children
 
     def _place(self, folder: Folder, parts: Parts, node: Node) -> Node | None:
-        """Return the node if the place was free, None if one of exactly that name has it."""
+        """Add the node and return it; return None if exactly that name is taken."""
         spelled, placed = folder.children.setdefault(collision_key(parts[-1]), (parts[-1], node))
         if spelled != parts[-1]:
             raise ArchiveError(
-                f"the members {quoted('/'.join(parts))} and {quoted('/'.join((*parts[:-1], spelled)))} are one and the "
-                "same on macOS and Windows.",
+                f"the members {quoted('/'.join(parts))} and {quoted('/'.join((*parts[:-1], spelled)))} are the same "
+                "file on macOS and Windows.",
                 advice="Rename one of them.",
             )
         return placed if placed is node else None
@@ -251,8 +251,8 @@ class Tree:
 
 def _through(parts: Parts, way: Parts) -> ArchiveError:
     return ArchiveError(
-        f"the member {quoted('/'.join(parts))} lies below {quoted('/'.join(way))}, which is no folder.",
-        advice="Pack the files at their own paths.",
+        f"the member {quoted('/'.join(parts))} is below {quoted('/'.join(way))}, which is not a folder.",
+        advice="Pack each file under its real path.",
     )
 
 
@@ -262,6 +262,6 @@ def _link_fault(name: str, why: str) -> ArchiveError:
 
 def _dangling(name: str) -> DanglingLinkError:
     return DanglingLinkError(
-        f"the link {quoted(name)} points at nothing in the archive.",
+        f"the link {quoted(name)} has no target in the archive.",
         advice="Pack the file itself, or a link inside the archive.",
     )

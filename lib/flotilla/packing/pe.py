@@ -1,4 +1,4 @@
-"""Reads COFF and what came of it: Windows' PE images and objects, and AIX's XCOFF."""
+"""Read COFF and its descendants: Windows' PE images and objects, and AIX's XCOFF."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ ANONYMOUS = b"\0\0\xff\xff"  # import objects, and objects with more than 65 279
 
 
 def read_pe(window: Window, member: str | None) -> Binary | None:
-    """Return the image; None for one that is not for Windows' own processor: DOS, firmware, portable .NET.
+    """Return the image; None if it is not Windows machine code (DOS, firmware, portable .NET).
 
     Raises:
-        Exception: whatever pefile raises on a damaged file.
+        Exception: any that pefile raises on a damaged file.
     """
     head = window.head(HEAD)
     if not claims_pe(head):
@@ -61,13 +61,13 @@ def _refuse_truncated(image: pefile.PE, window: Window) -> None:
 
 
 def claims_pe(head: bytes) -> bool:
-    """Tell whether the DOS header leads to a PE header: the two letters MZ alone say little."""
+    """Return whether the DOS header points to a PE header; the two letters MZ alone say little."""
     start = int.from_bytes(head[60:64], "little")
     return len(head) >= 64 and head[start : start + 4] == b"PE\0\0"  # noqa: PLR2004 - the DOS header's size
 
 
 def read_coff(window: Window, member: str | None) -> Binary | None:
-    """Return the object, by its machine word; None if the bytes are no COFF object."""
+    """Return the object, recognised by its machine word; None if the bytes are not a COFF object."""
     head = window.head(OBJECT.size)
     if len(head) < OBJECT.size:
         return None
@@ -83,7 +83,7 @@ def read_coff(window: Window, member: str | None) -> Binary | None:
 
 
 def read_xcoff(window: Window, member: str | None) -> Binary | None:
-    """Return AIX's program, library or object; None if only the two bytes of the magic are there.
+    """Return AIX's program, library or object; None if only the magic's two bytes match.
 
     Raises:
         UnreadableError: it is truncated.
@@ -105,7 +105,7 @@ def read_xcoff(window: Window, member: str | None) -> Binary | None:
 
 
 def _extents(section: struct.Struct, listed: bytes) -> Iterator[tuple[int, int]]:
-    """Yield offset and size of each section that the file holds bytes of."""
+    """Yield the offset and size of each section that has bytes in the file."""
     for _, size, offset in section.iter_unpack(listed):
         yield (offset, size) if offset else (0, 0)
 

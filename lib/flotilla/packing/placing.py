@@ -1,4 +1,4 @@
-"""Which of an artifact's files a package takes, and where it puts them."""
+"""Choose which files of an artifact go into a package, and where."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MOST_NAMES = 10  # of files in one message
 
 
 def taken_files(files: Mapping[str, Path], choices: Sequence[FileChoice]) -> tuple[dict[str, Path], list[str]]:
-    """Return the files that a package takes by their paths in it, and what is wrong with the choices.
+    """Return the chosen files by their paths in the package, and what is wrong with the choices.
 
     Args:
         files: the artifact's files by their paths.
-        choices: what flotilla.yml chooses; none takes all.
+        choices: what flotilla.yml chooses; if empty, every file.
     """
     if not choices:
         return dict(files), []
@@ -37,18 +37,18 @@ def taken_files(files: Mapping[str, Path], choices: Sequence[FileChoice]) -> tup
 
 
 def _targets(files: Mapping[str, Path], choice: FileChoice) -> tuple[dict[str, str], list[str]]:
-    """Return the path of each file that one choice takes, by its path in the package."""
+    """Return the source of each file that one choice selects, by its path in the package."""
     pattern = choice.source if isinstance(choice, Placed) else choice
     found = sorted(matching(files, pattern))
     if not found:
-        return {}, [f"`files` names {quoted(pattern)}, which nothing in the artifact matches; {_held(files, pattern)}"]
+        return {}, [f"`files` names {quoted(pattern)}, but nothing in the artifact matches it; {_held(files, pattern)}"]
     if isinstance(choice, str):
         return {path: path for path in found}, []
     if not choice.to.endswith("/"):
         if found[1:]:
             names = ", ".join(map(printable, found[:MOST_NAMES])) + (", …" if found[MOST_NAMES:] else "")
             return {}, [
-                f"`files` would put {len(found)} files at {printable(choice.to)}: {names}; end `to` in / for a folder"
+                f"`files` would put {len(found)} files at {printable(choice.to)}: {names}; end `to` with / for a folder"
             ]
         targets = {posixpath.normpath(choice.to): found[0]}
     else:
@@ -59,16 +59,16 @@ def _targets(files: Mapping[str, Path], choice: FileChoice) -> tuple[dict[str, s
 
 
 def _held(files: Mapping[str, Path], pattern: str) -> str:
-    """Return what the artifact holds, in words; if files have the last part of a pattern as their names, those."""
+    """Return in words which files the artifact has: those with the pattern's last part as their name, or else all."""
     name = posixpath.basename(posixpath.normpath(pattern))
     alike = [path for path in sorted(files) if matching([posixpath.basename(path)], name)]
     names = sorted(files) if name in {"*", "**"} else alike or sorted(files)
     shown = ", ".join(map(printable, names[:MOST_NAMES])) or "no file"
-    return f"it holds {shown}{', …' if names[MOST_NAMES:] else ''}"
+    return f"it has {shown}{', …' if names[MOST_NAMES:] else ''}"
 
 
 def _folder(pattern: str, found: Sequence[str]) -> str:
-    """Return the leading folders of a pattern that hold no sign of a pattern; files keep their paths below it."""
+    """Return the leading folders of a pattern that have no wildcards; files keep their paths below them."""
     bare = posixpath.normpath(pattern)
     if bare not in found and not SIGN.search(bare):
         return f"{bare}/"
@@ -82,5 +82,5 @@ def _folder(pattern: str, found: Sequence[str]) -> str:
 
 def _fault(target: str) -> str | None:
     if target == "." or target.split("/", maxsplit=1)[0] == ".." or target.startswith("/"):
-        return f"`files` would put a file at {printable(target)}, which is no place in the package"
-    return f"`files` would put a file at {printable(target)}, which npm packs never" if left_out(target) else None
+        return f"`files` would put a file at {printable(target)}, which is not a path inside the package"
+    return f"`files` would put a file at {printable(target)}, which npm never packs" if left_out(target) else None

@@ -1,4 +1,4 @@
-"""Tells binaries from everything else, and whether a package's binaries are for its platform."""
+"""Recognise binaries, and check that a package's binaries are for its platform."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Reader = Callable[[Window, str | None], Binary | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Inspected:
-    """What a file turned out to be.
+    """What a file is.
 
     Args:
         binaries: what identify found.
-        fault: why it is no good for any platform, None where it may be.
+        fault: why it fits no platform; None if it may.
     """
 
     binaries: tuple[Binary, ...] = ()
@@ -49,12 +49,12 @@ class Inspected:
 
     @property
     def executable(self) -> bool:
-        """Return whether it is a program."""
+        """Return whether the file is a program."""
         return any(binary.executable for binary in self.binaries)
 
 
 def inspect(path: Path) -> Inspected:
-    """Return what a file is; anybody may have made it."""
+    """Return what a file is; the file is not trusted."""
     try:
         binaries = identify(path)
     except UnreadableError as error:
@@ -67,27 +67,27 @@ def inspect(path: Path) -> Inspected:
 
 
 def _not_a_binary(head: bytes) -> str | None:
-    """Return why a file that is named like a binary, and is none known here, cannot be right."""
+    """Return why a file that is named like a binary, but has no known format, cannot be right."""
     if not head:
         return "is empty"
     if LINKER_SCRIPT.search(head) or head.startswith((ARCHIVE, elf.MAGIC)) or pe.claims_pe(head):
         return None
-    return f'is named like a binary, but begins with "{printable(head[:24].decode(errors="replace"))}"'
+    return f'is named like a binary but begins with "{printable(head[:24].decode(errors="replace"))}"'
 
 
 def binary_faults(root: Path, platform: Platform) -> list[str]:
-    """Return what is wrong with the binaries below a folder, a line a file, sorted by path; empty if all is well.
+    """Return what is wrong with the binaries below a folder, a line per file, sorted by path; empty if nothing is.
 
     Args:
-        root: the folder; only regular files are looked at.
-        platform: what they are to run on.
+        root: the folder; only its regular files are checked.
+        platform: what they must run on.
     """
     files, _ = files_below(root)
     return platform_faults({path: inspect(file) for path, file in files.items()}, platform)
 
 
 def platform_faults(inspected: Mapping[str, Inspected], platform: Platform) -> list[str]:
-    """Return the same for files that were looked at before."""
+    """Return the same for files that were already inspected."""
     if platform.binaries == "unchecked":
         return []
     faults = [
@@ -98,25 +98,25 @@ def platform_faults(inspected: Mapping[str, Inspected], platform: Platform) -> l
     if faults or platform.binaries == "none" or (platform.cpu and not real):
         return faults
     if not found:
-        what = f"there is no binary for {platform.name} in it: no ELF, Mach-O, PE or XCOFF file at all"
-        return [f"{what}; a platform that needs none says `binaries: none` in flotilla.yml"]
-    return [f"there is no binary for {cpu} in it" for cpu in real if all(cpu not in binary.cpus for binary in found)]
+        what = f"it contains no binary for {platform.name}: no ELF, Mach-O, PE or XCOFF file"
+        return [f"{what}; if the platform needs none, set `binaries: none` in flotilla.yml"]
+    return [f"it contains no binary for {cpu}" for cpu in real if all(cpu not in binary.cpus for binary in found)]
 
 
 def binary_warnings(inspected: Mapping[str, Inspected], platform: Platform) -> list[str]:
-    """Return what could not be checked, a line a file, sorted by path."""
+    """Return what could not be checked, a line per file, sorted by path."""
     if platform.binaries != "check" or not platform.libc:
         return []
     return [
-        f"{printable(path)} is packed (UPX), so that its libc cannot be read; {platform.name} needs "
-        f"{' or '.join(platform.libc)}. If that is what it was built for, `binaries: unchecked` ends this warning"
+        f"{printable(path)} is packed (UPX), so flotilla cannot read its libc; {platform.name} needs "
+        f"{' or '.join(platform.libc)}. If it was built for that, `binaries: unchecked` silences this warning"
         for path in sorted(inspected)
         if any(binary.packed for binary in inspected[path].binaries)
     ]
 
 
 def _real_cpus(platform: Platform) -> tuple[str, ...]:
-    """Return the cpus that have machine code of their own: wasm32 runs on any."""
+    """Return the cpus that have their own machine code; wasm32 runs on any."""
     return tuple(cpu for cpu in platform.cpu if cpu != WASM)
 
 
@@ -128,23 +128,23 @@ def _file_faults(file: Inspected, platform: Platform) -> Iterator[str]:
     if not wrong:
         return
     binary, why = wrong[0]
-    more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
-    yield f"{f'holds {binary.member}{more}, which is' if binary.member else 'is'} {why}"
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    yield f"{f'contains {binary.member}{more}, which is' if binary.member else 'is'} {why}"
 
 
 def _mismatch(binary: Binary, platform: Platform) -> str | None:
     if platform.binaries == "none":
-        return f"{binary}, and {platform.name} has `binaries: none` in flotilla.yml"
+        return f"{binary}, but {platform.name} has `binaries: none` in flotilla.yml"
     if not (_runs_on(binary, platform) and _covers(binary, platform) and _links_to(binary, platform)):
-        return f"{binary}, and the package is for {_words(platform)}"
+        return f"{binary}, but the package is for {_words(platform)}"
     needed, floor = binary.glibc_needed, platform.glibc
     if needed and floor and version_key(needed) > version_key(floor):
-        return f"{binary} and needs glibc {needed}, newer than the {floor} that {platform.name} may ask for"
+        return f"{binary} and needs glibc {needed}, but {platform.name} allows {floor} at most (platforms[].glibc)"
     return None
 
 
 def _runs_on(binary: Binary, platform: Platform) -> bool:
-    """Tell whether it is for the os. A program that names none is Linux's; an object that names none may be any's."""
+    """Return whether it is for the os. A program that names none is for Linux; an object may be for any."""
     if not platform.os:
         return True
     if binary.os is None:
@@ -153,7 +153,7 @@ def _runs_on(binary: Binary, platform: Platform) -> bool:
 
 
 def _covers(binary: Binary, platform: Platform) -> bool:
-    """Tell whether a universal binary runs on every cpu of the platform, and a thin one on one of them."""
+    """Return whether it runs on the platform's cpus: a universal binary on all of them, a thin one on one."""
     if len(binary.cpus) > 1:
         return set(_real_cpus(platform)) <= set(binary.cpus)
     return binary.cpus[0] in platform.cpu or not platform.cpu
@@ -168,13 +168,13 @@ def _words(platform: Platform) -> str:
 
 
 def identify(path: Path) -> tuple[Binary, ...]:
-    """Return a file's binaries: one for a binary, one an object for a static library, () for anything else.
+    """Return a file's binaries: itself for a binary, each object for a static library, () for anything else.
 
     Args:
-        path: a regular file; anybody may have made it.
+        path: a regular file, not trusted.
 
     Raises:
-        UnreadableError: it begins like a binary and goes on otherwise; the text names no file.
+        UnreadableError: it begins like a binary but is not a valid one; the text does not name the file.
     """
     with path.open("rb") as file:
         window = Window.whole(file)
@@ -192,7 +192,7 @@ def _identify(window: Window, *, coff: bool) -> Iterator[Binary]:
 def _thin(window: Window, *, coff: bool) -> Iterator[Binary]:
     magic = window.head(len(ARCHIVE))
     if magic == THIN_ARCHIVE:
-        raise UnreadableError("it is a thin archive, which names its objects and does not hold them")
+        raise UnreadableError("it is a thin archive, which refers to its objects instead of containing them")
     if magic == ARCHIVE:
         yield from _attempt("an ar archive", lambda: list(_objects(window)))
     else:
@@ -226,14 +226,14 @@ def _objects(window: Window) -> Iterator[Binary]:
 
 
 def _universal(window: Window) -> Iterator[Binary]:
-    """Yield one binary that stands for all parts of the file."""
+    """Yield one binary for all parts of the file."""
     parts = macho.slices(window)
     held = [(part, list(_thin(part.window, coff=False))) for part in parts]
     if not all(binaries for _, binaries in held):
-        raise UnreadableError("a part of it holds no binary")
+        raise UnreadableError("a part of it is not a binary")
     found = [(part, binary) for part, binaries in held for binary in binaries]
     if any(binary.cpus != (part.cpu,) for part, binary in found):
-        raise UnreadableError("a part of it is for another cpu than the file says")
+        raise UnreadableError("a part of it is for a different cpu than the file says")
     if found:
         yield Binary(
             format="Mach-O",

@@ -1,4 +1,4 @@
-"""How the bytes and members of an archive come out: compressed streams, read forwards only, within a budget."""
+"""Read an archive's bytes and members: compressed streams, forwards only, within a budget."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from flotilla.family import Limits
 MEBIBYTE = 1 << 20
 HARMLESS = 64 * MEBIBYTE  # below this no ratio is a danger: 64 KiB of zeros already compress a thousandfold
 
-BOMB_ADVICE = "If the archive is what it should be, raise `limits` in flotilla.yml; if not, find out who made it."
+BOMB_ADVICE = "If the archive is genuine, raise `limits` in flotilla.yml; if not, find out who made it."
 BLOCK = 512  # bytes of a header, and the unit of all that follows it
 CHUNK = 1 << 18
 MEMORY = 1 << 27  # bytes a decompressor may keep; xz -9 needs 65 MiB, zstd -22 a window of 128 MiB
 STREAMS = 1 << 17  # in one file: bgzip makes one for each 64 KiB, and each costs the time to begin it
 HEADERS = 1 << 20  # bytes of headers before one member: names and sparse maps, read into memory by tarfile
-DAMAGED = "Build the artifact again: the archive is damaged, or was cut while it was written or sent."
+DAMAGED = "Build the artifact again: the archive is damaged or incomplete."
 
 
 class Budget:
-    """Counts what one archive unpacks to, and refuses what goes beyond; headers are never trusted for it.
+    """Counts what one archive unpacks to, and enforces the limits; headers are never trusted for this.
 
     Args:
         size: bytes of the archive itself.
@@ -49,12 +49,12 @@ class Budget:
         self._placed = 0
 
     def inflate(self, count: int) -> None:
-        """Count bytes that came out of the decompressor."""
+        """Count bytes from the decompressor."""
         self._inflated += count
         self._refuse_beyond(self._inflated)
 
     def write(self, count: int) -> None:
-        """Count bytes that go to the disk."""
+        """Count bytes written to the disk."""
         self._written += count
         self._refuse_beyond(self._written)
 
@@ -70,23 +70,23 @@ class Budget:
 
     def _refuse_more(self, count: int) -> None:
         if count > self._limits.files:
-            raise ArchiveError(f"it holds more than {self._limits.files} files and folders.", advice=BOMB_ADVICE)
+            raise ArchiveError(f"it contains more than {self._limits.files} files and folders.", advice=BOMB_ADVICE)
 
     @property
     def directory_size(self) -> int:
-        """Return the bytes that the list of members may have, if a format keeps one."""
+        """Return the largest size of the list of members, for formats that have one."""
         return self._limits.files * 256 + MEBIBYTE
 
     def _refuse_beyond(self, count: int) -> None:
         if count <= self._ceiling:
             return
         shown = f"{self._ceiling // MEBIBYTE} MiB"
-        why = f"{self._limits.ratio} times its own size" if self._by_ratio else "the limit of one archive"
+        why = f"{self._limits.ratio} times its own size" if self._by_ratio else "the limit for one archive"
         raise ArchiveError(f"it unpacks to more than {shown}, {why}.", advice=BOMB_ADVICE)
 
 
 class Inflater(Protocol):
-    """What the decompressors of bz2, lzma and zstd have in common."""
+    """The common interface of the decompressors of bz2, lzma and zstd."""
 
     @property
     def eof(self) -> bool: ...
@@ -98,7 +98,7 @@ class Inflater(Protocol):
 
 
 class _Gunzip:
-    """zlib's decompressor in the shape of the others."""
+    """zlib's decompressor with the interface of the others."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -141,8 +141,8 @@ class Inflated:
 
     Args:
         source: the compressed file, at its start.
-        compression: a key of INFLATERS, None where it is plain.
-        budget: is told of each byte that comes out.
+        compression: a key of INFLATERS; None if it is not compressed.
+        budget: counts each byte that comes out.
     """
 
     def __init__(self, source: BinaryIO, compression: str | None, budget: Budget) -> None:
@@ -158,19 +158,19 @@ class Inflated:
         self.last_block = b""
 
     def tell(self) -> int:
-        """Return the bytes that came out so far."""
+        """Return the number of bytes read so far."""
         return self._position
 
     def seekable(self) -> bool:
-        """Return False: there is no way back."""
+        """Return False: the file can only be read forwards."""
         return False
 
     def expect_headers(self) -> None:
-        """Expect a member's headers from here on, until expect_data."""
+        """Treat what follows as a member's headers, until expect_data."""
         self._headers_left = HEADERS
 
     def expect_data(self) -> None:
-        """Expect content from here on, which is streamed to the disk."""
+        """Treat what follows as content, which is streamed to the disk."""
         self._headers_left = sys.maxsize
 
     def read(self, size: int) -> bytes:
@@ -195,7 +195,7 @@ class Inflated:
             pass
 
     def finish(self) -> None:
-        """Read what is left, so that checksums are checked; nothing but zeros may be there."""
+        """Read the rest, so that checksums are checked; it may contain only zeros."""
         while part := self._some(CHUNK):
             if part.count(0) != len(part):
                 raise ArchiveError("there is data after its end.", advice=DAMAGED)
@@ -222,7 +222,7 @@ class Inflated:
             if part:
                 return part
             if starving and not inflater.eof:
-                raise ArchiveError("it ends in the middle: it is truncated.", advice=DAMAGED)
+                raise ArchiveError("it is truncated.", advice=DAMAGED)
 
     def _feed(self) -> bytes:
         fed, self._rest = self._rest or self._source.read(CHUNK), b""
@@ -238,7 +238,7 @@ class Inflated:
         self._rest = rest
         self._streams_left -= 1
         if not self._streams_left:
-            raise ArchiveError(f"it is made of more than {STREAMS} compressed streams.", advice=DAMAGED)
+            raise ArchiveError(f"it consists of more than {STREAMS} compressed streams.", advice=DAMAGED)
         assert self._new is not None  # noqa: S101 - only a compressed file has an inflater to follow
         return self._new()
 
@@ -247,20 +247,20 @@ Kind = Literal["file", "folder", "symlink", "hardlink"]
 
 
 def no_content() -> Iterator[bytes]:
-    """Return the content of what has none."""
+    """Return no content, for members that have none."""
     return iter(())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A member as its archive says it; nothing here is trusted yet.
+    """A member as its archive describes it; nothing here is trusted yet.
 
     Args:
         name: the path, unchanged.
-        kind: what it is; devices, fifos and the like never get this far.
+        kind: what it is; devices, fifos and the like are refused earlier.
         executable: whether its owner may run it.
-        target: what a link points at, unchanged.
-        content: gives the bytes in chunks; to be used before the next member is asked for.
+        target: a link's target, unchanged.
+        content: yields the bytes; use it before asking for the next member.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""The members of a tar archive, plain or compressed, one after another in constant memory.
+"""Read the members of a tar archive, plain or compressed, one after another in constant memory.
 
-A published tarball is read only if npm's reader takes each member for what Python's takes it for. They part ways on
-headers that nobody writes by accident: then it would be compared by one content, and installed with another. Source:
+A published tarball is accepted only if npm's reader understands each member as Python's does. They differ on headers
+that nobody writes by accident; such a tarball could be compared by one content and installed with another. Source:
 node-tar's header.js and pax.js, Python's tarfile.py.
 """
 
@@ -41,16 +41,16 @@ PAX_KEYS = {
 
 
 def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, into: Path | None) -> Iterator[Member]:
-    """Return the members in their order; names and links are only checked by tarfile's own `data` filter.
+    """Return the members in order; only tarfile's own `data` filter has checked names and links.
 
     Args:
         source: the archive's file, at its start.
-        compression: how it is compressed, a key of INFLATERS; None where it is not.
-        budget: is told of all that comes out.
-        into: the folder that the filter shall guard; None where nothing is written (then names may be anything).
+        compression: a key of INFLATERS; None if it is not compressed.
+        budget: counts all bytes that come out.
+        into: the folder that the filter guards; None if nothing is written (names are not checked then).
 
     Raises:
-        ArchiveError: it is no tar, damaged, cut, goes on after its end, or holds a device.
+        ArchiveError: it is not a tar, damaged, truncated, has data after its end, or contains a device.
     """
     inflated = Inflated(source, compression, budget)
     archive = _open(inflated)
@@ -59,13 +59,15 @@ def tar_members(source: BinaryIO, compression: str | None, budget: Budget, *, in
             _filter(info, into)
         elif not read_alike(info, bytes(inflated.headers)):
             raise ArchiveError(
-                f"the member {quoted(info.name)} has headers that npm may read in another way.",
-                advice="Find out who published this, and with what; release under a new version number.",
+                f"the member {quoted(info.name)} has headers that npm may read differently.",
+                advice="Find out who published this, and with which tool; release under a new version number.",
             )
         inflated.headers.clear()
         yield _member(archive, info, inflated)
     if len(inflated.last_block) < tarfile.BLOCKSIZE or any(inflated.last_block):
-        raise ArchiveError("it has no end-of-archive mark: a header is damaged, or the end is missing.", advice=DAMAGED)
+        raise ArchiveError(
+            "it has no end-of-archive mark: a header is damaged, or the archive is truncated.", advice=DAMAGED
+        )
     inflated.expect_data()
     inflated.finish()
 
@@ -85,7 +87,7 @@ def _open(inflated: Inflated) -> tarfile.TarFile:
     except ArchiveError:
         raise
     except Exception as error:  # whatever the parser stumbles over, the archive is at fault
-        raise ArchiveError(f"it holds no tar archive ({printable(str(error))}).", advice=DAMAGED) from error
+        raise ArchiveError(f"it is not a tar archive ({printable(str(error))}).", advice=DAMAGED) from error
 
 
 def _next(archive: tarfile.TarFile, inflated: Inflated) -> tarfile.TarInfo | None:
@@ -95,8 +97,8 @@ def _next(archive: tarfile.TarFile, inflated: Inflated) -> tarfile.TarInfo | Non
         info = archive.next()
     except ArchiveError:
         raise
-    except Exception as error:  # ValueError, RecursionError, OverflowError: there is no end to what a header can cause
-        raise ArchiveError(f"a header of it is damaged ({printable(str(error))}).", advice=DAMAGED) from error
+    except Exception as error:  # a header can cause any: ValueError, RecursionError, OverflowError
+        raise ArchiveError(f"one of its headers is damaged ({printable(str(error))}).", advice=DAMAGED) from error
     inflated.expect_data()
     return info
 
@@ -108,10 +110,10 @@ def _filter(info: tarfile.TarInfo, into: Path) -> None:
     try:
         tarfile.data_filter(info, str(into))
     except (tarfile.FilterError, OSError, ValueError) as error:
-        raise ArchiveError(
-            f"the member {quoted(info.name)} is refused by Python's own tar filter ({printable(str(error))}).",
-            advice="Pack plain files, and links that stay inside the archive.",
-        ) from error
+        what = f"the member {quoted(info.name)} is refused by Python's tar filter ({type(error).__name__})."
+        if isinstance(error, tarfile.LinkOutsideDestinationError | tarfile.AbsoluteLinkError):
+            what = f"the link {quoted(info.name)} points to {quoted(info.linkname)}, outside the archive."
+        raise ArchiveError(what, advice="Pack plain files, and links that stay inside the archive.") from error
 
 
 def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, inflated: Inflated) -> Member:
@@ -141,7 +143,7 @@ def _kind(info: tarfile.TarInfo) -> Kind:
 
 
 def _special(info: tarfile.TarInfo) -> ArchiveError:
-    what = SPECIAL.get(info.type, "of a kind that is neither file, folder nor link")
+    what = SPECIAL.get(info.type, "neither a file, a folder nor a link")
     return ArchiveError(f"the member {quoted(info.name)} is {what}.", advice="Pack plain files only.")
 
 
@@ -166,13 +168,13 @@ def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, inflated: Inflated
 
 
 def _cut(info: tarfile.TarInfo) -> ArchiveError:
-    return ArchiveError(f"it ends in the middle of {quoted(info.name)}: it is truncated.", advice=DAMAGED)
+    return ArchiveError(f"it is truncated: it ends in the middle of {quoted(info.name)}.", advice=DAMAGED)
 
 
 def _check_sparse_map(info: tarfile.TarInfo) -> None:
-    """Refuse a wild map: tarfile searches it anew for each part, and would search for ever.
+    """Refuse an impossible map, which tarfile would search forever.
 
-    A header has room for four runs; tarfile gives those that are not used, too, and they stand in no order.
+    A header has room for four runs; tarfile also returns the unused ones, in any order.
     """
     given: list[tuple[int, int]] = list(info.sparse or [])  # type: ignore[arg-type] # typeshed says bytes
     runs = [run for run in given if run != (0, 0)]
@@ -189,11 +191,11 @@ def _check_sparse_map(info: tarfile.TarInfo) -> None:
 
 
 def read_alike(info: tarfile.TarInfo, headers: bytes) -> bool:
-    """Return whether both readers see the same member.
+    """Return whether npm's reader and Python's see the same member.
 
     Args:
-        info: as Python's reader took it.
-        headers: the bytes that it read for it, extended headers first.
+        info: the member as Python's reader sees it.
+        headers: the bytes that it read for the member, extended headers first.
     """
     own, extended = headers[-BLOCK:], headers[:-BLOCK]
     if info.sparse is not None or (info.size and not info.isreg()) or not _plain_numbers_and_names(own):
@@ -214,7 +216,7 @@ def _prefix_alike(prefix: bytes, magic: bytes) -> bool:
 
 
 def _extension_alike(info: tarfile.TarInfo, extended: bytes) -> bool:
-    """Return whether there is one extended header, a long name or a pax one, written as all write it."""
+    """Return whether there is exactly one extended header (a long name or pax), written in the usual way."""
     if not NUMBER.fullmatch(extended[SIZE]):
         return False
     size = int(extended[SIZE].strip(b" \0"), 8)
@@ -233,7 +235,7 @@ def _records(info: tarfile.TarInfo) -> bytes:
 
 
 def _record(text: bytes) -> bytes:
-    """Return a pax record; the length before it counts itself."""
+    """Return a pax record; its length includes the length's own digits."""
     length = len(text) + 2
     while len(str(length)) + 1 + len(text) != length:
         length = len(str(length)) + 1 + len(text)

@@ -1,4 +1,4 @@
-"""The tarball that npm publishes, the same bytes from the same folder; and what any tarball holds, file by file."""
+"""Write the tarball that npm publishes, byte for byte the same from the same folder; and read any tarball's files."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ LIBRARY = re.compile(r"\.so(\.\d+)*$|\.dylib$")
 
 @dataclass(frozen=True, kw_only=True)
 class Tarball:
-    """A package, packed.
+    """A packed package.
 
     Args:
-        package: what is published of it.
+        package: what is published.
         contents: the files in it.
     """
 
@@ -50,7 +50,7 @@ def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
 
     Args:
         folder: what build_folder made.
-        into: the folder that the tarball goes to, under the name that npm pack would give it.
+        into: the folder to write to; the file gets the name that npm pack would give it.
     """
     into.mkdir(parents=True, exist_ok=True)
     path = into / tarball_name(folder.name, folder.version)
@@ -77,12 +77,12 @@ def tarball_name(name: str, version: str) -> str:
 
 
 def package_order(paths: Iterable[str]) -> list[str]:
-    """Return the manifest first, so that a reader finds it at once, then the others by path."""
+    """Return a sort key: the manifest first, so that readers find it at once, then the others by path."""
     return sorted(paths, key=lambda path: (path != MANIFEST, path))
 
 
 class _Gzip:
-    """Compresses into a file and hashes what comes out; its header holds no time and no name."""
+    """Compresses into a file and hashes the result; the header has no time and no name."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -128,7 +128,7 @@ def _write_file(folder: PackageFolder, name: str, sink: _Gzip) -> FileEntry:
 
 
 def _header(name: str, size: int, mode: int) -> bytes:
-    """Return a plain ustar header; a pax one only if ustar cannot hold the name or the size."""
+    """Return a plain ustar header, or a pax one if ustar cannot store the name or the size."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, mode, MTIME
     if name.isascii():
@@ -144,7 +144,7 @@ class FileEntry:
     """One file of a package.
 
     Args:
-        mode: 0o755 where somebody may run it, 0o644 otherwise: the rest of a mode is the umask of who packed it.
+        mode: 0o755 if anybody may run it, otherwise 0o644; the other bits depend on the packer's umask.
         size: bytes.
         sha256: of the content, in hex.
     """
@@ -159,11 +159,11 @@ Contents = Mapping[str, FileEntry]
 
 
 def differences(ours: Contents, theirs: Contents) -> tuple[str, ...]:
-    """Return how the files differ, a line each in plain words, sorted by path; empty if all are the same.
+    """Return how the files differ, a line each, sorted by path; empty if they are the same.
 
     Args:
-        ours: what is here.
-        theirs: what is there, on the registry.
+        ours: the files built here.
+        theirs: the files on the registry.
     """
     return tuple(_differences(ours, theirs))
 
@@ -172,48 +172,48 @@ def _differences(ours: Contents, theirs: Contents) -> Iterator[str]:
     for path in sorted({*ours, *theirs}):
         here, there = ours.get(path), theirs.get(path)
         if here is None or there is None:
-            yield f"{printable(path)}: {'only here' if there is None else 'only there'}"
+            yield f"{printable(path)}: only {'here' if there is None else 'on the registry'}"
         elif (how := _difference(here, there)) is not None:
             yield f"{printable(path)}: {how}"
 
 
 def _difference(here: FileEntry, there: FileEntry) -> str | None:
     if here.size != there.size:
-        return f"{here.size} bytes here, {there.size} there"
+        return f"{here.size} bytes here, {there.size} on the registry"
     if here.sha256 != there.sha256:
-        digests = f"sha256 {here.sha256[:12]}… here, {there.sha256[:12]}… there"
-        return f"{here.size} bytes in both, but other content ({digests})"
+        digests = f"sha256 {here.sha256[:12]}… here, {there.sha256[:12]}… on the registry"
+        return f"{here.size} bytes in both, but different content ({digests})"
     if here.mode != there.mode:
-        return f"mode {here.mode:o} here, {there.mode:o} there"
+        return f"mode {here.mode:o} here, {there.mode:o} on the registry"
     return None
 
 
 def library_copies(contents: Contents) -> tuple[str, ...]:
-    """Return a line for each shared library that a package holds several times, with what that costs.
+    """Return a line for each shared library that a package contains several times, with the wasted bytes.
 
-    A build makes links of libacme.so to libacme.so.1; npm packs no links, so each of them becomes a whole file.
+    Builds link libacme.so to libacme.so.1. npm packs no links, so each becomes a full copy.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for path in sorted(contents):
         if LIBRARY.search(path) and contents[path].size:
             alike[contents[path].sha256].append(path)
     return tuple(
-        f"{', '.join(map(printable, paths))} are full copies of one library, which costs "
-        f"{contents[paths[0]].size * (len(paths) - 1)} bytes unpacked: npm packs no links; pack the one that is loaded"
+        f"{', '.join(map(printable, paths))} are full copies of one library and waste "
+        f"{contents[paths[0]].size * (len(paths) - 1)} bytes unpacked, as npm packs no links; pack only the loaded one"
         for paths in alike.values()
         if len(paths) > 1
     )
 
 
 def read_contents(tarball: Path, *, limits: Limits) -> Contents:
-    """Return what an npm tarball holds, as npm would install it: without links and each path's first folder.
+    """Return the files of an npm tarball as npm would install them: without links and each path's first folder.
 
     Args:
-        tarball: the file; anybody may have made it.
-        limits: bytes, files and ratio at the most.
+        tarball: the file, not trusted.
+        limits: the most bytes and files, and the largest ratio.
 
     Raises:
-        ArchiveError: it is damaged, too large, or no tarball.
+        ArchiveError: it is damaged, too large, or not a tarball.
     """
     try:
         with tarball.open("rb") as source:

@@ -58,7 +58,7 @@ def listed_files(root: Path | None, whose: str) -> tuple[dict[str, Path], list[s
     if root is None:
         return {}, []
     if not root.is_dir():
-        return {}, [f"{whose}folder {printable(root.name)} is not there"]
+        return {}, [f"{whose}folder {printable(root.name)} does not exist"]
     files, faults = files_below(root)
     return {path: file for path, file in files.items() if not left_out(path)}, [f"{whose}{fault}" for fault in faults]
 

@@ -1,4 +1,4 @@
-"""The members of a zip archive, one after another in constant memory, read as strictly as zips should be written."""
+"""Read the members of a zip archive, one after another in constant memory, as strictly as zips should be written."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def zip_members(source: BinaryIO, budget: Budget) -> Iterator[Member]:
 
     Args:
         source: the archive's file; it must be seekable.
-        budget: is told of all that comes out.
+        budget: counts all bytes that come out.
 
     Raises:
-        ArchiveError: it is damaged, cut, encrypted, contradicts itself, or is compressed as few can read.
+        ArchiveError: it is damaged, truncated, encrypted, contradictory, or uses a rare compression.
     """
     with _open(source, budget) as archive:
         infos = archive.infolist()
@@ -52,7 +52,7 @@ def zip_members(source: BinaryIO, budget: Budget) -> Iterator[Member]:
 
 
 class _Capped:
-    """A file of which nobody can read so much at once that it fills the memory: zipfile reads the directory whole."""
+    """A file that limits the bytes of one read: zipfile reads the whole directory at once."""
 
     def __init__(self, file: BinaryIO, cap: int) -> None:
         self._file = file
@@ -64,7 +64,7 @@ class _Capped:
     def read(self, size: int = -1) -> bytes:
         part = self._file.read(min(size, self._cap + 1) if size >= 0 else self._cap + 1)
         if len(part) > self._cap:
-            raise ArchiveError("its directory is far too large for the files it may hold.", advice=REPACK)
+            raise ArchiveError("its directory is far too large for the files that it may contain.", advice=REPACK)
         return part
 
 
@@ -95,18 +95,18 @@ def _check_end(source: BinaryIO, archive: zipfile.ZipFile) -> None:
 
 
 def _check_layout(source: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
-    """Check that members follow each other without overlap or gap, so that all readers see the same content."""
+    """Check that the members follow each other without overlap or gap, so that all readers see the same content."""
     spans = sorted(_span(source, info) for info in infos)
     if not spans or spans[0][0] != 0:
-        raise ArchiveError("it does not begin with its first member.", advice=REPACK)
+        raise ArchiveError("it has data before its first member.", advice=REPACK)
     for (_, end, streamed), (start, _, _) in pairwise([*spans, (archive.start_dir, 0, False)]):
         gap = start - end
         if gap != 0 and not (streamed and gap in DESCRIPTORS):
-            raise ArchiveError("its members overlap, or have other data between them.", advice=REPACK)
+            raise ArchiveError("its members overlap, or there is other data between them.", advice=REPACK)
 
 
 def _span(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, int, bool]:
-    """Return where a member starts and ends, and whether a data descriptor may follow; its headers must agree."""
+    """Return where a member starts and ends, and whether a data descriptor may follow; refuse headers that disagree."""
     inside = 0 <= info.header_offset < source.seek(0, 2)
     head = _read_at(source, info.header_offset, LOCAL_HEADER.size) if inside else b""
     if len(head) < LOCAL_HEADER.size or not head.startswith(LOCAL_MAGIC):
@@ -117,12 +117,12 @@ def _span(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[int, int, bool]:
     agreed = all(local in (true, IN_ZIP64) or (streamed and local == 0) for local, true in said)
     if not agreed or method != info.compress_type or flags & ENCRYPTED:
         raise ArchiveError(
-            f"the member {quoted(info.orig_filename)} is described in two ways by the zip's two headers.", advice=REPACK
+            f"the zip's two headers for the member {quoted(info.orig_filename)} disagree.", advice=REPACK
         )
     rest = _read_at(source, info.header_offset + LOCAL_HEADER.size, name_size + extra_size)
     if _unicode_names(rest[name_size:]) - _unicode_names(info.extra):
         raise ArchiveError(
-            f"the name of {quoted(info.orig_filename)} is described in two ways by the zip's two headers.",
+            f"the zip's two headers for the member {quoted(info.orig_filename)} disagree about its name.",
             advice=REPACK,
         )
     data = info.header_offset + LOCAL_HEADER.size + name_size + extra_size
@@ -135,11 +135,10 @@ def _read_at(source: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """Return a member's name: what its Unicode field says, else what its bytes say in UTF-8.
+    """Return a member's name: from its Unicode field, else from its bytes as UTF-8.
 
     Raises:
-        ArchiveError: its bytes are of another encoding, which the zip does not name; or it was packed on Windows by a
-            tool that writes no paths.
+        ArchiveError: its bytes are in an unknown encoding, or a Windows tool wrote backslashes.
     """
     flagged = bool(info.flag_bits & UTF8)
     written = info.orig_filename.encode("utf-8" if flagged else "cp437")  # zipfile's own guess, taken back
@@ -150,19 +149,19 @@ def _name(info: zipfile.ZipInfo) -> str:
         name = (names.pop() if names else written).decode()
     except UnicodeDecodeError as error:
         raise ArchiveError(
-            f"the name of the member {quoted(info.orig_filename)} is in an encoding that the zip does not tell.",
-            advice="Pack it with a tool that writes UTF-8 (zip -r, 7z, or actions/upload-artifact), or as a tar.gz.",
+            f"the name of the member {quoted(info.orig_filename)} is not UTF-8, and the zip does not say its encoding.",
+            advice="Pack it with a tool that writes UTF-8 names (zip -r, 7z, actions/upload-artifact), or as a tar.gz.",
         ) from error
     if "\\" in name:
         raise ArchiveError(
-            f"the member {quoted(name)} has a backslash, which only Windows reads as a folder.",
-            advice="Windows PowerShell's Compress-Archive writes such zips: use PowerShell 7 (shell: pwsh), or 7z a.",
+            f"the member {quoted(name)} contains a backslash, which only Windows takes for a folder separator.",
+            advice="Windows PowerShell's Compress-Archive writes such zips. Use PowerShell 7 (shell: pwsh) or 7z a.",
         )
     return name
 
 
 def _unicode_names(extra: bytes) -> set[tuple[int, bytes]]:
-    """Return the names in a header's Unicode fields, each with the checksum of the name that it stands for."""
+    """Return the names in a header's Unicode fields, each with the checksum of the name that it replaces."""
     found = set()
     while len(extra) >= 4:  # noqa: PLR2004 - a field's own header
         kind, size = struct.unpack_from("<HH", extra)
@@ -187,7 +186,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, budget: 
 
 
 def _kind(info: zipfile.ZipInfo, name: str) -> Kind:
-    """Return the kind by the Unix mode in the external attributes, whatever system the zip says it is from."""
+    """Return the kind from the Unix mode in the external attributes, whichever system the zip claims to be from."""
     form = stat.S_IFMT(info.external_attr >> 16)
     if form == stat.S_IFLNK:
         return "symlink"
@@ -218,4 +217,4 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) ->
             f"the member {quoted(info.orig_filename)} is damaged ({printable(str(error))}).", advice=DAMAGED
         ) from error
     if left:
-        raise ArchiveError(f"the member {quoted(info.orig_filename)} is shorter than it says.", advice=DAMAGED)
+        raise ArchiveError(f"the member {quoted(info.orig_filename)} is shorter than its header says.", advice=DAMAGED)
