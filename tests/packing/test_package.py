@@ -270,11 +270,11 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
             '`files` names "missing/**", but nothing in the artifact matches it; it has Readme.md, lib/empty.node, '
             "lib/libacme.so, lib/wrong.node, package.json, versions.json"
         ),
-        "both the template and the artifact have versions.json",
-        "the artifact has a package.json: leave it out of `files`, or of the artifact",
-        ".npmrc may hold a token, and npm reads it: keep it out of packages",
-        "node_modules/x/index.js lies where npm puts dependencies, and would be lost",
-        "README.md and Readme.md are one and the same on macOS and Windows",
+        "both the template and the artifact contain versions.json",
+        "the artifact contains a package.json; leave it out of `files` or of the artifact",
+        ".npmrc may contain a token, and npm reads it; keep it out of packages",
+        "node_modules/x/index.js is in npm's folder for dependencies and would be lost",
+        "README.md and Readme.md are the same file on macOS and Windows",
         'main names "index.js", which the package does not have',
         "lib/empty.node is empty",
         "lib/wrong.node is Mach-O for darwin arm64, but the package is for linux x64 glibc",
