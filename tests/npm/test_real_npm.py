@@ -143,13 +143,17 @@ def test_an_id_token_and_its_bearer_are_not_repeated(
     ("reply", "code", "words"),
     [
         (Reply(status=401, headers={"www-authenticate": "otp"}), "EOTP", "one-time password"),
-        (Reply(status=401, headers={"www-authenticate": "Bearer"}), "E401", "expired, revoked"),
+        (Reply(status=401, headers={"www-authenticate": "Bearer"}), "E401", "expired"),
         (Reply(status=402, body={"error": "You must sign up for private packages"}), "E402", "asks for payment"),
         (Reply(status=403, body={"error": "You do not have permission"}), "E403", "not allowed to publish"),
         (Reply(status=404, body={"error": "Not found"}), "E404", "expired"),
         (Reply(status=413), "E413", "too large"),
         (Reply(status=415, body={"error": "Too many files"}), "E415", "more files"),
-        (Reply(status=422, body={"error": f"{VERIFY}Failed to validate repository information: x"}), "E422", "not the"),
+        (
+            Reply(status=422, body={"error": f"{VERIFY}Failed to validate repository information: x"}),
+            "E422",
+            "`repository`",
+        ),
         (Reply(status=422, body={"error": f'{VERIFY}Unsupported runner environment: "x"'}), "E422", "GitHub-hosted"),
     ],
 )
@@ -276,7 +280,7 @@ def test_a_certificate_that_npm_does_not_trust_is_named(
     answer = npm.publish(make(provenance=True), timeout=60, sigstore_token=jwt(sub="x"))
     cause = explain(answer, Context(name="x", registry="x", trusted=False))
     assert cause.kind is Kind.REFUSE
-    assert cause.step.startswith("NODE_EXTRA_CA_CERTS")
+    assert "NODE_EXTRA_CA_CERTS" in cause.step
 
 
 def test_npm_killed_in_its_time_out_takes_node_along(

@@ -475,7 +475,7 @@ def test_a_stale_cache_is_waited_out_politely_and_only_for_what_is_missing(
     await_visible(reads, WANTED, policy=policy, minutes=15, told=told.append)
     assert recorded_clock.slept == [2.0, 3.0, 4.5, 6.75, 10.125, 15.0, 15.0]
     assert len(shown.requests("GET", "/@acme%2Fa")) == 1
-    assert told[0] == "1 of 2 packages are not visible yet; checking again in 2 s"
+    assert told[0] == "1 of 2 packages not visible yet; checking again in 2 s"
 
 
 def test_past_its_time_it_names_what_is_missing_and_since_when(

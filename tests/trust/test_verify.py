@@ -52,7 +52,7 @@ def test_what_a_job_left_is_verified_link_by_link(release: Release, tmp_path: Pa
     status, lines = verified(release, release.ledgers[job], tmp_path)
     assert (status, [line for line in lines if line.startswith("differs")]) == (0, [])
     links = sum(line.startswith("same") for line in lines)
-    assert lines[-1] == f"ledger: {links} links hold, 0 do not"
+    assert lines[-1] == f"ledger: {links} entries match, 0 do not"
     assert links >= {"finish": 17, "release": 13, "meta": 3}.get(job, 4)
 
 
@@ -162,24 +162,24 @@ def restate(stage: Stage, change: Callable[[Any], None]) -> None:
     ("tamper", "said"),
     [
         (asset_was_replaced, "asset tool-linux-x64.tar.gz is sha256:"),
-        (asset_was_replaced_by_a_longer_one, "bytes; it had"),
+        (asset_was_replaced_by_a_longer_one, "bytes, but had"),
         (asset_was_deleted, "asset SHA256SUMS is gone from the release"),
         (release_was_deleted, "there is no release of v1.2.3"),
-        (tag_was_moved, f"tag v1.2.3 is on {'f' * 40}; it was on 0123456789abcdef"),
-        (tag_was_deleted, "tag v1.2.3 is gone; it was on 0123456789abcdef"),
+        (tag_was_moved, f"tag v1.2.3 is on {'f' * 40}, but was on 0123456789abcdef"),
+        (tag_was_deleted, "tag v1.2.3 is gone, but was on 0123456789abcdef"),
         (run_is_of_a_fork, "built a commit of evil/tool, a fork"),
         (run_is_a_pull_requests, "was started by the event pull_request"),
-        (run_is_a_schedules, "was started by schedule; it was by push"),
+        (run_is_a_schedules, "was started by schedule"),
         (run_failed_in_a_later_attempt, "did not succeed (failure)"),
         (artifact_was_altered, "artifact tool-linux-x64 "),
         (package_has_another_integrity, f"{PACKAGE}@1.2.3 is sha512-AAAA"),
         (manifest_runs_a_script, f"the manifest of {PACKAGE}@1.2.3: scripts.postinstall"),
         (package_was_unpublished, f"{PACKAGE}@1.2.3 is gone from the registry"),
         (name_was_given_up, f"{PACKAGE}@1.2.3 is gone from the registry"),
-        (provenance_is_gone, f"the provenance of {PACKAGE}@1.2.3 is gone, or cannot be read"),
+        (provenance_is_gone, f"the provenance of {PACKAGE}@1.2.3 is gone or unreadable"),
         (provenance_is_of_another_package, "is about another package or tarball: pkg:npm/%40acme/tool-dev@1.2.3"),
         (provenance_is_of_another_tarball, f"the provenance of {PACKAGE}@1.2.3 is about another package or tarball"),
-        (provenance_is_of_another_run, "names https://github.com/acme/tool/actions/runs/666; it named"),
+        (provenance_is_of_another_run, "names https://github.com/acme/tool/actions/runs/666, but named"),
     ],
 )
 def test_what_was_tampered_with_is_named(untouched: Release, tmp_path: Path, tamper: Tamper, said: str) -> None:
@@ -230,7 +230,7 @@ def run_is_gone(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "said"), [(artifacts_expired, "is expired"), (artifacts_are_gone, "is gone"), (run_is_gone, "is gone")]
+    ("age", "said"), [(artifacts_expired, "is expired"), (artifacts_are_gone, "is gone"), (run_is_gone, "gone")]
 )
 def test_what_github_deletes_in_time_is_a_note(untouched: Release, tmp_path: Path, age: Tamper, said: str) -> None:
     age(untouched.stage)
@@ -261,7 +261,7 @@ def test_the_registry_of_the_ledger_is_not_asked_in_place_of_ours(release: Relea
     ledger = {**release.ledgers["meta"], "registry": "http://127.0.0.1:9/"}
     status, lines = verified(release, ledger, tmp_path)
     assert status == 1
-    assert any(line.startswith("differs  the ledger is of the registry http://127.0.0.1:9/, and ") for line in lines)
+    assert any(line.startswith("differs  the ledger is of the registry http://127.0.0.1:9/, but ") for line in lines)
 
 
 def test_without_a_registry_the_configured_one_is_asked(release: Release, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_without_a_registry_the_configured_one_is_asked(release: Release, tmp_pa
 def test_a_ledger_of_another_repository_is_told_from_this_one(release: Release, tmp_path: Path) -> None:
     status, lines = verified(release, {**release.ledgers["meta"], "repository": "evil/tool"}, tmp_path)
     assert status == 1
-    assert "differs  the ledger is of evil/tool, and this is acme/tool" in lines
+    assert "differs  the ledger is of evil/tool, but this is acme/tool" in lines
 
 
 def nested(depth: int) -> str:

@@ -1,6 +1,6 @@
-"""What a job did to each package, and the ledger: from artifact to asset to tarball to registry to provenance.
+"""The ledger: what a job did to each package, from artifact to asset to tarball to registry to provenance.
 
-A ledger is in a form that a machine can check again, and is checked when it is read: anybody may have written it.
+A program can check a ledger again (`flotilla verify`). It is not trusted when it is read.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from flotilla.jobs.context import LEDGER, JobContext, write_output
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.same_run import is_same_run
 from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
+from flotilla.text import as_json, one_line, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One package, as this job leaves it.
+    """One package at the end of this job.
 
     Args:
-        dist_tag: that the registry has for it, or will have; empty for none.
-        integrity: of the tarball that the registry has; ours, where it has none yet.
-        provenance: what the registry's provenance statement about it says, checked; None for none.
-        stage_id: what approves a staged package; empty where it is not known.
-        note: something to tell about it; empty for nothing.
-        read_back: it was found on the registry, whose answer to this job was lost; perhaps another run's.
+        dist_tag: its dist-tag on the registry, now or once approved; empty if it has none.
+        integrity: the registry's tarball's; ours if the registry has none yet.
+        provenance: the registry's provenance statement, checked; None if there is none.
+        stage_id: the id that approves a staged package; empty if unknown.
+        note: what else to report; may be empty.
+        read_back: the registry's answer was lost, but it has the package, perhaps from another run.
     """
 
     built: Built
@@ -50,7 +51,7 @@ class Record:
 
 
 def packages_output(records: Iterable[Record]) -> str:
-    """Return the output `packages`: a JSON array, one object a package."""
+    """Return the output `packages`: a JSON array with an object for each package."""
     return json.dumps(
         [
             {
@@ -76,12 +77,12 @@ class Known:
     """What a job knows of a release.
 
     Args:
-        commit: what is released; None where the job ended before it was settled.
-        ci_run: where the artifacts come from; None for a job that takes none.
+        commit: the released commit; None if the job ended before it was known.
+        ci_run: the run that made the artifacts; None for a job that uses none.
         built: every package of the job.
-        records: what became of them, as far as they were published.
-        assets: of the GitHub release.
-        artifacts_digest: of the whole family's artifacts; None if this job does not know it.
+        records: the packages that were published, or found on the registry.
+        assets: those of the GitHub release.
+        artifacts_digest: the digest of all the family's artifacts; None if this job does not know it.
     """
 
     commit: str | None = None
@@ -97,10 +98,10 @@ def write_ledger(job: JobContext[Inputs], known: Known, *, asset: bool = False) 
     """Write what this job knows.
 
     Args:
-        asset: it is to be an asset of the release, and says the same whichever run of the job writes it.
+        asset: it becomes an asset of the release, and must be the same whichever run of the job writes it.
 
     Returns:
-        the file's path, relative to the workspace.
+        The file's path, relative to the workspace.
     """
     unpacked = {one.source.artifact.id: one.source for one in known.built if one.source}
     done = {record.built.package.name: record for record in known.records}
@@ -171,7 +172,7 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
 
 
 def _binaries(package: Package) -> Entry:
-    """Return nothing for a package whose binaries were checked, so that its entry is what it always was."""
+    """Return how binaries were checked; nothing for the default, so that such entries never changed."""
     platform = package.platform if package.kind == "platform" else None
     return {"binaries": platform.binaries} if platform and platform.binaries != "check" else {}
 
@@ -209,7 +210,7 @@ def read_ledger(file: Path) -> Ledger:
     """Return the ledger in a file.
 
     Raises:
-        InputError: it cannot be read, or is not a ledger; with what does not fit.
+        InputError: it cannot be read, or is not a ledger; says what is wrong.
     """
     place = Place(file=str(file))
     try:
@@ -222,34 +223,51 @@ def read_ledger(file: Path) -> Ledger:
     try:
         document = parse_json(data, strict=True)
     except ValueError as failure:
-        raise InputError(Fault(text=f"is not JSON: {_cut(str(failure))}", place=place)) from failure
+        raise InputError(Fault(text=f"this is not JSON: {_cut(str(failure))}", place=place)) from failure
     if faults := list(schema_faults(document)):
         raise InputError(
             [Fault(text=text, place=place) for text in faults[:FAULTS_SHOWN]],
-            advice="This is not a ledger of flotilla's: take the file that the output `ledger` names, or the asset.",
+            advice="Give a ledger that flotilla wrote: the file of a job's output `ledger`, or the release's asset.",
         )
     return cast("Ledger", document)
 
 
 def schema_faults(document: object) -> Iterator[str]:
-    """In what a document is no ledger, a line each."""
+    """Return why a document is not a ledger, a line each."""
+    missing: dict[str, list[str]] = {}
     for error in Draft202012Validator(ledger_schema()).iter_errors(document):
-        yield _cut(f"{error.json_path}: {error.message}")
+        where = "the ledger" if error.json_path == "$" else one_line(error.json_path.removeprefix("$."))
+        found, wanted = as_json(error.instance), error.validator_value
+        match error.validator:
+            case "required":
+                missing.setdefault(where, [])
+                missing[where] += [key for key in wanted if key not in {*error.instance, *missing[where]}]
+            case "additionalProperties":
+                unknown = ", ".join(quoted(key) for key in error.instance if key not in error.schema["properties"])
+                yield _cut(f"{where} has unknown keys: {unknown}")
+            case "type":
+                kinds = [wanted] if isinstance(wanted, str) else wanted
+                yield _cut(f"{where} must be of type {' or '.join(kinds)}, got {found}")
+            case "enum" | "const":
+                yield _cut(f"{where} must be {as_json(wanted)}, got {found}")
+            case _:
+                yield _cut(f"{where} is malformed: {found}")
+    yield from (_cut(f"{where} lacks {', '.join(keys)}") for where, keys in missing.items())
 
 
 def inner_faults(ledger: Ledger) -> Iterator[str]:
-    """Where a ledger contradicts itself, a line each."""
+    """Return where a ledger contradicts itself, a line each."""
     known = {artifact["id"] for artifact in ledger["artifacts"]}
     for one in [*ledger["assets"], *ledger["packages"]]:
         if one["artifact"] is not None and one["artifact"] not in known:
-            yield f"{one['name']} is from artifact {one['artifact']}, which the ledger does not list"
+            yield f"{one['name']} comes from artifact {one['artifact']}, which the ledger does not list"
     for artifact in ledger["artifacts"]:
         if artifact["recorded-digest"] not in (None, artifact["digest"]):
-            yield f"artifact {artifact['name']} was taken though GitHub had recorded another digest of it"
+            yield f"artifact {artifact['name']} was used although GitHub had recorded another digest"
         if ledger["ci-run"] is None or artifact["run"] != ledger["ci-run"]["id"]:
-            yield f"artifact {artifact['name']} is of run {artifact['run']}, which is not the CI run of the ledger"
+            yield f"artifact {artifact['name']} is from run {artifact['run']}, which is not the ledger's CI run"
     if ledger["ci-run"] and ledger["ci-run"]["commit"] != ledger["commit"]:
-        yield f"the CI run built {ledger['ci-run']['commit']}, and the release is of {ledger['commit']}"
+        yield f"the CI run built {ledger['ci-run']['commit']}, but the release is of {ledger['commit']}"
     for package in ledger["packages"]:
         yield from _package_faults(package, ledger["version"])
 
@@ -257,17 +275,17 @@ def inner_faults(ledger: Ledger) -> Iterator[str]:
 def _package_faults(package: Mapping[str, Any], version: str) -> Iterator[str]:
     name, there, stated = package["name"], package["registry-integrity"], package["provenance"]
     if package["version"] != version and package["kind"] == "platform":  # the others may have one of their own
-        yield f"{name} has version {package['version']}, and the release {version}"
+        yield f"{name} has the version {package['version']}, but the release has {version}"
     if package["status"] == "published" and there != package["integrity"]:
-        yield f"{name} was published with another integrity than its tarball's"
+        yield f"{name} was published with a different integrity than its tarball's"
     if package["status"] in {"published", "already-published"} and there is None:
-        yield f"{name} is {package['status']}, and the ledger has no integrity of the registry"
+        yield f"{name} is {package['status']}, but the ledger has no integrity from the registry"
     if stated and (stated["sha512"] != sha512_of(there or "") or stated["subject"] != subject_of(name, version)):
         yield f"the provenance of {name} is about another package or tarball"
 
 
 def subject_of(name: str, version: str) -> str:
-    """How a provenance statement names a package."""
+    """Return a package's name in a provenance statement."""
     return f"pkg:npm/{name.replace('@', '%40', 1)}@{version}"
 
 

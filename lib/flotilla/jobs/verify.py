@@ -1,4 +1,4 @@
-"""verify: a ledger replayed against GitHub and the registry; what no longer matches is said line by line."""
+"""verify: compare a ledger with GitHub and the registry, and report each entry on a line."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ Mark = Literal["same", "note", "differs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One link of the ledger, looked at again; a note is what cannot be told any more, or not yet."""
+    """The result for one entry of the ledger; a note is about something that cannot be checked any more, or yet."""
 
     mark: Mark
     text: str
 
 
 def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, registry: str = "") -> int:
-    """Check every link of a ledger against what GitHub and the registry have now.
+    """Compare every entry of a ledger with what GitHub and the registry have now.
 
-    The ledger may be anybody's: its repository is asked at the GitHub of this environment only, and its registry only
-    where that is the one asked for here. The npm token goes to no other.
+    The ledger is not trusted. Its repository is only read from this environment's GitHub, its packages only from the
+    registry chosen here, which alone gets the npm token.
 
     Args:
         ledger: the file.
-        environment: names GITHUB_API_URL and the tokens (INPUT_GITHUB-TOKEN or GITHUB_TOKEN; INPUT_NPM-TOKEN or
+        environment: has GITHUB_API_URL and the tokens (INPUT_GITHUB-TOKEN or GITHUB_TOKEN; INPUT_NPM-TOKEN or
             NPM_TOKEN).
-        registry: URL of the registry to ask; empty for the one that npm is configured for.
+        registry: the registry's URL; empty for the one that npm is configured for.
 
     Returns:
-        0 where everything matches, 1 where anything does not.
+        0 if everything matches, otherwise 1.
 
     Raises:
-        InputError: the file is no ledger, or a token or address cannot be right.
+        InputError: the file is not a ledger, or a token or URL is malformed.
         GitHubError: GitHub refuses or does not answer; likewise RegistryError and DeadlineError.
     """
     document = read_ledger(ledger)
@@ -74,14 +74,14 @@ def verify(ledger: Path, environment: Mapping[str, str], runner: Runner, *, regi
         lines = _told(runner, _everything(document, environment, github, Registry(url, token=token, policy=policy)))
     differs = sum(line.mark == "differs" for line in lines)
     looked = sum(line.mark == "same" for line in lines)
-    runner.line(f"ledger: {looked} links hold, {differs} do not")
+    runner.line(f"ledger: {looked} entries match, {differs} do not")
     return 1 if differs else 0
 
 
 def _everything(ledger: Ledger, environment: Mapping[str, str], github: GitHub, registry: Registry) -> Iterator[Line]:
     here = environment.get("GITHUB_REPOSITORY", "")
     if here and here.lower() != ledger["repository"].lower():
-        yield _differs(f"the ledger is of {ledger['repository']}, and this is {here}")
+        yield _differs(f"the ledger is of {ledger['repository']}, but this is {here}")
     yield from map(_differs, inner_faults(ledger))
     yield from _tag(ledger, github)
     yield from _ci(ledger, github)
@@ -93,13 +93,13 @@ def _tag(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     tag = ledger["tag"]
     commit = github.tags.commit(tag) if tag else None
     if ledger["commit"] is None:
-        yield _note("the ledger names no commit: its job ended before that was settled")
+        yield _note("the ledger has no commit: its job ended before it was known")
     elif tag is None:
-        yield _note(f"the version has no tag and no release: no tag can be compared with the commit {ledger['commit']}")
+        yield _note(f"the version has no tag to compare with the commit {ledger['commit']}")
     elif commit == ledger["commit"]:
         yield _same(f"tag {tag} is on {commit}")
     else:
-        yield _differs(f"tag {tag} is {f'on {commit}' if commit else 'gone'}; it was on {ledger['commit']}")
+        yield _differs(f"tag {tag} is {f'on {commit}' if commit else 'gone'}, but was on {ledger['commit']}")
 
 
 def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
@@ -108,7 +108,7 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
         return
     run = github.runs.get(told["id"])
     if run is None:
-        yield _note(f"CI run {told['id']} is gone, and its artifacts with it")
+        yield _note(f"CI run {told['id']} and its artifacts are gone")
         return
     wanted = Trusted(
         repository=ledger["repository"],
@@ -119,19 +119,19 @@ def _ci(ledger: Ledger, github: GitHub) -> Iterator[Line]:
     unfinished = told.get("same-run") is True and run.status != "completed"
     faults = origin_faults(run, wanted) if unfinished else run_faults(run, wanted)
     if not faults and run.event != told["event"]:
-        faults = [f"CI run {run.id} was started by {run.event}; it was by {told['event']}"]
+        faults = [f"CI run {run.id} was started by {run.event}, but the ledger says {told['event']}"]
     yield from map(_differs, faults)
     if not faults and unfinished:
-        yield _note(f"CI run {run.id} of {told['workflow']} made the release itself, and has not ended")
+        yield _note(f"CI run {run.id} of {told['workflow']} made the release itself, and is still running")
     elif not faults:
         yield _same(f"CI run {run.id} of {told['workflow']} succeeded on {run.commit}")
     there = {artifact.id: artifact for artifact in github.artifacts.of(run.id)}
     for one in ledger["artifacts"]:
         found, shown = there.get(one["id"]), f"artifact {one['name']} ({one['id']})"
         if found is None or found.expired:
-            yield _note(f"{shown} is {'gone' if found is None else 'expired'}: its bytes can be had no more")
+            yield _note(f"{shown} is {'gone' if found is None else 'expired'}, so its bytes cannot be compared")
         elif found.digest is None:
-            yield _note(f"{shown}: GitHub recorded no digest of it")
+            yield _note(f"{shown}: GitHub recorded no digest")
         else:
             yield _compared(shown, found.digest, one["digest"])
 
@@ -155,16 +155,16 @@ def _asset(one: Mapping[str, Any], found: Asset | None) -> Line:
     if found is None:
         return _differs(f"{shown} is gone from the release")
     if found.size != one["size"]:
-        return _differs(f"{shown} has {found.size} bytes; it had {one['size']}")
+        return _differs(f"{shown} has {found.size} bytes, but had {one['size']}")
     if found.digest is None:
-        return _note(f"{shown}: GitHub recorded no digest of it; its size is right")
+        return _note(f"{shown}: GitHub recorded no digest, but the size is right")
     return _compared(shown, found.digest, one["digest"])
 
 
 def _packages(ledger: Ledger, registry: Registry) -> Iterator[Line]:
     packages = ledger["packages"]
     if packages and registry_url(ledger["registry"]) != registry.url:
-        yield _differs(f"the ledger is of the registry {ledger['registry']}, and {registry.url} is asked here")
+        yield _differs(f"the ledger is of the registry {ledger['registry']}, but this command reads {registry.url}")
     for one in packages:
         packument = registry.fresh(one["name"])
         yield from _package(one, packument.versions.get(one["version"]) if packument else None, registry)
@@ -176,14 +176,14 @@ def _package(one: Mapping[str, Any], found: PublishedVersion | None, registry: R
     if found is None and one["status"] in ON_REGISTRY:
         yield _differs(f"{shown} is gone from the registry")
     elif found is None:
-        yield _note(f"{shown} is not on the registry; the job left it {one['status']}")
+        yield _note(f"{shown} is not on the registry; when the job ended, it was {one['status']}")
     elif same_integrity(found.integrity, wanted):
         yield _same(f"{shown} is {found.integrity}")
         yield from _manifest(shown, found, registry)
     elif one["status"] in ON_REGISTRY:
-        yield _differs(f"{shown} is {found.integrity}; it was {wanted}")
+        yield _differs(f"{shown} is {found.integrity}, but was {wanted}")
     else:
-        yield _note(f"{shown} is on the registry as {found.integrity}; the job left it {one['status']}")
+        yield _note(f"{shown} is on the registry as {found.integrity}; when the job ended, it was {one['status']}")
     if found is not None:
         yield from _provenance(shown, one, found, registry)
 
@@ -210,11 +210,11 @@ def _manifest(shown: str, found: PublishedVersion, registry: Registry) -> Iterat
     lines = version_differences(ours, "", found, registry=registry.url, files=contents)
     yield from (_differs(f"the manifest of {shown}: {line}") for line in lines)
     if not lines:
-        yield _same(f"{shown} has its tarball's own manifest")
+        yield _same(f"{shown} has the manifest of its tarball")
 
 
 def _manifest_of(tarball: Path, sha256: str) -> Mapping[str, object]:
-    """Return the package.json of a tarball that has been looked through: the file with this digest."""
+    """Return a tarball's package.json, found by its digest; the tarball has already been checked."""
     with tarfile.open(tarball, "r:gz") as archive:
         for member in archive:
             if member.isfile() and member.name.partition("/")[2] == "package.json" and member.size <= LARGEST_MANIFEST:
@@ -226,22 +226,22 @@ def _manifest_of(tarball: Path, sha256: str) -> Mapping[str, object]:
 
 
 def _provenance(shown: str, one: Mapping[str, Any], found: PublishedVersion, registry: Registry) -> Iterator[Line]:
-    """Yield what the registry states now, against the tarball that it has now and against what it stated then."""
+    """Compare the registry's provenance with its tarball, and with what it was when the ledger was written."""
     statement = stated(registry.attestations(found)) if found.attestations else None
     told = one["provenance"]
     if statement is None:
         if told or found.attestations:
-            yield _differs(f"the provenance of {shown} is gone, or cannot be read")
+            yield _differs(f"the provenance of {shown} is gone or unreadable")
         return
     about = (subject_of(found.name, found.version), sha512_of(found.integrity))
     if (statement.subject, statement.sha512) != about:
         yield _differs(f"the provenance of {shown} is about another package or tarball: {statement.subject}")
     elif told is None:
-        yield _note(f"{shown} has provenance by {statement.run}, which the ledger does not know")
+        yield _note(f"{shown} has provenance from {statement.run}, which is not in the ledger")
     elif (statement.run, statement.commit, statement.repository) != (told["run"], told["commit"], told["repository"]):
-        yield _differs(f"the provenance of {shown} names {statement.run}; it named {told['run']}")
+        yield _differs(f"the provenance of {shown} names {statement.run}, but named {told['run']}")
     else:
-        yield _same(f"{shown} has provenance by {statement.run}")
+        yield _same(f"{shown} has provenance from {statement.run}")
 
 
 def _github(ledger: Ledger, environment: Mapping[str, str], policy: RetryPolicy) -> GitHub:
@@ -255,7 +255,7 @@ def _github(ledger: Ledger, environment: Mapping[str, str], policy: RetryPolicy)
 
 
 def _told(runner: Runner, lines: Iterable[Line]) -> Sequence[Line]:
-    """Return the lines, each said as soon as it is known."""
+    """Print each line as soon as it is known; return all of them."""
     told = []
     for line in lines:
         runner.line(f"{line.mark:<7}  {line.text}")
@@ -266,7 +266,7 @@ def _told(runner: Runner, lines: Iterable[Line]) -> Sequence[Line]:
 def _compared(shown: str, there: str, wanted: str) -> Line:
     if there == wanted:
         return _same(f"{shown} is {there}")
-    return _differs(f"{shown} is {there}; it was {wanted}")
+    return _differs(f"{shown} is {there}, but was {wanted}")
 
 
 def _same(text: str) -> Line:

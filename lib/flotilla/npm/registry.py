@@ -321,7 +321,7 @@ def await_visible(
             return
         if clock.now() + pause > deadline:
             raise _too_late(missing, since=started, now=clock.now())
-        told(f"{len(missing)} of {len(wanted)} packages are not visible yet; checking again in {pause:.0f} s")
+        told(f"{len(missing)} of {len(wanted)} packages not visible yet; checking again in {pause:.0f} s")
         clock.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 1.5)
 
