@@ -25,7 +25,15 @@ SNAPSHOT = "tests/interface/snapshot.json"
 RELEASED = "tests/interface/released.json"
 SCHEMA = "lib/flotilla/family/flotilla.schema.json"
 EXITS = {"FlotillaError": "stopped by an error that it explains", "DefectError": "a defect of flotilla"}
-WORDS = {"title", "description", "examples", "$comment", "$schema", "$id"}  # of a schema; they hold for nobody
+WORDS = {
+    "title",
+    "description",
+    "patternErrorMessage",
+    "examples",
+    "$comment",
+    "$schema",
+    "$id",
+}  # of a schema; they hold for nobody
 BREAKING = "**Breaking:**"
 Interface = dict[str, Any]
 MINOR, MAJOR = 1, 2

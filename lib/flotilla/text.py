@@ -130,4 +130,4 @@ def did_you_mean(word: str, words: Collection[str], aliases: Mapping[str, str] |
     near = nearest(word, words, aliases)
     if near is not None:
         return f"did you mean {quoted(near)}?"
-    return f"expected one of {', '.join(words)}." if words else "there are none."
+    return f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}." if words else "there are none."

@@ -77,7 +77,7 @@ def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> N
     ("arguments", "said"),
     [
         (("--family", "@acme/ffmpeg", "--platforms", "linux-amd64"), 'did you mean "x64"?'),
-        (("--family", "@Acme/FFmpeg"), "npm takes no capital letters"),
+        (("--family", "@Acme/FFmpeg"), "npm does not allow capital letters"),
         (("--family", "Foo/Bar"), "Correct --family or --platforms. Nothing was written."),
     ],
 )

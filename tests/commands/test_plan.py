@@ -34,7 +34,7 @@ def test_a_plan_shows_the_dist_tag_of_flotilla_yml(repository: Path, flotilla: C
 def test_a_plan_names_the_packages_that_no_meta_package_pins(repository: Path, flotilla: Callable[..., str]) -> None:
     config = repository / "flotilla.yml"
     config.write_text(config.read_text().replace("  - darwin-x64\n", "  - {name: darwin-x64, pin: false}\n"))
-    assert "@acme/chroma-darwin-x64: not pinned" in flotilla("plan")
+    assert "@acme/chroma-darwin-x64: the meta package does not pin it" in flotilla("plan")
     pinned = {one["name"]: one["pin"] for one in json.loads(flotilla("plan", "--json"))["packages"] if "pin" in one}
     assert [name for name, pin in pinned.items() if not pin] == [
         "@acme/chroma-darwin-x64",

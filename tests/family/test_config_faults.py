@@ -79,7 +79,7 @@ platforms:
   - {name: Mac, os: darwin, cpu: x64}
 ci: {workflow: a.yml, artifact: "{build}"}
 """
-    assert faults(text) == ['flotilla.yml:4:5: the package name "tool-Mac": npm takes no capital letters.']
+    assert faults(text) == ['flotilla.yml:4:5: the package name "tool-Mac": npm does not allow capital letters.']
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ ci: {workflow: a.yml, artifact: "{build}"}
     [
         (
             'ci: {workflow: c.yml, artifact: "{build}"}\npackages: {platform: {name: "{family}-{build}-{variant}"}}',
-            *("7:29", "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."),
+            *("7:29", "{variant} has no value: the family has no variants. Remove it, with the hyphen beside it."),
         ),
         (
             'ci: {workflow: c.yml, artifact: "x-{build}"}\npackages: {platform: {name: "{family}-{os}-{cpu}-{libc}"}}',
@@ -95,13 +95,16 @@ ci: {workflow: a.yml, artifact: "{build}"}
         ),
         (
             'ci: {workflow: c.yml, artifact: "x-{build}"}\nstaged: true',
-            *("7:1", 'the key "staged" is unknown in the file; it is an input of the actions, given under `with:`'),
+            *("7:1", 'the key "staged" is unknown in the file; it is an input of the actions; set it under `with:`'),
         ),
         (
             'ci: {workflow: c.yml, artifact: "x-{build}-{variant}"}\nvariants: [{name: a}, {name: NonFree}]',
             *(
                 "7:23",
-                'the package name "@acme/x-linux-x64-NonFree": npm takes no capital letters. (And 1 more like it.)',
+                (
+                    'the package name "@acme/x-linux-x64-NonFree": npm does not allow capital letters. '
+                    "(The same is wrong with 1 more.)"
+                ),
             ),
         ),
     ],
@@ -123,4 +126,4 @@ def test_what_leaves_no_gap_in_a_name_may_be_empty_and_ci_names_its_artifacts_as
 def test_a_variant_with_a_capital_is_told_what_it_needs(faults: Faults) -> None:
     text = "schema: 1\nfamily: x\nplatforms: [linux-x64]\nvariants: [{name: a}, {name: GPL}]\n"
     (said, *_others) = faults(f'{text}ci: {{workflow: c.yml, artifact: "x-{{variant}}"}}')
-    assert said.endswith("Give the variant a `suffix` in small letters.")
+    assert said.endswith("Give the variant a `suffix` in lower case.")

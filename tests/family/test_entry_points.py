@@ -90,15 +90,15 @@ def test_an_entry_of_files_may_be_a_file_a_folder_or_a_pattern(entry: str) -> No
 @pytest.mark.parametrize("entry", ["include", "lib/*.dll", "x.so", "lib/x"])
 def test_an_entry_of_files_that_selects_nothing_is_missing(entry: str) -> None:
     assert missing_files({"files": [entry]}, ["lib/x.so"]) == (
-        f'files names "{entry}", which the package does not have.',
+        f'files names "{entry}", but the package does not contain it.',
     )
 
 
 def test_all_missing_files_are_named_at_once_with_their_fields() -> None:
     assert missing_files({"main": "a.js", "bin": {"x": "../x"}, "exports": {"./y/*": "./y/*.js"}}, ["index.js"]) == (
-        'main names "a.js", which the package does not have.',
-        'bin.x names "../x", which the package does not have.',
-        'exports["./y/*"] names "y/*.js", which the package does not have.',
+        'main names "a.js", but the package does not contain it.',
+        'bin.x names "../x", but the package does not contain it.',
+        'exports["./y/*"] names "y/*.js", but the package does not contain it.',
     )
 
 

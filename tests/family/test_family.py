@@ -257,7 +257,7 @@ def test_a_latest_that_is_no_version_is_the_registrys_fault(family: Family) -> N
 def test_a_name_that_only_this_version_spoils_is_refused(example: str) -> None:
     config = parse_config(example.replace('"{family}-dev"', '"{family}-dev-{version}"'))
     assert Family(config, "1.0.0-rc.1").devs
-    with pytest.raises(InputError, match="npm takes no capital letters"):
+    with pytest.raises(InputError, match="npm does not allow capital letters"):
         Family(config, "1.0.0-RC.1")
 
 

@@ -196,18 +196,18 @@ def test_a_template_that_says_the_same_is_fine(musl: Package, template: dict[str
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ({"name": "ffmpeg"}, 'name is "ffmpeg", but flotilla.yml makes it "@acme/ffmpeg-linux-x64-musl".'),
-        ({"license": "MIT"}, 'license is "MIT", but flotilla.yml makes it "LGPL-2.1-or-later".'),
-        ({"os": ["darwin"]}, 'os is ["darwin"], but flotilla.yml gives the platform ["linux"].'),
-        ({"cpu": ["x64", "arm64"]}, 'cpu is ["x64", "arm64"], but flotilla.yml gives the platform ["x64"].'),
-        ({"libc": []}, 'libc is [], but flotilla.yml gives the platform ["musl"].'),
-        ({"private": True}, "private is set, and npm publishes no private package; take it out."),
-        ({"tag": "beta"}, 'the key "tag" would change the dist-tag behind the back of every flag; take it out.'),
-        ({"repositories": []}, 'npm replaces repository by the first of the key "repositories"; take it out.'),
+        ({"name": "ffmpeg"}, 'name is "ffmpeg", but flotilla.yml sets it to "@acme/ffmpeg-linux-x64-musl".'),
+        ({"license": "MIT"}, 'license is "MIT", but flotilla.yml sets it to "LGPL-2.1-or-later".'),
+        ({"os": ["darwin"]}, 'os is ["darwin"], but the platform\'s in flotilla.yml is ["linux"].'),
+        ({"cpu": ["x64", "arm64"]}, 'cpu is ["x64", "arm64"], but the platform\'s in flotilla.yml is ["x64"].'),
+        ({"libc": []}, 'libc is [], but the platform\'s in flotilla.yml is ["musl"].'),
+        ({"private": True}, "private is set, but npm does not publish private packages; remove it."),
+        ({"tag": "beta"}, 'the key "tag" would override the dist-tag; remove it.'),
+        ({"repositories": []}, 'the key "repositories" would override repository; remove it.'),
         ({"dependencies": ["x"]}, "dependencies must be an object of names and versions."),
         (
             {"optionalDependencies": {"x": 1}},
-            'optionalDependencies has "x" as 1, which is no text; write a range of versions in quotes.',
+            'optionalDependencies has "x" as 1, which is not text; write a range of versions in quotes.',
         ),
     ],
 )
@@ -349,12 +349,12 @@ def test_a_path_to_a_package_of_the_family_is_refused_but_as_a_pin(meta: Package
 
 
 def test_a_libc_that_flotilla_yml_does_not_give_is_refused(plain: Package) -> None:
-    assert refusal(plain, {"libc": ["glibc"]}) == ['libc is ["glibc"], but flotilla.yml gives the platform none.']
+    assert refusal(plain, {"libc": ["glibc"]}) == ['libc is ["glibc"], but the platform\'s in flotilla.yml is none.']
 
 
 def test_a_licence_that_has_no_value_is_refused(plain: Package) -> None:
     assert refusal(plain, {"license": "{license}"}) == [
-        "license is {license}, which has no value: flotilla.yml gives none."
+        "license is {license}, which has no value: flotilla.yml sets none."
     ]
 
 

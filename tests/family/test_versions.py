@@ -24,7 +24,7 @@ def test_a_version_is_kept_as_it_is_but_for_a_leading_v(version: str) -> None:
         ("v", "is empty"),
         ("1.2", "a semantic version has three: 1.2.0"),
         ("1", "a semantic version has three: 1.0.0"),
-        ("1.2.3beta", "lacks the hyphen"),
+        ("1.2.3beta", "lacks a hyphen"),
         ("vv1.2.3", "is not a semantic version"),
         ("V1.2.3", "is not a semantic version"),
         ("=1.2.3", "is not a semantic version"),
@@ -91,12 +91,12 @@ def test_a_dist_tag_that_reads_as_a_version_range_is_refused(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", ["", " ", "a b", "a/b", "a\nb", "^1", ">=1", "a||b", "ä", "a@b", "a%20b", "beta\n"])
 def test_a_dist_tag_of_characters_that_urls_escape_is_refused(tag: str) -> None:
-    assert "may hold letters" in (dist_tag_fault(tag) or "")
+    assert "letters" in (dist_tag_fault(tag) or "")
 
 
 @pytest.mark.parametrize("tag", ["--registry", "-x", ".a", "~a"])
 def test_a_dist_tag_cannot_pass_for_an_option(tag: str) -> None:
-    assert "may not begin with" in (dist_tag_fault(tag) or "")
+    assert "must not begin with" in (dist_tag_fault(tag) or "")
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ def test_all_faults_are_told_at_once(build: Build, tmp_path: Path, template: Pat
         ".npmrc may contain a token, and npm reads it; keep it out of packages",
         "node_modules/x/index.js is in npm's folder for dependencies and would be lost",
         "README.md and Readme.md are the same file on macOS and Windows",
-        'main names "index.js", which the package does not have',
+        'main names "index.js", but the package does not contain it',
         "lib/empty.node is empty",
         "lib/wrong.node is Mach-O for darwin arm64, but the package is for linux x64 glibc",
     ]

@@ -110,7 +110,7 @@ def _twice(document: Document, words: Mapping[Path, str | None], what: str) -> I
         if word is not None and first.setdefault(word.lower(), path) != path:
             line = document.place(first[word.lower()]).line
             yield Finding(
-                path=path, text=f"{what} {quoted(word)} is here twice, in line {line} already; each needs its own."
+                path=path, text=f"duplicate {what.removeprefix('the ')} {quoted(word)} (first on line {line})."
             )
 
 
@@ -155,7 +155,7 @@ def _placed_findings(item: Mapping[str, object], path: Path, available: Collecti
     if isinstance(to, str) and to:
         faults = [*path_faults(to), *placeholder_faults(to, available)]
         if "*" in to or "?" in to:
-            faults.append(f"{quoted(to)} is a pattern; `to` is one path, or a folder that ends in /.")
+            faults.append(f"{quoted(to)} is a pattern; `to` must be one path, or a folder that ends with /.")
         yield from (Finding(path=(*path, "to"), text=fault) for fault in faults)
 
 
@@ -220,7 +220,7 @@ def _family(config: Config, _version: str) -> Iterator[Finding]:
 
 def _access(config: Config, _version: str) -> Iterator[Finding]:
     if config.publish.access == "restricted" and not config.family.startswith("@"):
-        text = f"npm restricts scoped packages only; {quoted(config.family)} has no scope."
+        text = f"npm allows restricted access only for scoped packages; {quoted(config.family)} has no scope."
         yield Finding(path=("publish", "access"), text=text)
 
 
@@ -248,7 +248,7 @@ def _empty_values(config: Config, _version: str) -> Iterator[Finding]:
     bare = next((platform.name for platform in config.platforms if not platform.libc), None)
     for path, template in _templates(config):
         if path[-1] == "name" and unnamed and _leaves_a_gap(template, "variant"):
-            text = "{variant} has no value: the family has no variants. Take it out, with the hyphen beside it."
+            text = "{variant} has no value: the family has no variants. Remove it, with the hyphen beside it."
             yield Finding(path=path, text=text)
         if path[-1] == "name" and bare and _leaves_a_gap(template, "libc"):
             text = (
@@ -293,7 +293,7 @@ def _tag(config: Config, version: str) -> Iterator[Finding]:
         return
     yield from (Finding(path=path, text=fault) for fault in tag_faults(tag_of(config, version)))
     if "{version}" not in config.release.tag:
-        yield Finding(path=path, text="the tag needs {version}, or all versions would have the same.")
+        yield Finding(path=path, text="the tag must contain {version}; otherwise all versions would have the same tag.")
 
 
 def _notes(config: Config, version: str) -> Iterator[Finding]:
@@ -318,10 +318,10 @@ def _first_of_each_kind(
     for of in dict.fromkeys(package.key for package, _faults in faulty):
         of_kind = [(package, faults) for package, faults in faulty if package.key == of]
         package, faults = of_kind[0]
-        more = f" (And {len(of_kind) - 1} more like it.)" if of_kind[1:] else ""
+        more = f" (The same is wrong with {len(of_kind) - 1} more.)" if of_kind[1:] else ""
         path, instead = (*of, key), _origin(package, config)
         if key == "name" and instead[0] == "variants" and _capital(package):
-            more += " Give the variant a `suffix` in small letters."
+            more += " Give the variant a `suffix` in lower case."
         yield from (Finding(path=path, instead=instead, text=fault + more) for fault in faults)
 
 
@@ -385,7 +385,7 @@ def _same_files(config: Config, version: str) -> Iterator[Finding]:
         advice = _apart(clash, " ".join(filter(None, templates)), ("build", "variant"))
         if advice.endswith("}."):
             advice = f"{advice.removesuffix('.')} to ci.artifact, ci.archive, ci.root or packages.platform.files."
-        same = f"would have the same files of the artifact {quoted(clash[0].artifact or '')}"
+        same = f"would have the same files from the artifact {quoted(clash[0].artifact or '')}"
         text = f"{len(clash)} packages {same}: {_called(clash)}; {advice}{_and(more)}"
         yield Finding(path=("ci", "artifact"), text=text)
 
@@ -414,7 +414,7 @@ def _words_for(item: Package | Need) -> str:
 def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str]) -> str:
     """Return what would tell clashing things apart: the placeholder that the template lacks."""
     if len({item.key for item in clash if isinstance(item, Package)}) > 1:
-        return "give one of them another name."
+        return "rename one of them."
     of_platform, of_variant = words
     used = PLACEHOLDER.findall(template)
     if len({item.platform for item in clash}) > 1:
@@ -424,7 +424,7 @@ def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str
 
 
 def _and(more: Sequence[object]) -> str:
-    return f" (And {len(more)} more like it.)" if more else ""
+    return f" (There are {len(more)} more such clashes.)" if more else ""
 
 
 # Each check with the sections that it needs to be sound. What the first ones find would show again in the others.

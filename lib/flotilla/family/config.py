@@ -65,7 +65,7 @@ def parse_config(text: str, *, file: str = "flotilla.yml") -> Config:
 
 def _pin_warnings(config: Config) -> Iterator[Finding]:
     if config.packages.meta and not any(platform.pin for platform in config.platforms):
-        text = "no platform is pinned, so the meta package brings no binaries; give one of them pin: true."
+        text = "no platform is pinned, so the meta package installs no binaries; set pin: true for one of them."
         yield Finding(path=("platforms",), text=text)
 
 
@@ -73,7 +73,7 @@ def _no_mapping(document: Document) -> ConfigError:
     found = "is empty" if document.value is None else "is not a mapping of keys (schema, family, platforms, ci)"
     return ConfigError(
         [Fault(text=f"the file {found}.", place=document.place(()))],
-        advice="Begin it with schema: 1 and the family's name; flotilla init writes one.",
+        advice="Start with `schema: 1` and the family's name; `flotilla init` writes an example.",
     )
 
 

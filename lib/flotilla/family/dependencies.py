@@ -18,7 +18,7 @@ NAMED = (*INSTALLED, "devDependencies", "peerDependenciesMeta")
 OPTIONAL = "optionalDependencies"
 
 WORKSPACE = "workspace:"
-ELSEWHERE = 'write the range of versions that users are to get, such as "^1.0.0"'
+ELSEWHERE = 'write the range of versions that users should get, such as "^1.0.0"'
 # Specs that mean something in a working tree only, and what to do about each.
 LOCAL_SPECS: Mapping[str, str] = {
     WORKSPACE: f"which stands for a version of a package of this family only, and that is none; {ELSEWHERE}",
@@ -118,7 +118,7 @@ def _uninstallable(key: str, named: Mapping[str, object]) -> Iterator[Dependency
         said = f"{key} has {quoted(name)} as {as_json(spec)}, "
         if not isinstance(spec, str):
             yield DependencyFault(
-                text=f"{said}which is no text; write a range of versions in quotes.", keys=(key, name)
+                text=f"{said}which is not text; write a range of versions in quotes.", keys=(key, name)
             )
         elif why := next((why for local, why in LOCAL_SPECS.items() if spec.startswith(local)), None):
             yield DependencyFault(text=f"{said}{why}.", keys=(key, name))
@@ -133,7 +133,7 @@ def _left_over(key: str, named: Mapping[str, object], package: Package) -> Itera
         if platform:
             text = (
                 f"{OPTIONAL} pins {quoted(name)} to {as_json(spec)}, but flotilla.yml has no platform "
-                f"{quoted(platform)}. Take the pin out, or add the platform to flotilla.yml."
+                f"{quoted(platform)}. Remove the pin, or add the platform to flotilla.yml."
             )
             yield DependencyFault(text=text, keys=(OPTIONAL, name))
 

@@ -51,7 +51,7 @@ def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tup
         paths: the package's files, posix paths relative to its folder.
     """
     absent = (named for named in named_files(manifest) if not is_there(named, paths))
-    return tuple(f"{named.field} names {quoted(named.path)}, which the package does not have." for named in absent)
+    return tuple(f"{named.field} names {quoted(named.path)}, but the package does not contain it." for named in absent)
 
 
 def is_there(named: NamedFile, paths: Collection[str]) -> bool:

@@ -95,7 +95,7 @@ class Family:
             if name not in known
         ]
         faults += [
-            f"Platform {quoted(name)} is named {count} times" for name, count in Counter(names).items() if count > 1
+            f"The platform {quoted(name)} is named {count} times" for name, count in Counter(names).items() if count > 1
         ]
         if faults:
             raise InputError(faults, advice=f"Give each platform once, as flotilla.yml names it: {', '.join(known)}.")

@@ -46,7 +46,7 @@ def render_manifest(
     if faults:
         raise ConfigError(
             faults,
-            advice=f"Correct {file}: take out what flotilla.yml decides for {package.name}, or let both say the same.",
+            advice=f"Correct {file}: remove what flotilla.yml sets for {package.name}, or make both the same.",
         )
     return _merged(given, wanted)
 
@@ -107,9 +107,9 @@ def _faults(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str
 def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
     for key in ("name", "license"):
         if key in given and key in wanted and given[key] != wanted[key]:
-            yield f"{key} is {as_json(given[key])}, but flotilla.yml makes it {as_json(wanted[key])}."
+            yield f"{key} is {as_json(given[key])}, but flotilla.yml sets it to {as_json(wanted[key])}."
     if given.get("license") == "{license}":
-        yield "license is {license}, which has no value: flotilla.yml gives none."
+        yield "license is {license}, which has no value: flotilla.yml sets none."
     if package.kind == "platform":
         yield from _platform_contradictions(given, wanted)
 
@@ -118,7 +118,7 @@ def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]
     for key in WORD_LISTS:
         if key in given and _as_set(given[key]) != _as_set(wanted.get(key, [])):
             ours = as_json(wanted[key]) if key in wanted else "none"
-            yield f"{key} is {as_json(given[key])}, but flotilla.yml gives the platform {ours}."
+            yield f"{key} is {as_json(given[key])}, but the platform's in flotilla.yml is {ours}."
 
 
 def _is_wasm(words: object) -> bool:
@@ -132,12 +132,12 @@ def _as_set(words: object) -> frozenset[str]:
 def _publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
     """Yield what a manifest holds that npm would refuse, or that would quietly change how it is published."""
     if manifest.get("private") not in (None, False):
-        yield "private is set, and npm publishes no private package; take it out."
+        yield "private is set, but npm does not publish private packages; remove it."
     if "tag" in manifest:
         # libnpmpublish: const tag = manifest.tag || defaultTag
-        yield 'the key "tag" would change the dist-tag behind the back of every flag; take it out.'
+        yield 'the key "tag" would override the dist-tag; remove it.'
     if "repositories" in manifest:
-        yield 'npm replaces repository by the first of the key "repositories"; take it out.'
+        yield 'the key "repositories" would override repository; remove it.'
 
 
 def _merged(given: Manifest, wanted: Manifest) -> Manifest:

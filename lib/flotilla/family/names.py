@@ -40,9 +40,9 @@ def package_name_faults(name: str) -> list[str]:
     parts = [scope[1:], bare] if slash else [bare]
     faults = [fault for part in parts for fault in _part_faults(part, first_not="." if slash else "._-")]
     if not slash and (bare in RESERVED or f" {bare} " in CORE_MODULES):
-        faults.append("that name belongs to node itself.")
+        faults.append("it is the name of a module of node.")
     if len(name) > LONGEST_NAME:
-        faults.append(f"it has {len(name)} characters; npm takes {LONGEST_NAME}.")
+        faults.append(f"it has {len(name)} characters; npm allows {LONGEST_NAME}.")
     return [f"the package name {quoted(name)}: {fault}" for fault in dict.fromkeys(faults)]
 
 
@@ -50,11 +50,11 @@ def _part_faults(part: str, *, first_not: str) -> list[str]:
     if not part:
         return ["a part of it is empty."]
     if part[0] in first_not:
-        return [f"it may not begin with {quoted(part[0])}."]
+        return [f"it must not begin with {quoted(part[0])}."]
     if part != part.lower():
-        return ["npm takes no capital letters."]
+        return ["npm does not allow capital letters."]
     allowed = NAME_PART.fullmatch(part)
-    return [] if allowed else ["it may hold small letters, digits, hyphens, dots and underscores only."]
+    return [] if allowed else ["it may contain only lower-case letters, digits, hyphens, dots and underscores."]
 
 
 def tag_faults(tag: str) -> list[str]:
@@ -65,14 +65,14 @@ def tag_faults(tag: str) -> list[str]:
     found = BAD_IN_REF.search(tag)
     parts = tag.split("/")
     rules = {
-        f"git takes no {quoted(found[0] if found else '')} in a tag": found is not None,
-        "git takes no control character in a tag": not tag.isprintable(),
-        "a tag may not begin with a hyphen": tag.startswith("-"),
-        "a tag is not empty, and neither begins nor ends with a slash": not parts[0] or not parts[-1],
-        "a tag may not end with a dot": tag.endswith("."),
+        f"git does not allow {quoted(found[0] if found else '')} in a tag": found is not None,
+        "git does not allow control characters in a tag": not tag.isprintable(),
+        "a tag must not begin with a hyphen": tag.startswith("-"),
+        "a tag must not be empty, or begin or end with a slash": not parts[0] or not parts[-1],
+        "a tag must not end with a dot": tag.endswith("."),
         "no part of a tag may begin with a dot": any(part.startswith(".") for part in parts),
         "no part of a tag may end with .lock": any(part.endswith(".lock") for part in parts),
-        "@ alone is no tag": tag == "@",
+        "@ alone is not a valid tag": tag == "@",
     }
     return [f"the tag {quoted(tag)}: {rule}." for rule, broken in rules.items() if broken]
 
@@ -80,7 +80,7 @@ def tag_faults(tag: str) -> list[str]:
 def artifact_faults(name: str) -> list[str]:
     """Return why actions/upload-artifact would not take this as an artifact's name."""
     if found := BAD_IN_ARTIFACT.search(name):
-        return [f"the artifact name {quoted(name)}: GitHub takes no {found[0]} in it."]
+        return [f"the artifact name {quoted(name)}: GitHub does not allow {found[0]} in it."]
     if not name.strip() or len(name) > LONGEST_ARTIFACT:
         return [f"the artifact name {quoted(name)} must have 1 to {LONGEST_ARTIFACT} characters."]
     return []
@@ -93,10 +93,10 @@ def path_faults(path: str) -> list[str]:
         "is not inside the repository; write it relative to flotilla.yml, without a leading / or drive": (
             path.startswith(("/", "~")) or DRIVE.match(path) is not None
         ),
-        "leaves the repository; take .. out": ".." in parts,
-        "has a backslash; write /": "\\" in path,
+        'leaves the repository; remove ".."': ".." in parts,
+        "contains a backslash; write / instead": "\\" in path,
         "is empty": not path.strip(),
-        "reaches into .git, which holds credentials": any(part.lower() == ".git" for part in parts),
+        "is inside .git, which may contain credentials": any(part.lower() == ".git" for part in parts),
     }
     return [f"{quoted(path)} {rule}." for rule, broken in rules.items() if broken]
 
@@ -104,7 +104,7 @@ def path_faults(path: str) -> list[str]:
 def folder_faults(path: str) -> list[str]:
     """Return why a path is not that of a folder or file below the repository's own folder."""
     if not path_faults(path) and posixpath.normpath(path) == ".":
-        return [f"{quoted(path)} is the whole folder of flotilla.yml; name one below it."]
+        return [f"{quoted(path)} is the folder of flotilla.yml itself; name a folder below it."]
     return path_faults(path)
 
 
@@ -128,13 +128,13 @@ def placeholder_faults(template: str, available: Collection[str]) -> list[str]:
     """Return what is wrong with the placeholders of a template in flotilla.yml."""
     faults = [_fault(word, available) for word in PLACEHOLDER.findall(template) if word not in available]
     if BRACE.search(PLACEHOLDER.sub("", template)):
-        faults.append("a brace stands alone; placeholders are written {like-this}, without spaces.")
+        faults.append("unmatched brace; write placeholders as {like-this}, without spaces.")
     return faults
 
 
 def _fault(word: str, available: Collection[str]) -> str:
     if word in ALL:
-        return f"the placeholder {{{word}}} has no value here; there are {', '.join(f'{{{w}}}' for w in available)}."
+        return f"the placeholder {{{word}}} has no value here; use one of {', '.join(f'{{{w}}}' for w in available)}."
     return f"the placeholder {{{word}}} is unknown; {did_you_mean(word, tuple(available))}"
 
 

@@ -34,7 +34,7 @@ MARK = "\0"
 NO_TAG = "none"  # as release.tag, and as the input tag
 
 BINARIES_TOLD: Mapping[str, str] = {
-    "none": "holds no binary (binaries: none)",
+    "none": "contains no binaries (binaries: none)",
     "unchecked": "its binaries are not checked (binaries: unchecked)",
 }
 
@@ -197,7 +197,7 @@ def unpinned_told(packages: Iterable[Package]) -> list[str]:
     if not any(package.kind == "meta" for package in packages):
         return []
     return [
-        f"{package.name}: not pinned by the meta package; users install it by name"
+        f"{package.name}: the meta package does not pin it; users install it by name"
         for package in packages
         if package.kind == "platform" and package.platform and not package.platform.pin
     ]

@@ -103,15 +103,15 @@ def name_warnings(name: str, fields: Collection[str]) -> list[str]:
 
 def _wrong_ending(os: str, ending: str) -> str | None:
     if ending not in ENDINGS:
-        return f"{quoted(ending)} is no libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"
+        return f"{quoted(ending)} is not a libc; {did_you_mean(ending, tuple(ENDINGS), LIBC_ALIASES)}"
     systems = ENDINGS[ending][1]
-    return None if os in systems else f"-{ending} belongs to {systems[0]} only; leave it out."
+    return None if os in systems else f"-{ending} is only for {systems[0]}; leave it out."
 
 
 def word_faults(field: str, words: Sequence[str]) -> list[str]:
     """Return what is wrong with the words of a platform's os, cpu or libc."""
     wrong = [word for word in words if field == "libc" and word not in LIBC]
-    faults = [f"{quoted(word)} is no libc that npm knows; {did_you_mean(word, LIBC, LIBC_ALIASES)}" for word in wrong]
+    faults = [f"npm does not know the libc {quoted(word)}; {did_you_mean(word, LIBC, LIBC_ALIASES)}" for word in wrong]
     twice = sorted({word for word in words if words.count(word) > 1})
     return [*faults, *(f"{field} has {quoted(word)} twice." for word in twice)]
 
@@ -120,8 +120,8 @@ def word_warnings(field: str, words: Sequence[str]) -> list[str]:
     """Return a warning for each word of a platform's os or cpu that node does not have."""
     known, aliases, variable = {"os": (OS, OS_ALIASES, "platform"), "cpu": (CPU, CPU_ALIASES, "arch")}[field]
     return [
-        f"{quoted(word)} is no {field} that node has, and npm installs the package only where process.{variable} is "
-        f"just that; {did_you_mean(word, known, aliases)}"
+        f"node has no {field} {quoted(word)}, and npm installs the package only if process.{variable} is exactly "
+        f"that; {did_you_mean(word, known, aliases)}"
         for word in words
         if word not in known
     ]
@@ -210,7 +210,7 @@ def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: obj
     words = read_words(name, told=_told(given))
     if _told(given) or given.get("cpu") == (WASM,):
         faults = []
-    yield from (Finding(path=(*path, "name"), text=f"{fault} Or give os and cpu beside it.") for fault in faults)
+    yield from (Finding(path=(*path, "name"), text=f"{fault} Or set os and cpu as well.") for fault in faults)
     if not faults:
         yield from _contradictions(name, words, given, path)
         yield from _libc_findings(words, given, glibc, path)
@@ -247,7 +247,7 @@ def _libc_findings(words: Words, given: Mapping[str, tuple[str, ...]], glibc: ob
     linux = "linux" in given.get("os", words.os)
     libc = given.get("libc", words.libc)
     if "libc" in given and not linux:
-        yield Finding(path=(*path, "libc"), text="npm knows a libc on linux only; leave it out.", on_key=True)
+        yield Finding(path=(*path, "libc"), text="npm knows libc only on linux; leave it out.", on_key=True)
     if glibc is not None and (not linux or "musl" in libc):
-        text = "a glibc version means something only for linux with glibc; leave it out."
+        text = "a glibc version is only for linux with glibc; leave it out."
         yield Finding(path=(*path, "glibc"), text=text, on_key=True)

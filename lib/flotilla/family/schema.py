@@ -95,7 +95,7 @@ def _unknown_keys(broken: Broken, _document: Document) -> Iterator[Finding]:
 
 def _right_key(key: str, known: tuple[str, ...]) -> str:
     if key in INPUTS:
-        return "it is an input of the actions, given under `with:` in the workflow."
+        return "it is an input of the actions; set it under `with:` in the workflow."
     home = None if nearest(key, known) else _homes().get(key)
     return f"it belongs in {home}." if home else did_you_mean(key, known)
 
@@ -134,16 +134,16 @@ def _wrong_type(broken: Broken, document: Document) -> Iterator[Finding]:
 def _type_advice(broken: Broken, raw: str | None) -> str:
     wanted = str(broken.wanted)
     if broken.value is None:
-        return f"is empty; it takes {TYPES[wanted]}."
+        return f"is empty; expected {TYPES[wanted]}."
     if wanted == "string" and raw is not None:
         kind = "a boolean" if isinstance(broken.value, bool) else "a number"
-        return f'is {kind} to YAML, and text is needed; put it in quotes: "{raw[:40]}".'
+        return f'must be text, but YAML reads it as {kind}; quote it: "{raw[:40]}".'
     if wanted == "string" and isinstance(broken.value, dict):
-        return "must be text, and is a mapping; a value that begins with { needs quotes around it."
+        return "must be text, but is a mapping; quote a value that begins with {."
     if wanted == "boolean":
-        return f"must be true or false (YAML 1.2 knows no other booleans), and is {quoted(broken.value)}."
+        return f"must be true or false (YAML 1.2 has no other booleans), but is {quoted(broken.value)}."
     found = quoted(raw) if raw is not None else "a list" if isinstance(broken.value, list) else "a mapping"
-    return f"must be {TYPES[wanted]}, and is {found}."
+    return f"must be {TYPES[wanted]}, but is {found}."
 
 
 def _not_in_enum(broken: Broken, document: Document) -> Iterator[Finding]:
@@ -153,16 +153,16 @@ def _not_in_enum(broken: Broken, document: Document) -> Iterator[Finding]:
     if raw is None:
         text = f"{broken} must be one of {', '.join(words)}."
     else:
-        text = f"{broken} says {quoted(raw)}; {did_you_mean(raw, words)}"
+        text = f"{broken} is {quoted(raw)}; {did_you_mean(raw, words)}"
     yield Finding(path=path, text=text)
 
 
 def _not_the_format(broken: Broken, document: Document) -> Iterator[Finding]:
     raw = document.raw(broken.path)
-    found = quoted(raw) if raw is not None else "no number"
+    found = quoted(raw) if raw is not None else "not a number"
     yield Finding(
         path=broken.path,
-        text=f"{broken} is {found}; this flotilla reads format {broken.wanted} only.",
+        text=f"{broken} is {found}; this version of flotilla only reads format {broken.wanted}.",
     )
 
 
@@ -176,14 +176,14 @@ def _needs_another(broken: Broken, _document: Document) -> Iterator[Finding]:
         for other in others:
             if key in broken.value and other not in broken.value:
                 path = broken.path
-                text = f"{broken} has {quoted(key)} but no {quoted(other)}, without which it means nothing."
+                text = f"{broken} has {quoted(key)}, which has no effect without {quoted(other)}."
                 yield Finding(path=(*path, key), text=text, on_key=True)
 
 
 def _bound(words: str) -> Callable[[Broken, Document], Iterator[Finding]]:
     def translated(broken: Broken, document: Document) -> Iterator[Finding]:
         raw = document.raw(broken.path)
-        found = f" is {quoted(raw)}, and" if raw else ""
+        found = f" is {quoted(raw)}, but" if raw else ""
         yield Finding(path=broken.path, text=f"{broken}{found} {words.format(broken.wanted)}")
 
     return translated
@@ -207,5 +207,5 @@ TRANSLATIONS: Mapping[str, Callable[[Broken, Document], Iterator[Finding]]] = {
     "minLength": _bound("must not be empty."),
     "maxLength": _bound("must be {} characters or less."),
     "minItems": _bound("must not be empty; leave it out, or list something."),
-    "maxItems": _bound("may hold {} entries at the most."),
+    "maxItems": _bound("must have at most {} entries."),
 }

@@ -36,14 +36,16 @@ def parse_version(text: str) -> str:
 def version_fault(version: str) -> str | None:
     """Return why npm would not take this version as it stands, None if it would."""
     if len(version) > LONGEST_VERSION:
-        return f"has {len(version)} characters; npm takes {LONGEST_VERSION}."
+        return f"has {len(version)} characters; npm allows {LONGEST_VERSION}."
     parsed = parsed_version(version)
     if parsed is None:
         return _no_semver(version)
     if parsed.build is not None:
-        return f"has build metadata (+{parsed.build[:40]}), which npm drops: two of them would be one version there."
+        return (
+            f"has build metadata (+{parsed.build[:40]}), which npm drops: two such versions would be the same on npm."
+        )
     if max(parsed.major, parsed.minor, parsed.patch) > LARGEST_NUMBER:
-        return f"has a number above {LARGEST_NUMBER}, the largest that npm reads."
+        return f"has a number above {LARGEST_NUMBER}, npm's limit."
     return None
 
 
@@ -63,7 +65,7 @@ def _no_semver(version: str) -> str:
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", version):
         return f"has too few numbers; a semantic version has three: {version}{'.0' * (2 - version.count('.'))}."
     if re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+[A-Za-z].*", version):
-        return "lacks the hyphen before its prerelease part."
+        return "lacks a hyphen before its prerelease part."
     return "is not a semantic version (semver.org)."
 
 
@@ -98,9 +100,9 @@ def is_below(version: str, latest: str) -> bool:
 def dist_tag_fault(tag: str) -> str | None:
     """Return why npm would not take this dist-tag, None if it would."""
     if not TAG.fullmatch(tag):
-        return f"the dist-tag {quoted(tag)} may hold letters, digits, hyphens, dots and underscores only."
+        return f"the dist-tag {quoted(tag)} may contain only letters, digits, hyphens, dots and underscores."
     if RANGE.fullmatch(tag):
-        return f"the dist-tag {quoted(tag)} reads as a version, and npm refuses it; add a word: release-{tag}."
+        return f"npm refuses the dist-tag {quoted(tag)}, because it reads as a version; add a word: release-{tag}."
     if tag[0] in "-.~":
-        return f"the dist-tag {quoted(tag)} may not begin with {tag[0]}."
+        return f"the dist-tag {quoted(tag)} must not begin with {tag[0]}."
     return None

@@ -66,11 +66,11 @@ def compose(text: str, file: str) -> yaml.Node | None:
         ConfigError: it is not one YAML document that this reads, with line and column.
     """
     if len(text) > LARGEST_TEXT:
-        raise _refusal(f"it is larger than {LARGEST_TEXT // 1024} KiB, which no family needs", Place(file=file))
+        raise _refusal(f"it is larger than {LARGEST_TEXT // 1024} KiB, the limit", Place(file=file))
     try:
         loader = _Loader(text)
     except ReaderError as error:
-        problem = f"it holds the character {quoted(chr(error.character))}, which YAML does not allow"
+        problem = f"it contains the character {quoted(chr(error.character))}, which YAML does not allow"
         raise _refusal(problem, _place_of(text, error.position, file)) from None
     try:
         node: yaml.Node | None = loader.get_single_node()
@@ -79,7 +79,7 @@ def compose(text: str, file: str) -> yaml.Node | None:
     except (ValueError, OverflowError):
         # PyYAML's scanner passes "\U00110000" to chr() unchecked.
         place = Place(file=file, line=loader.line + 1, column=loader.column + 1)
-        raise _refusal("this escape stands for no character", place) from None
+        raise _refusal("this escape is not a character", place) from None
     return node
 
 
@@ -106,14 +106,14 @@ def _explained(error: yaml.MarkedYAMLError, line: str, began: int) -> str:
     known = {
         "a second document begins here; flotilla.yml is one document": "another document" in problem,
         "a tab cannot indent YAML; use spaces": "'\\t'" in problem,
-        f"the quote that opens in line {began} is never closed": "quoted scalar" in (error.context or ""),
+        f"the quote that opens on line {began} is never closed": "quoted scalar" in (error.context or ""),
     }
     if words := next((words for words, fits in known.items() if fits), None):
         return words
     if (unquoted := UNQUOTED.match(line)) and not line.startswith("%"):
         return f"it is not YAML: {problem}. Put quotes around a value that begins with {quoted(unquoted['value'][0])}"
-    unfit = f"this does not fit what began in line {began}; look for a quote that is missing above, and for an "
-    unfit += "indentation that differs from its neighbours'"
+    unfit = f"this does not fit what began on line {began}; look for a missing quote above, and for an "
+    unfit += "indentation that differs from that of its neighbours"
     return unfit if problem.startswith("expected <block end>") else f"it is not YAML: {problem}"
 
 
@@ -151,11 +151,11 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
 
     def _problem(self, event: yaml.Event) -> str | None:
         if isinstance(event, yaml.AliasEvent):
-            return "aliases (*name) are not read here; write the value out, or in quotes if it begins with *"
+            return "aliases (*name) are not supported; repeat the value, or quote it if it begins with *"
         if getattr(event, "anchor", None) is not None:
-            return "anchors (&name) are not read here; write the value out, or in quotes if it begins with &"
+            return "anchors (&name) are not supported; repeat the value, or quote it if it begins with &"
         if getattr(event, "tag", None) is not None:
-            return "tags (!name) are not read here; put the value in quotes if it begins with !"
+            return "tags (!name) are not supported; quote a value that begins with !"
         if self.depth >= DEEPEST:
             return f"it is nested more than {DEEPEST} deep"
         return f"it has more than {MOST_NODES} values" if self.nodes >= MOST_NODES else None
@@ -250,7 +250,9 @@ def _value(node: yaml.Node, path: Path, spot: Spot, document: Document) -> Value
     value = node.value if in_quotes else core_schema(node.value)
     if isinstance(value, str) and not value.isprintable():
         document.findings.append(
-            Finding(path=path, text=f"{quoted(value)} holds a line break or another character that cannot be printed.")
+            Finding(
+                path=path, text=f"{quoted(value)} contains a line break or another character that cannot be printed."
+            )
         )
     return value
 
@@ -267,11 +269,11 @@ def _mapping(node: yaml.MappingNode, path: Path, document: Document) -> dict[str
 
 def _key_fault(key: yaml.Node, path: Path, document: Document, values: dict[str, Value]) -> str | None:
     if not isinstance(key, yaml.ScalarNode):
-        return "a list or mapping cannot be a key; put quotes around a value that begins with { or [."
+        return "a list or mapping cannot be a key; quote a value that begins with { or [."
     if key.value not in values:
         return None
     line, _column = document.spots[(*path, key.value)].key
-    return f"the key {quoted(key.value)} is here twice; the first one is in line {line}."
+    return f"duplicate key {quoted(key.value)} (first on line {line})."
 
 
 def _marker(document: Document, path: Path, key: yaml.Node) -> Path:
