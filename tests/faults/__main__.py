@@ -30,9 +30,9 @@ TO_THE_END = 40
 
 
 def main() -> int:
-    """Try what the command line names; 1 if anything differs."""
+    """Try the selected cases; return 1 if anything differs."""
     options = parser().parse_args()
-    # Whoever ends it ends its workers too, and what they wrote.
+    # If this process is ended, its workers end too, and their files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     report = Report()
@@ -70,14 +70,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--job", action="append", type=int, metavar="J", help="this job alone, from 1")
     made.add_argument("--times", type=int, default=1, metavar="N", help="break it N times in a row (default: 1)")
     made.add_argument(
-        "--to-the-end", type=int, default=TO_THE_END, metavar="N", help="so many run the rest of the release too"
+        "--to-the-end",
+        type=int,
+        default=TO_THE_END,
+        metavar="N",
+        help="for this many cases, also run the rest of the release",
     )
     made.add_argument("-v", "--verbose", action="store_true", help="show what each job printed")
     return made
 
 
 def partial(options: argparse.Namespace) -> bool:
-    """Whether only some faults are asked for."""
+    """Return whether the command line selects only some faults."""
     return any((options.sample, options.kind, options.index, options.job, options.times > 1))
 
 
@@ -91,13 +95,13 @@ def paced_releases() -> Iterator[Paced]:
 
 
 def wanted(case: Case, options: argparse.Namespace) -> bool:
-    """Whether the command line means this case."""
+    """Return whether the command line selects this case."""
     named = ((options.kind, case.kind), (options.index, case.index), (options.job, case.job + 1))
     return all(not values or value in values for values, value in named)
 
 
 def tasks(chosen: Sequence[Case], *, to_the_end: int, seed: int) -> list[Task]:
-    """The cases; some of them, drawn by the seed, to the end of the release."""
+    """Return the cases; for some of them, chosen by the seed, also run the rest of the release."""
     drawn = set(random.Random(seed).sample(range(len(chosen)), min(to_the_end, len(chosen))))  # noqa: S311 - no secret
     return [Task(case=case, to_the_end=n in drawn) for n, case in enumerate(chosen)]
 

@@ -34,18 +34,18 @@ class Case:
 
     @property
     def fault(self) -> PlannedFault:
-        """It, for the plan."""
+        """Return this fault as the plan takes it."""
         return PlannedFault(
             kind=self.kind, label=self.label, occurrence=self.occurrence, times=self.times, retry_after=RETRY_AFTER
         )
 
     def __str__(self) -> str:
-        """For a reader."""
+        """Return a short description."""
         return f"{self.kind} at request {self.index} ({self.label} #{self.occurrence} of job {self.job + 1})"
 
 
 def all_cases(release: Sequence[Checkpoint]) -> list[Case]:
-    """Every case of a release, always in the same order."""
+    """Return every case of a release, always in the same order."""
     keyed = [
         (job, request.label, request.occurrence, request)
         for job, checkpoint in enumerate(release)
@@ -59,7 +59,7 @@ def all_cases(release: Sequence[Checkpoint]) -> list[Case]:
 
 
 def sample(cases: Sequence[Case], *, size: int, seed: int) -> list[Case]:
-    """So many cases, the same for a seed: every kind once and every job once at the least, then at random."""
+    """Return this many cases, the same for a seed: every kind and every job at least once, the rest at random."""
     drawn = random.Random(seed).sample(cases, len(cases))  # noqa: S311 - no secret
     needed = list({case.kind: case for case in reversed(drawn)}.values())
     needed += [case for job, case in {case.job: case for case in reversed(drawn)}.items() if job not in _jobs(needed)]

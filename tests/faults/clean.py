@@ -1,4 +1,4 @@
-"""A release in which nothing goes wrong: what every other one is held against."""
+"""Run a release without faults, with which every other one is compared."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _checkpoint(scene: Scene, step: Step) -> Checkpoint:
 
 
 def succeeded(ended: Ended, step: Step) -> Ended:
-    """The job's end, which must be a good one."""
+    """Return how the job ended; raise if it failed."""
     if ended.status != 0:
         raise BrokenError(f"{step} failed with {ended.status}:\n{ended.log}")
     return ended

@@ -1,4 +1,4 @@
-"""What a sweep says: progress, each case that differs with the command that repeats it, and the last line."""
+"""Print a sweep's progress, each differing case with the command that repeats it, and a summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY = 50
 
 @dataclass(kw_only=True)
 class Report:
-    """Counts outcomes, and tells them."""
+    """Counts outcomes, and prints them."""
 
     planned: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -25,7 +25,7 @@ class Report:
     differing: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
-        """One more case is known."""
+        """Count an outcome."""
         self.tried += 1
         if not outcome.met:
             self.unmet.append(outcome)
@@ -45,7 +45,7 @@ class Report:
         return time.monotonic() - self.started
 
     def lines(self) -> list[str]:
-        """What the whole came to; the line that is looked for last."""
+        """Return the summary; scripts look for its last line."""
         kinds = ", ".join(f"{count} by {kind}" for kind, count in sorted(self.resumed.items()))
         return [
             *(f"not met: {outcome.case}" for outcome in self.unmet),
@@ -59,7 +59,7 @@ class Report:
 
 
 def described(outcome: Outcome) -> str:
-    """A case that differs: what, how, what the job said, and the command that repeats it."""
+    """Describe a differing case: what differs, how, the job's log, and the command that repeats it."""
     case = outcome.case
     return "\n".join(
         [
@@ -77,6 +77,6 @@ def _why(outcome: Outcome) -> str:
 
 
 def say(line: str) -> None:
-    """Tell it at once, beside the result."""
+    """Print at once, to standard error."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

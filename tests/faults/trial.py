@@ -1,4 +1,4 @@
-"""One case tried: the job that makes the request, from the world that it began in, run again until it is done.
+"""Try one case: run the job that makes the request, from the world it started in, and re-run it until it succeeds.
 
 Why one job is enough. A job sees nothing but the world (GitHub, the registry), its checkout, its inputs and the clock.
 If after the fault and the re-runs the world and the outputs that later jobs take are equal to those after the clean
@@ -28,13 +28,13 @@ SHORT_TIMEOUT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Args:
         case: the case.
-        met: whether the request came that was to be broken.
-        failed: how often the job failed, or was killed.
-        differs: how the world differs from the clean one, in lines; none where it is equal.
+        met: whether the request to break was made.
+        failed: how often the job failed or was killed.
+        differs: how the world differs from the clean one, a line each; empty if it does not.
         log: what the job printed, run by run.
     """
 
@@ -70,7 +70,7 @@ def tried(scene: Scene, release: Sequence[Checkpoint], case: Case, *, to_the_end
 
 
 def run_until_done(scene: Scene, step: Step, *, timeout: int | None) -> list[Ended]:
-    """The job's runs: again while it fails, as its owner would press "re-run", and no more than four times."""
+    """Run the job until it succeeds, as its owner would press "re-run", at most four times."""
     runs: list[Ended] = []
     while not runs or (runs[-1].status != 0 and len(runs) < MOST_RUNS):
         runs.append(scene.run(step, timeout=timeout))
@@ -79,7 +79,7 @@ def run_until_done(scene: Scene, step: Step, *, timeout: int | None) -> list[End
 
 
 def differences(expected: Any, found: Any, place: str) -> list[str]:
-    """Where two documents differ, a line each."""
+    """Return where two documents differ, a line each."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return [
             line

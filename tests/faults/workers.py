@@ -1,4 +1,4 @@
-"""Cases tried side by side: processes, each with a world of its own."""
+"""Try cases in parallel, in processes with a world each."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ Message = Ready | Outcome | str
 
 
 def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, workers: int) -> Iterator[Outcome]:
-    """Each task's outcome as soon as it is known.
+    """Yield each task's outcome as soon as it is known.
 
     Args:
-        choose: given a clean release, says what is to be tried.
-        workers: how many at a time.
+        choose: returns the tasks, given a clean release.
+        workers: the number of processes.
 
     Raises:
-        TypeError: a worker broke.
-        RuntimeError: two of them released something else.
-        queue.Empty: they fell silent.
+        TypeError: a worker failed.
+        RuntimeError: the workers' clean releases differ.
+        queue.Empty: no worker answers any more.
     """
     context = multiprocessing.get_context("spawn")
     tasks: Queue[Task | None] = context.Queue()
@@ -69,7 +69,7 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
         for _ in chosen:
             yield _outcome(told.get(timeout=SILENT))
     finally:
-        # What is left in the queue is left: who is interrupted waits for the cases under way, and for no more.
+        # After an interrupt, wait only for the running cases, not for those in the queue.
         over.set()
         tasks.cancel_join_thread()
         for _ in processes:
@@ -79,7 +79,7 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
 
 
 def work(tasks: Queue[Task | None], told: Queue[Message], over: Event, artifacts: Path) -> None:
-    """A worker's life: a clean release, then one task after another, until it is over."""
+    """Run a worker: a clean release, then one task after another."""
     try:
         with Scene(EXAMPLE, artifacts, provenance=True) as scene:
             release = clean_release(scene)
@@ -103,14 +103,14 @@ def _outcome(message: Message) -> Outcome:
 
 
 def _agreed(releases: Sequence[tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
-    """The first; all of them did the same, or a comparison would mean nothing."""
+    """Return the first release; raise if they differ, because then a comparison would mean nothing."""
     if len({repr(_shape(release)) for release in releases}) != 1:
         raise RuntimeError("two clean releases did not do the same")
     return releases[0]
 
 
 def _elsewhere(after: Any) -> Any:
-    """What a release left, without its ledger's bytes: those name the registry, which is each worker's own."""
+    """Return what a release left, without its ledger's bytes, which name the worker's own registry."""
     github = after["github"]
     releases = [
         {**one, "assets": {name: name == LEDGER or asset for name, asset in one["assets"].items()}}

@@ -1,4 +1,4 @@
-"""What the tests of whole jobs share: one world, put back as it was before each of them."""
+"""Fixtures for tests of whole jobs: one world, restored before each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a rehearsal: which request, and how."""
+"""Faults in a rehearsal: which request fails, and how."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class PlannedFault:
 
 
 def applicable(request: Request) -> tuple[Kind, ...]:
-    """The kinds of fault that this request could meet in the world."""
+    """Return the kinds of fault that this request could meet in reality."""
     kinds = [*EVERYWHERE, *KILLS]
     if request.server in ("github", "uploads"):
         kinds.append(Kind.SECONDARY_LIMIT)
@@ -123,7 +123,7 @@ def applicable(request: Request) -> tuple[Kind, ...]:
 
 
 def may_be_stale(server: Server, method: str, path: str) -> bool:
-    """Whether a cache or a replica may answer this request with what was true before the last write."""
+    """Return whether a cache or replica may answer this request with the state before the last write."""
     if method != "GET":
         return False
     if server == "github":
@@ -133,11 +133,11 @@ def may_be_stale(server: Server, method: str, path: str) -> bool:
 
 @dataclass(kw_only=True)
 class FaultPlan:
-    """Numbers every request of a rehearsal, and says what becomes of it.
+    """Numbers every request of a rehearsal, and decides which fault it meets.
 
     Args:
-        faults: what is to go wrong.
-        stall_seconds: how long a stalled answer is kept from the client before the connection is cut.
+        faults: the planned faults.
+        stall_seconds: how long a stalled answer is held back before the connection is cut.
         on_request: told of each request before it is handled and after.
         kill: ends the job, for the two kinds that kill it. It and `cancel` run in the servers' thread, and must not
             wait for the job.
@@ -183,7 +183,7 @@ class FaultPlan:
             return request
 
     def retry_after(self, request: Request) -> int | None:
-        """Seconds that the answer to this request asks the client to wait."""
+        """Return the seconds that the answer to this request asks the client to wait."""
         planned = self._planned(request)
         return planned.retry_after if planned else None
 

@@ -1,4 +1,4 @@
-"""The fault plan carried out: what stands between the wire and a server's handlers."""
+"""Carry out the fault plan, in middleware before a server's handlers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fault_middleware(plan: FaultPlan) -> MiddlewareFor:
 
 
 def label(server: Server, request: web.Request) -> str:
-    """A request's path without what differs from run to run: ids, signatures, the repository's name."""
+    """Return a request's label: its path without what differs between runs (ids, signatures, the repository's name)."""
     if server == "sigstore":
         return request.path
     if server == "registry":
@@ -82,7 +82,7 @@ async def _meet(request: web.Request, handler: Handler, plan: FaultPlan, record:
 
 
 async def _handled(request: web.Request, handler: Handler, plan: FaultPlan) -> web.StreamResponse:
-    """What the server answers; and GitHub's state before each write that changed it is kept."""
+    """Return the server's answer; keep GitHub's state from before each write that changes it."""
     hub = request.app.get(HUB) if request.method not in ("GET", "HEAD") else None
     before = hub.state.saved() if hub else None
     try:
@@ -95,7 +95,7 @@ async def _handled(request: web.Request, handler: Handler, plan: FaultPlan) -> w
 
 
 async def _late(request: web.Request, handler: Handler, plan: FaultPlan) -> web.StreamResponse:
-    """What a server answers that has not seen the last write."""
+    """Return the answer of a server that has not seen the last write."""
     hub, token = request.app.get(HUB), LAGGING.set(True)
     now = hub.state if hub else None
     try:
@@ -128,7 +128,7 @@ def _leave_a_starter(request: web.Request) -> None:
 
 
 def refusal(server: Server, kind: Kind, retry_after: int | None) -> web.Response:
-    """The answer of a server that does not do what it was asked, or does not say that it did."""
+    """Return the answer of a server that refuses, or does not say that it succeeded."""
     status = {**ANSWERED_INSTEAD, **ANSWERED_AFTER}[kind]
     headers = {"Retry-After": str(retry_after)} if kind in TOLD_TO_WAIT and retry_after is not None else {}
     if server in ("github", "uploads"):

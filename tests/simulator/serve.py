@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def github_state(options: argparse.Namespace) -> GitHubState:
-    """GitHub with the run of CI and its artifacts."""
+    """Return a GitHub with a CI run and its artifacts."""
     state = GitHubState(repository=options.repository, commit=options.commit, private=options.private)
     state.release_run.workflow = options.workflow
     run = state.add_run(workflow=options.ci)
@@ -74,20 +74,20 @@ def github_state(options: argparse.Namespace) -> GitHubState:
 
 
 def registry_state(options: argparse.Namespace) -> RegistryState:
-    """The registry, with a trusted publisher if so asked."""
+    """Return the registry, with a trusted publisher if requested."""
     trusted = TrustedPublisher(repository=options.repository, workflow=options.workflow) if options.trust else None
     return RegistryState(trusts_all=trusted, allow_new_names=options.trust)
 
 
 def serve(world: Rehearsal, asked: Iterable[str], told: TextIO) -> None:
-    """Say where the world is, then answer until nothing more is asked."""
+    """Print where the world is, then answer requests until standard input ends."""
     _say(told, description(world))
     for line in asked:
         _say(told, answer(world, line.strip()))
 
 
 def description(world: Rehearsal) -> dict[str, Any]:
-    """Where the world is, and what a job needs to reach it."""
+    """Return where the world is, and what a job needs to reach it."""
     environment = world.environment("serve", workspace=world.folder)
     private = ("HOME", "PATH", "GITHUB_WORKSPACE", "GITHUB_JOB", "GITHUB_ACTION", "RUNNER_TEMP", "INPUT_GITHUB-TOKEN")
     return {
@@ -100,7 +100,7 @@ def description(world: Rehearsal) -> dict[str, Any]:
 
 
 def answer(world: Rehearsal, question: str) -> dict[str, Any]:
-    """The answer to one line."""
+    """Return the answer to one line."""
     if question == "snapshot":
         return world.snapshot()
     if question == "requests":

@@ -22,7 +22,7 @@ from flotilla.rehearsal.registry import Sigstore, VerdaccioBackend
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """GitHub and the registry as they were."""
+    """The saved state of GitHub and the registry."""
 
     github: GitHubState
     registry: RegistryState
@@ -74,14 +74,14 @@ class Rehearsal(world.Rehearsal):
         self.registry = RegistryServer(self._state, serving, backend=backend, plan=self.plan, clock=self._clock)
 
     def snapshot(self) -> dict[str, Any]:
-        """What a release leaves behind on GitHub and on the registry."""
+        """Return what a release leaves behind on GitHub and on the registry."""
         return {"github": self.github.state.snapshot(), "registry": self.registry.state.snapshot()}
 
     def saved(self) -> Saved:
-        """GitHub and the registry as they are now; of verdaccio's packages, the records only."""
+        """Return the state of GitHub and the registry; for verdaccio, only the records of its packages."""
         return Saved(github=self.github.state.saved(), registry=self.registry.state.saved())
 
     def restore(self, saved: Saved) -> None:
-        """Be as it was saved; needs the registry in memory."""
+        """Restore a saved state; needs the registry in memory."""
         self.github.restore(saved.github)
         self.registry.restore(saved.registry)

@@ -1,4 +1,4 @@
-"""Time that leaps over waits: one clock for the jobs and for the servers they speak to."""
+"""A clock that skips waits, shared by the jobs and the servers they talk to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ OFFSET = struct.Struct("<d")
 class LeapingClock:
     """The machine's clock and an offset, kept in a file that several processes share.
 
-    A sleep moves the offset instead of waiting. Two that sleep at once wait for the same time, as they would in the
-    world; so a job's hour of waiting passes in a moment, for it, for the registry's rate limit and for every deadline.
+    A sleep moves the offset instead of waiting, and two sleeps at the same time overlap, as they would in reality. So
+    an hour of waiting passes in a moment for the job, the registry's rate limit and every deadline.
 
     Args:
         file: holds the offset; made where it is not there.

@@ -1,4 +1,4 @@
-"""How a job ended: one form for whatever ran it, in this process or in another."""
+"""How a job ended, whether it ran in this process or in another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.retry import Clock
 
 _COMMAND = re.compile(r"::(?P<kind>error|warning|notice) (?P<properties>[^:]*)::(?P<text>.*)")
-# What later jobs of the workflow take from earlier ones, and a reader may rely on.
+# The outputs that later jobs use, and that users may rely on.
 KEPT = ("version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "checksums")
 
 
@@ -41,7 +41,7 @@ class Ended:
     """A job, ended.
 
     Args:
-        name: the action that it ran; empty where nobody asks.
+        name: the action that it ran; empty if it does not matter.
         status: its exit status, -9 for killed.
         log: what it printed.
         stderr: what it printed there, where that was kept apart.
@@ -66,39 +66,39 @@ class Ended:
 
     @property
     def statuses(self) -> dict[str, str]:
-        """What the job did to each package."""
+        """Return the status of each package."""
         return {package["name"]: package["status"] for package in self.packages}
 
     @property
     def handed_over(self) -> dict[str, Any]:
-        """The outputs that must be the same whatever went wrong; how a package came there may differ."""
+        """Return the outputs that must be the same whatever went wrong (a package's status may differ)."""
         kept: dict[str, Any] = {name: self.outputs[name] for name in KEPT if name in self.outputs}
         return kept | {"packages": [{**package, "status": ""} for package in self.packages]}
 
     @property
     def left(self) -> list[str]:
-        """What is left in the folder for temporary files."""
+        """Return what is left in the folder for temporary files."""
         return sorted(str(path) for path in (self.folder / "tmp").rglob("*"))
 
     def annotations(self, kind: str) -> list[Annotation]:
-        """The annotations of a kind, in their order."""
+        """Return the annotations of a kind, in order."""
         return [found for found in map(_annotation, self.log.splitlines()) if found and found.kind == kind]
 
     @property
     def error(self) -> Annotation:
-        """The one error annotation."""
+        """Return the only error annotation."""
         (only,) = self.annotations("error")
         return only
 
 
 def ended(status: int, log: str, folder: Path, **more: Any) -> Ended:
-    """A job's end, by the folder in which it left what it did."""
+    """Return how a job ended, from its log and the folder with its files."""
     made = JobEnvironment(variables={}, folder=folder)
     return Ended(status=status, log=log, outputs=made.outputs(), summary=made.summary, folder=made.folder, **more)
 
 
 def in_process(arguments: list[str], variables: Mapping[str, str], clock: Clock | None = None) -> tuple[int, str, str]:
-    """Flotilla's main with these arguments and variables, run here: it starts sooner, and its words are the same.
+    """Run flotilla's main with these arguments and variables in this process, which starts faster.
 
     Args:
         clock: the job's, instead of the machine's.

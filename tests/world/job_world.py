@@ -1,4 +1,4 @@
-"""A consumer's repository in a simulated world, its jobs run in this process, and what they leave read back."""
+"""A user's repository in a simulated world; its jobs run in this process, and their results are read back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = "npm_rehearsal"  # noqa: S105 - the rehearsal's own, worth nothing
 
 @dataclass(frozen=True, kw_only=True)
 class JobWorld:
-    """A family's repository, what GitHub and the registry know of it, and its jobs.
+    """A family's repository, its state on GitHub and the registry, and its jobs.
 
     Args:
         world: GitHub and the registry.
@@ -46,16 +46,16 @@ class JobWorld:
 
     @property
     def github(self) -> GitHubState:
-        """What GitHub knows; to be changed before a job runs."""
+        """Return GitHub's state, which a test may change before a job runs."""
         return self.world.github.state
 
     @property
     def registry(self) -> RegistryState:
-        """What the registry knows; to be changed before a job runs."""
+        """Return the registry's state, which a test may change before a job runs."""
         return self.world.registry.state
 
     def edit(self, file: str, change: Callable[[str], str]) -> None:
-        """Change a file of the repository; a change that changes nothing is a mistake of the test."""
+        """Change a file of the repository; raise if nothing changes, which is a mistake in the test."""
         path = self.workspace / file
         before = path.read_text(encoding="utf-8")
         after = change(before)
@@ -103,7 +103,7 @@ class JobWorld:
         return [*platforms, self.dev(**more), self.run("publish-meta", **more)]
 
     def refused(self, action: str, **inputs: Any) -> Annotation:
-        """What a job is refused with, once it is sure that the refusal is all that it did."""
+        """Run a job that must be refused and change nothing; return its error."""
         before = self.world.snapshot()
         done = self.run(action, **inputs)
         assert done.status == 1, done.log
@@ -113,7 +113,7 @@ class JobWorld:
         return done.error
 
     def put(self, tarball: bytes, *, tag: str = "latest") -> None:
-        """Somebody publishes a tarball."""
+        """Publish a tarball as somebody else."""
         manifest = json.loads(unpacked(tarball)["package.json"])
         name, version = manifest["name"], manifest["version"]
         attachment = {"data": base64.b64encode(tarball).decode(), "length": len(tarball)}
@@ -135,31 +135,31 @@ class JobWorld:
         answer.raise_for_status()
 
     def put_version(self, name: str, version: str, *, tag: str = "latest") -> None:
-        """Somebody publishes another version of a package."""
+        """Publish another version of a package as somebody else."""
         self.put(packed({"package.json": json.dumps({"name": name, "version": version}).encode()}), tag=tag)
 
     def hide(self, name: str, *, seconds: float) -> None:
-        """Let a cache go on saying for so long, to who installs, that there is no such package."""
+        """Hide a package from `npm install` for this long, as a cache would."""
         self.registry.cache_seconds = seconds
         self.registry.cache[f"/{name.replace('/', '%2F')} True"] = Cached(
             status=404, body=b'{"error": "Not found"}', content_type="application/json", stored=self.clock.now()
         )
 
     def published(self, name: str, version: str = VERSION) -> bytes:
-        """The tarball that the registry has."""
+        """Return the registry's tarball."""
         document = requests.get(f"{self.world.registry.url}{name.replace('/', '%2f')}", timeout=10).json()
         return requests.get(document["versions"][version]["dist"]["tarball"], timeout=10).content
 
 
 def unpacked(tarball: bytes) -> dict[str, bytes]:
-    """A tarball's files below package/."""
+    """Return a tarball's files below package/."""
     with tarfile.open(fileobj=io.BytesIO(tarball)) as tar:
         members = {member.name.removeprefix("package/"): tar.extractfile(member) for member in tar if member.isfile()}
         return {name: stream.read() for name, stream in members.items() if stream}
 
 
 def packed(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """A tarball that holds these files below package/."""
+    """Return a tarball with these files below package/."""
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w:gz", compresslevel=1) as tar:
         for name, content in files.items():
@@ -170,5 +170,5 @@ def packed(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -
 
 
 def repacked(tarball: bytes) -> bytes:
-    """The same tar, compressed by another level."""
+    """Return the same tar, compressed at another level."""
     return gzip.compress(gzip.decompress(tarball), 1, mtime=0)

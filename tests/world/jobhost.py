@@ -1,4 +1,4 @@
-"""Where jobs run: one at a time, each a process that can be killed with all that it started."""
+"""Run jobs one at a time, each in a process that can be killed with everything that it started."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HANGS = 180.0
 
 
 class HangingError(Exception):
-    """A job did not end; with leaping waits, only a real one can take so long."""
+    """A job did not end, although waits are skipped."""
 
 
 class JobHost(AbstractContextManager["JobHost"]):
@@ -51,7 +51,7 @@ class JobHost(AbstractContextManager["JobHost"]):
         log: Path,
         timeout: int | None = None,
     ) -> int:
-        """A job's exit status, -9 where it was killed.
+        """Run a job; return its exit status, -9 if it was killed.
 
         Args:
             argv: what flotilla is given.
@@ -85,11 +85,11 @@ class JobHost(AbstractContextManager["JobHost"]):
         return status
 
     def kill(self) -> None:
-        """End the job by SIGKILL, and everything that it started: what becomes of a container."""
+        """Kill the job and everything that it started, as when a container is killed."""
         kill_below(self._server.pid)
 
     def cancel(self) -> None:
-        """Send the job what GitHub's runner sends first when a workflow is cancelled."""
+        """Send the job the signal that GitHub's runner sends first when a workflow is cancelled."""
         for pid in children(self._server.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)

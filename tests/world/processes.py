@@ -1,4 +1,4 @@
-"""What runs below a process, by /proc; and the end of all of it."""
+"""Find and kill the processes below a process, through /proc."""
 
 from __future__ import annotations
 

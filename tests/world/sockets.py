@@ -88,7 +88,7 @@ class Trickle(Talker):
 
 
 class MinuteClock:
-    """A minute goes by with each look at it."""
+    """A clock that advances by a minute each time it is read."""
 
     def __init__(self) -> None:
         self.time = 0.0

@@ -1,4 +1,4 @@
-"""The family model: flotilla.yml → family → packages → manifests. Pure: no file, network, clock or environment."""
+"""The family model: flotilla.yml → family → packages → manifests. Pure: no files, network, clock or environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong in flotilla.yml beside its shape: in single words, and once the family is put together."""
+"""Check flotilla.yml beyond its schema: single words, and the family as a whole."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PATTERNS: Mapping[Path, tuple[str, ...]] = {
 
 
 def word_findings(document: Document) -> Iterator[Finding]:
-    """Yield what is wrong with single words; whatever else has the wrong shape is left to the schema."""
+    """Yield what is wrong with single words; the schema reports values of the wrong type."""
     yield from _platform_findings(document)
     yield from _variant_findings(document)
     yield from _template_findings(document)
@@ -376,7 +376,7 @@ def _own_artifacts(config: Config, version: str) -> Iterator[Finding]:
 
 
 def _same_files(config: Config, version: str) -> Iterator[Finding]:
-    """Yield that packages would hold the very same files of one artifact."""
+    """Yield a fault if packages would have exactly the same files of one artifact."""
     groups = _clashing(platform_packages(config, version), lambda p: (p.artifact, p.archive, p.root, p.sources))
     if groups:
         clash, *more = groups
@@ -412,7 +412,7 @@ def _words_for(item: Package | Need) -> str:
 
 
 def _apart(clash: Sequence[Package | Need], template: str, words: tuple[str, str]) -> str:
-    """Return what would tell clashing things apart: the placeholder that the template lacks."""
+    """Return what would make clashing names differ: the placeholder that the template lacks."""
     if len({item.key for item in clash if isinstance(item, Package)}) > 1:
         return "rename one of them."
     of_platform, of_variant = words

@@ -47,22 +47,22 @@ class Family:
 
     @cached_property
     def packages(self) -> tuple[Package, ...]:
-        """The platform packages, platform by platform; the dev packages; the meta packages."""
+        """Return the platform packages (platform by platform), the dev packages and the meta packages."""
         return family_packages(self.config, self.version)
 
     @cached_property
     def devs(self) -> tuple[Package, ...]:
-        """The packages with the headers; none if the family has none."""
+        """Return the dev packages; () if the family has none."""
         return tuple(package for package in self.packages if package.kind == "dev")
 
     @cached_property
     def metas(self) -> tuple[Package, ...]:
-        """The packages that users install, one a variant; none if the family has none."""
+        """Return the meta packages, one for each variant; () if the family has none."""
         return tuple(package for package in self.packages if package.kind == "meta")
 
     @cached_property
     def artifacts(self) -> tuple[Need, ...]:
-        """What is taken from the CI run's artifacts: for each platform and variant, then for other packages."""
+        """Return what packages take from the CI run's artifacts: first each platform and variant, then the others."""
         return needs(self.config, self.version)
 
     def needs_of(self, packages: Iterable[Package]) -> tuple[Need, ...]:
@@ -72,12 +72,12 @@ class Family:
 
     @cached_property
     def asset_patterns(self) -> Mapping[str, tuple[str, ...]]:
-        """The patterns that each pattern of release.assets stands for."""
+        """Return the patterns that each pattern of release.assets stands for."""
         return asset_patterns(self.config, self.version)
 
     @property
     def notes(self) -> str | None:
-        """The file with the release's notes, relative to the repository; None if GitHub generates them."""
+        """Return the release notes' file, relative to the repository; None if GitHub generates them."""
         return notes_of(self.config, self.version)
 
     def of_platform(self, *names: str) -> tuple[Package, ...]:
@@ -103,7 +103,7 @@ class Family:
         return tuple(one for name in names for one in packages if one.platform and one.platform.name == name)
 
     def below(self, latest: str) -> bool:
-        """Return whether this version is lower than that one, which the registry calls latest.
+        """Return whether this version is lower than the registry's latest.
 
         Raises:
             RegistryError: that one is no version.

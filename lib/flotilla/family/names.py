@@ -1,4 +1,4 @@
-"""What npm, git, GitHub and a repository take for a name or path, and the {placeholders} that names are made of."""
+"""Rules of npm, git and GitHub for names and paths, and the {placeholders} in them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def package_name_faults(name: str) -> list[str]:
-    """Return why npm would not take this as a new package's name.
+    """Return why npm would not accept this as a new package's name.
 
     Source: validate-npm-package-name, validForNewPackages.
     """
@@ -58,7 +58,7 @@ def _part_faults(part: str, *, first_not: str) -> list[str]:
 
 
 def tag_faults(tag: str) -> list[str]:
-    """Return why git would not take this as a tag.
+    """Return why git would not accept this as a tag.
 
     Source: git check-ref-format; git tag refuses a leading hyphen too.
     """
@@ -78,7 +78,7 @@ def tag_faults(tag: str) -> list[str]:
 
 
 def artifact_faults(name: str) -> list[str]:
-    """Return why actions/upload-artifact would not take this as an artifact's name."""
+    """Return why actions/upload-artifact would not accept this as an artifact's name."""
     if found := BAD_IN_ARTIFACT.search(name):
         return [f"the artifact name {quoted(name)}: GitHub does not allow {found[0]} in it."]
     if not name.strip() or len(name) > LONGEST_ARTIFACT:
@@ -87,7 +87,7 @@ def artifact_faults(name: str) -> list[str]:
 
 
 def path_faults(path: str) -> list[str]:
-    """Return why a path or pattern is not one inside the repository."""
+    """Return why a path or pattern is not inside the repository."""
     parts = path.split("/")
     rules = {
         "is not inside the repository; write it relative to flotilla.yml, without a leading / or drive": (

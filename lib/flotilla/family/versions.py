@@ -1,4 +1,4 @@
-"""Versions and dist-tags, as npm takes them."""
+"""Versions and dist-tags, by npm's rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parse_version(text: str) -> str:
 
 
 def version_fault(version: str) -> str | None:
-    """Return why npm would not take this version as it stands, None if it would."""
+    """Return why npm would not accept this version as it is; None if it would."""
     if len(version) > LONGEST_VERSION:
         return f"has {len(version)} characters; npm allows {LONGEST_VERSION}."
     parsed = parsed_version(version)
@@ -76,7 +76,7 @@ def is_prerelease(version: str) -> bool:
 
 
 def default_dist_tag(version: str) -> str:
-    """Return latest for a stable version; for a prerelease its first identifier if that is a fit word, else next."""
+    """Return latest for a stable version; for a prerelease, its first identifier if that is valid, or else next."""
     parsed = parsed_version(version)
     if parsed is None or parsed.prerelease is None:
         return LATEST
@@ -86,7 +86,7 @@ def default_dist_tag(version: str) -> str:
 
 
 def is_below(version: str, latest: str) -> bool:
-    """Return whether a version is lower than that one, which the registry calls latest.
+    """Return whether a version is lower than the registry's latest.
 
     Raises:
         RegistryError: that one is no version.
@@ -98,7 +98,7 @@ def is_below(version: str, latest: str) -> bool:
 
 
 def dist_tag_fault(tag: str) -> str | None:
-    """Return why npm would not take this dist-tag, None if it would."""
+    """Return why npm would not accept this dist-tag; None if it would."""
     if not TAG.fullmatch(tag):
         return f"the dist-tag {quoted(tag)} may contain only letters, digits, hyphens, dots and underscores."
     if RANGE.fullmatch(tag):

@@ -1,4 +1,4 @@
-"""A YAML file that a stranger may have written: its values, within bounds, and where each of them is."""
+"""Read YAML that is not trusted: its values, within limits, and the place of each."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Finding:
         path: keys and indices from the top of the file.
         text: what is wrong and what to do, without the place.
         on_key: whether the key is at fault, not its value.
-        missing: the top-level section that is missing, where that is what is wrong.
-        instead: where to point where the file has nothing at that path.
+        missing: the top-level section that is missing, if that is the fault.
+        instead: where to point if the file has nothing at that path.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def section(self) -> str | None:
-        """The top-level section that this makes unfit for further checks."""
+        """Return the top-level section that needs no further checks because of this."""
         return self.missing or (str(self.path[0]) if self.path else None)
 
 

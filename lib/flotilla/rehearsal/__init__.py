@@ -1,1 +1,1 @@
-"""A release rehearsed on one machine: a simulated GitHub, a throwaway npm registry, and the real npm."""
+"""Rehearse a release on one machine: with a simulated GitHub, a throwaway npm registry, and the real npm."""

@@ -32,7 +32,7 @@ class JobEnvironment:
 
     @property
     def summary(self) -> str:
-        """The job summary, in Markdown."""
+        """Return the job summary, in Markdown."""
         return (self.folder / FILES["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
 
     def outputs(self) -> dict[str, str]:
@@ -41,7 +41,7 @@ class JobEnvironment:
 
 
 def read_outputs(text: str) -> dict[str, str]:
-    """name=value lines, and name<<DELIMITER blocks (actions/runner, FileCommandManager)."""
+    """Parse name=value lines and name<<DELIMITER blocks (actions/runner, FileCommandManager)."""
     found, lines = {}, iter(text.splitlines())
     for line in lines:
         name, heredoc, delimiter = line.partition("<<")

@@ -39,7 +39,7 @@ class JobRun:
 
     @property
     def packages(self) -> list[dict[str, Any]]:
-        """The output `packages`, parsed."""
+        """Return the output `packages`, parsed."""
         listed: list[dict[str, Any]] = json.loads(self.outputs.get("packages", "[]"))
         return listed
 
@@ -60,7 +60,7 @@ class Graph:
     told: Callable[[JobRun], None]
 
     def run(self, *, has_dev: bool, has_meta: bool = True) -> list[JobRun]:
-        """release, then the platforms two at a time beside dev, then meta; ends after the first step that failed."""
+        """Run release, then the platforms (two at a time) and dev, then meta; stop after the first failed step."""
         release = self.job("release")
         if release.status:
             return [release]

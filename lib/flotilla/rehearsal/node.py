@@ -72,7 +72,7 @@ def node_bin(folder: Path) -> Path:
 def _on_path(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
-        raise RegistryError(f"{name} is not installed.", advice="pip install 'flotilla[rehearsal]' brings it.")
+        raise RegistryError(f"{name} is not installed.", advice="Install it with: pip install 'flotilla[rehearsal]'")
     return Path(found)
 
 
@@ -124,7 +124,7 @@ def _install(folder: Path, locks: Path, environment: Mapping[str, str]) -> None:
     if done.returncode:
         raise RegistryError(
             f"npm ci failed in {folder}: {done.stderr.strip()[-2000:]}",
-            advice="The rehearsal installs its registry from npm once; it needs the network for that.",
+            advice="The rehearsal installs its registry from npm once, and needs the network for that.",
         )
 
 

@@ -132,14 +132,14 @@ def _github(plan: Plan) -> GitHubState:
     state = GitHubState(repository=plan.repository)
     run = state.add_run(workflow=plan.family.config.ci.workflow)
     if not plan.artifacts.is_dir():
-        raise ArtifactError(f"{plan.artifacts} is no folder", advice=FOLDER)
+        raise ArtifactError(f"{plan.artifacts} is not a folder", advice=FOLDER)
     needed = dict.fromkeys(need.artifact for need in plan.family.artifacts)
     for path in sorted(plan.artifacts.iterdir()):
         add_artifact(state, run, path, raw=needed)
     there = {artifact.name for artifact in state.artifacts}
     if missing := [name for name in needed if name not in there]:
         raise ArtifactError(
-            [f"artifact {name} is not there" for name in missing],
+            [f"artifact {name} is missing" for name in missing],
             advice=named_as_in_ci(plan.family, plan.artifacts),
         )
     return state
@@ -155,19 +155,19 @@ def _release(plan: Plan, world: Rehearsal, workspace: Path, show: Show) -> None:
     graph = Graph(world=world, workspace=workspace, inputs=inputs, told=show.job)
     failed = [run for run in graph.run(has_dev=bool(plan.family.devs), has_meta=bool(plan.family.metas)) if run.status]
     if failed:
-        raise FlotillaError([_failure(run) for run in failed], advice="The rehearsal stops here, as the release would.")
+        raise FlotillaError([_failure(run) for run in failed], advice="The rehearsal stops here, as a release would.")
 
 
 def _failure(run: JobRun) -> str:
-    return "\n".join([f"{run.title} ended with {run.status}.", *(errors(run) or [run.log[-2000:]])])
+    return "\n".join([f"{run.title} ended with exit status {run.status}.", *(errors(run) or [run.log[-2000:]])])
 
 
 def _accepted(world: Rehearsal, family: Family) -> int:
-    """How many packages the registry accepted; each of the family, once."""
+    """Return how many packages the registry accepted; raise unless it is each of the family's, once."""
     accepted = world.registry.state.snapshot()["accepted"]
     wanted = {f"{package.name}@{package.version}": 1 for package in family.packages}
     if accepted != wanted:
-        raise RegistryError(f"the registry accepted {accepted}, and {wanted} was to be published")
+        raise RegistryError(f"the registry accepted {accepted}, but {wanted} should have been published")
     return len(accepted)
 
 
@@ -211,7 +211,7 @@ def _try(plan: Plan, world: Rehearsal, project: Path, show: Show) -> bool:
     """Run the user's program where the host's packages are installed."""
     assert plan.program is not None  # noqa: S101 - the caller asked
     if not any(host().takes(platform) for platform in plan.family.config.platforms):
-        show.line(f"No platform of the family is this machine's ({host()}): {plan.program.name} is not run")
+        show.line(f"The family has no platform for this machine ({host()}), so {plan.program.name} does not run")
         return False
     project.mkdir()
     own = [package for package in plan.family.packages if package.kind == "platform" and _is_for_host(package)]
@@ -229,5 +229,5 @@ def _try(plan: Plan, world: Rehearsal, project: Path, show: Show) -> bool:
     )
     show.tried(plan.program, done.stdout)
     if done.returncode:
-        raise FlotillaError(f"{plan.program} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+        raise FlotillaError(f"{plan.program} ended with exit status {done.returncode}: {done.stderr.strip()[-2000:]}")
     return True

@@ -17,10 +17,10 @@ WIDTH = 110
 
 
 class Show:
-    """Prints each job and each installation when it ends; they may come from several threads.
+    """Prints each job and each installation when it ends; several threads may report.
 
     Args:
-        console: where to; of a fixed width where it is no terminal.
+        console: the output; it has a fixed width if it is not a terminal.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -28,11 +28,11 @@ class Show:
         self._lock = Lock()
 
     def line(self, text: str) -> None:
-        """One plain line."""
+        """Print a plain line."""
         self._say(escape(text))
 
     def begin(self, family: Family, repository: str) -> None:
-        """Return what is released."""
+        """Print what is released."""
         self._say(
             f"[bold]{escape(family.config.family)} {family.version}[/]: {len(family.packages)} packages for "
             f"{len(family.config.platforms)} platforms, from {escape(repository)}",
@@ -41,16 +41,16 @@ class Show:
         )
 
     def job(self, run: JobRun) -> None:
-        """Return a job of the release."""
+        """Print a job of the release."""
         mark = "[red]✗[/]" if run.status else "[green]✓[/]"
         self._say(f" {mark} [bold]{escape(run.title):<32}[/] {run.seconds:5.1f} s  {_outcome(run)}", *_packages(run))
 
     def users(self) -> None:
-        """Tell that what follows is what users get."""
+        """Print a heading: what follows is what users get."""
         self._say("", "[bold]what a user gets[/]")
 
     def installed(self, one: Installed) -> None:
-        """One meta package on one machine."""
+        """Print one meta package on one machine."""
         machine = " ".join(filter(None, (one.machine.os, one.machine.cpu, one.machine.libc)))
         brought = ", ".join(name for name in one.packages if name != one.meta) or one.meta
         asked = escape(" ".join((one.meta, *one.named)))
@@ -61,7 +61,7 @@ class Show:
         )
 
     def tried(self, program: Path, printed: str) -> None:
-        """Return the user's program, on this machine."""
+        """Print what the user's program printed on this machine."""
         lines = [f"   {escape(line)}" for line in printed.splitlines()]
         self._say("", f"[bold]{escape(program.name)}, on this machine[/]", *lines, "")
 

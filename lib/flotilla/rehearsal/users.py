@@ -163,8 +163,8 @@ def _installed(
     if sorted(found) != sorted([first.name, *expected]):
         raise RegistryError(
             f"{first.name} on {platform.name}: npm installed {', '.join(sorted(found)) or 'nothing'}; "
-            f"{', '.join(sorted([first.name, *expected]))} was expected",
-            advice="Look at os, cpu and libc of the platforms in flotilla.yml.",
+            f"expected {', '.join(sorted([first.name, *expected]))}",
+            advice="Check os, cpu and libc of the platforms in flotilla.yml.",
         )
     for name in found:
         version = json.loads((modules / name / "package.json").read_text(encoding="utf-8"))["version"]
