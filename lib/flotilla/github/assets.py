@@ -164,7 +164,8 @@ def _conflict_advice(release: Release) -> str:
     if release.immutable:
         return (
             "The release is published and immutable, so its assets cannot change. Release the next version; "
-            "do not delete this one, because its tag name could never be used again."
+            "do not delete this one, because its tag name could never be used again. If another tool makes the "
+            "releases, let it make drafts: flotilla completes and publishes them."
         )
     return (
         f"The release {release.tag} is already published with other files. Release from the CI run that made them "

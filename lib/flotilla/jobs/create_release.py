@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from flotilla.errors import ConflictError
-from flotilla.github import AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
+from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, UnpackedArtifact, build, gather, unused_executables
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.jobs.context import CHECKSUMS, OUTPUT_FOLDER, JobContext, write_output
+from flotilla.jobs.context import CHECKSUMS, LEDGER, OUTPUT_FOLDER, JobContext, write_output
 from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, is_latest
-from flotilla.jobs.release_assets import file_asset, hold_to_release, its_release, release_assets
+from flotilla.jobs.release_assets import OURS, file_asset, hold_to_release, its_release, release_assets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
     found = job.github.assets.with_digests(there, assets) if there else None
     if found is not None:
         plan_for(found, assets)
-        if not found.draft:
+        if not found.draft and not _is_empty(found, assets):
             hold_to_release(job, unpacked, found)
     known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
     return Released(
@@ -119,7 +119,7 @@ def _write(
     with _told_what_is_left(f"tag {tag} on commit {prepared.commit}"):
         draft = found or github.releases.create_draft(tag, name=tag, body=prepared.notes or "", prerelease=prerelease)
     assets = [*known.assets]
-    if draft.draft:
+    if draft.draft or _takes_ledger(draft):
         # The ledger records the artifacts, so that the publishing jobs can compare theirs.
         ledger = write_ledger(job, replace(known, release=draft), asset=True)
         assets.append(file_asset(job.variables.workspace / ledger))
@@ -134,6 +134,18 @@ def _write(
     latest = is_latest(job, prepared.packuments)
     with _told_what_is_left(f"tag {tag} on commit {prepared.commit}", f"draft {draft.url}"):
         return github.releases.publish(draft, latest=latest, prerelease=prerelease)
+
+
+def _is_empty(release: Release, assets: Sequence[WantedAsset]) -> bool:
+    """Return whether a release has nothing of ours: another tool made it, and there is nothing to compare with."""
+    ours = {*OURS, *(asset.name for asset in assets)}
+    return ours.isdisjoint(asset.name for asset in release.assets)
+
+
+def _takes_ledger(release: Release) -> bool:
+    """Return whether a published release lacks its ledger: another tool made it, or a run of ours was killed."""
+    whole = any(asset.name == LEDGER and asset.state == UPLOADED for asset in release.assets)
+    return not (release.immutable or whole)
 
 
 @contextmanager
