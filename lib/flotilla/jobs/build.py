@@ -209,8 +209,8 @@ class PackageBuilder:
         size = tarball.package.size
         if size > budget:
             raise PackageError(
-                f"is {size} bytes packed, but publish.size-limit-mb in flotilla.yml allows {budget}; the registry "
-                "refuses packages that are too large"
+                f"is {size} bytes packed, but publish.size-limit-mb in flotilla.yml allows {budget} bytes; the "
+                "registry refuses packages that are too large"
             )
         return tarball, folder
 

@@ -178,7 +178,7 @@ def settle_dist_tag(inputs: Inputs, family: Family) -> DistTag:
 
 
 def _refuse_latest(family: Family, named: str) -> None:
-    """Refuse to let a version without a tag, such as a nightly, become `latest` unless somebody said so.
+    """Refuse to let a version without a tag, such as a nightly, become `latest`, unless flotilla.yml says so.
 
     Raises:
         RefusedError: flotilla.yml does not say it, or says it and the version is a prerelease.
@@ -186,13 +186,13 @@ def _refuse_latest(family: Family, named: str) -> None:
     if family.prerelease:
         raise RefusedError(
             f"{family.version} is a prerelease without a tag, and publish.dist-tag would make it `latest`",
-            advice="Leave publish.dist-tag out: the version says its dist-tag.",
+            advice="Leave out publish.dist-tag; the version has its own dist-tag.",
         )
     if not named:
         raise RefusedError(
-            f"{family.version} is no prerelease, and without a tag it would become `latest` for every user",
-            advice=f"Give a nightly a prerelease version, such as {family.version}-nightly.20261125. If you mean "
-            "`latest`, say so in flotilla.yml: publish.dist-tag: latest.",
+            f"{family.version} is not a prerelease; without a tag it would become `latest` for every user",
+            advice=f"Use a prerelease version for a nightly, such as {family.version}-nightly.20261125. If you do want "
+            "`latest`, set publish.dist-tag: latest in flotilla.yml.",
         )
 
 

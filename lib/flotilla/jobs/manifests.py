@@ -72,7 +72,7 @@ def render_all(
 def repository_faults(variables: RunnerVariables, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Return what the registry would refuse in packages with provenance, by the package's name."""
     return {
-        name: f"repository in its package.json is {manifest.get('repository')!r}, and provenance names "
+        name: f"repository in its package.json is {manifest.get('repository')!r}, but provenance names "
         f"{variables.server_url}/{variables.repository}; the registry refuses packages if they differ. "
         "Correct the template, or remove repository from it."
         for name, manifest in manifests.items()

@@ -85,17 +85,17 @@ def _own_commit(job: JobContext[Inputs], wanted: str) -> str:
     own = job.variables.commit
     if own and wanted not in {"", own}:
         raise ConflictError(
-            f"input commit is {wanted}, and this workflow runs on {own}: a version without a tag is of the run's own "
-            "commit",
-            advice="Leave the input `commit` out, and run the workflow on that commit.",
+            f"input commit is {wanted}, but this workflow runs on {own}, and a version without a tag is always of the "
+            "run's own commit",
+            advice="Leave out the input `commit`, or run the workflow on that commit.",
         )
     if not (own or wanted):
-        raise InputError("no commit is known: set GITHUB_SHA")
+        raise InputError("there is no commit to release; set GITHUB_SHA")
     return own or wanted
 
 
 def released_commit(job: JobContext[Inputs]) -> str:
-    """Return the commit that packages are published of: the tag's, or for a version without one this run's.
+    """Return the commit to publish packages from: the tag's or, for a version without a tag, this run's.
 
     In a dry run before the tag exists, it is this run's, too.
 
@@ -110,7 +110,7 @@ def released_commit(job: JobContext[Inputs]) -> str:
     if tagged is None:
         raise RefusedError(
             f"tag {job.family.tag} does not exist, but packages are only published from a tag's commit",
-            advice="Run action-release first, in a job that this one `needs`; if it has `tag: none`, give it here.",
+            advice="Run action-release first, as a job that this one `needs`; if it has `tag: none`, set it here, too.",
         )
     return _told(job, tagged)
 
@@ -204,12 +204,12 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
 
 
 def warn_of_new_names(job: JobContext[ReleaseInputs], prepared: Prepared) -> None:
-    """Warn that a version without a tag, such as a nightly, will be `latest` where it is a package's first."""
+    """Warn that a version without a tag, such as a nightly, becomes `latest` if it is a package's first."""
     new = [name for name, packument in prepared.packuments.items() if is_new(packument)]
     if new and job.family.tag is None and prepared.dist_tag != LATEST:
         job.runner.warning(
-            "npm makes the first version of a package `latest`, whatever its dist-tag, and these are new: "
-            f"{', '.join(new)}. Publish a release of them before a version without a tag.",
+            f"npm makes a package's first version `latest`, whatever its dist-tag. These are new: {', '.join(new)}; "
+            "publish a normal release of them first.",
             title="This version will be latest",
         )
 
