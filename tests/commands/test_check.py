@@ -131,6 +131,7 @@ def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Pa
         (folder / name).write_bytes(xcoff("ppc64"))
     (folder / "libother.so").write_bytes(xcoff("ppc64", flags=0x2002))
     text = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [aix-ppc64]\nci: {workflow: ci.yml, artifact: tool}\n'
+    text += "packages: {meta: false}\n"
     (told,) = [
         line
         for line in checked(Family(parse_config(text), "1.2.3"), tmp_path, tmp_path / "dist").splitlines()
@@ -138,6 +139,20 @@ def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Pa
     ]
     assert "libacme.so, libacme.so.1, libacme.so.1.2 are full copies" in told
     assert f" {2 * len(xcoff('ppc64'))} bytes" in told
+
+
+@pytest.mark.parametrize(("name", "doubted"), [("index.js", False), ("loader.js", True)])
+def test_a_meta_package_is_doubted_if_its_artifact_brings_nothing_to_import(
+    tmp_path: Path,
+    name: str,
+    doubted: bool,  # noqa: FBT001
+) -> None:
+    for file in ("tool/tool.wasm", f"javascript/{name}"):
+        (tmp_path / "dist" / file).parent.mkdir(parents=True)
+        (tmp_path / "dist" / file).write_bytes(WASM)
+    made = family("tool", "}\npackages: {meta: {artifact: javascript}")
+    said = checked(made, tmp_path, tmp_path / "dist")
+    assert ("Warning: @acme/tool: users can neither import nor run" in said) == doubted
 
 
 def test_a_link_to_nothing_in_an_archive_matters_only_to_a_package_that_takes_it(tmp_path: Path) -> None:

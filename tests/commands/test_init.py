@@ -42,6 +42,18 @@ def test_init_writes_a_flotilla_yml_that_parses_and_a_workflow(empty: Path, flot
     assert flotilla("check").startswith("flotilla.yml and the templates are valid: 5 packages.")
 
 
+def test_a_new_family_is_told_that_users_can_import_nothing_yet(empty: Path, flotilla: Callable[..., str]) -> None:
+    assert "packages.meta" in flotilla("init", "--family", "@acme/ffmpeg")
+    for command in ("plan", "check"):
+        assert "Warning: @acme/ffmpeg: users can neither import nor run" in flotilla(command)
+    (empty / "npm" / "meta").mkdir(parents=True)
+    (empty / "npm" / "meta" / "package.json").write_text('{"bin": "ffmpeg.js"}', encoding="utf-8")
+    config = (empty / "flotilla.yml").read_text(encoding="utf-8")
+    (empty / "flotilla.yml").write_text(config + "packages: {meta: {template: npm/meta}}\n", encoding="utf-8")
+    for command in ("plan", "check"):
+        assert "Warning" not in flotilla(command)
+
+
 def test_the_platforms_asked_for_are_those_that_are_written(empty: Path, flotilla: Callable[..., str]) -> None:
     flotilla("init", "--family", "tool", "--platforms", "win32-x64", "linux-x64-musl")
     config = parse_config((empty / "flotilla.yml").read_text(encoding="utf-8"))

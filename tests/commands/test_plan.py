@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from flotilla.errors import ConfigError, FlotillaError
 
 
@@ -40,6 +42,42 @@ def test_a_plan_names_the_packages_that_no_meta_package_pins(repository: Path, f
         "@acme/chroma-darwin-x64",
         "@acme/chroma-darwin-x64-non-free",
     ]
+
+
+META = '  meta:\n    template: "npm/meta{suffix}"\n'
+
+
+@pytest.mark.parametrize(
+    ("meta", "doubt"),
+    [
+        ("meta: {}", "users can neither import nor run anything of it"),
+        ("meta: false", None),
+        ("meta: {artifact: javascript}", None),
+        ('meta: {template: "."}', "npm packs the whole repository"),
+    ],
+)
+def test_a_plan_doubts_a_meta_package_that_is_surely_not_meant(
+    repository: Path, flotilla: Callable[..., str], meta: str, doubt: str | None
+) -> None:
+    config = repository / "flotilla.yml"
+    config.write_text(config.read_text().replace(META, f"  {meta}\n"))
+    (repository / "package.json").write_text('{"name": "{family}{suffix}"}')
+    (repository / "index.js").write_text("")
+    shown = flotilla("plan")
+    assert shown.count("Warning: ") == (2 if doubt else 0)
+    assert f"Warning: @acme/chroma-non-free: {doubt}" in shown or not doubt
+    warnings = json.loads(flotilla("plan", "--json"))["warnings"]
+    assert [f"{doubt}" in line for line in warnings] == ([True, True] if doubt else [])
+    (repository / ".npmignore").write_text("")
+    assert ("Warning" in flotilla("plan")) == (meta == "meta: {}")
+
+
+def test_a_plan_shows_versions_of_packages_own(repository: Path, flotilla: Callable[..., str]) -> None:
+    config = repository / "flotilla.yml"
+    config.write_text(config.read_text().replace("    template: npm/dev\n", '    version: "{version}-r.1"\n'))
+    assert "@acme/chroma-dev: has the version 2.0.0-r.1\n" in flotilla("plan", "--version", "2.0.0") + "\n"
+    versions = {one["name"]: one["version"] for one in json.loads(flotilla("plan", "--json"))["packages"]}
+    assert (versions["@acme/chroma-dev"], versions["@acme/chroma"]) == ("1.0.0-r.1", "1.0.0")
 
 
 def test_a_plan_shows_no_cpu_of_webassembly_because_its_package_has_none(

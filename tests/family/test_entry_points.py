@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flotilla.family import NamedFile, missing_files, named_files
+from flotilla.family import NamedFile, missing_files, named_files, nothing_to_use
 from flotilla.family.entry_points import is_there
 
 
@@ -100,6 +100,29 @@ def test_all_missing_files_are_named_at_once_with_their_fields() -> None:
         'bin.x names "../x", but the package does not contain it.',
         'exports["./y/*"] names "y/*.js", but the package does not contain it.',
     )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "paths", "nothing"),
+    [
+        ({}, [], True),
+        ({"main": "", "exports": {}, "bin": None}, ["lib/index.js"], True),
+        ({"files": ["x"], "directories": {"lib": "x"}}, ["x"], True),
+        ({}, ["index.js"], False),
+        ({}, ["index.node"], False),
+        ({"main": "a.js"}, [], False),
+        ({"exports": {".": "./a.js"}}, [], False),
+        ({"bin": {"a": "a.js"}}, [], False),
+        ({"directories": {"bin": "bin"}}, [], False),
+        ({"types": "a.d.ts"}, [], False),
+    ],
+)
+def test_a_package_without_entry_points_and_index_is_of_no_use(
+    manifest: dict[str, object],
+    paths: list[str],
+    nothing: bool,  # noqa: FBT001
+) -> None:
+    assert nothing_to_use(manifest, paths) is nothing
 
 
 @given(st.text("a*/", min_size=1, max_size=8).filter(lambda text: "*" in text), st.text("a/", max_size=8))

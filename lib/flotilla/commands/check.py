@@ -11,11 +11,11 @@ from pathlib import Path
 from tabulate import tabulate
 
 from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
-from flotilla.family import Family
+from flotilla.family import Family, nothing_to_use
 from flotilla.github import Artifact
 from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtifact, unused_executables
 from flotilla.jobs.context import CHECKSUMS, OUTPUT_FOLDER
-from flotilla.jobs.manifests import render_all
+from flotilla.jobs.manifests import NOTHING_TO_USE, meta_doubts, render_all
 from flotilla.jobs.markdown import size
 from flotilla.jobs.prepare import own_notes
 from flotilla.jobs.release_assets import release_assets
@@ -41,10 +41,12 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
     ):  # with a placeholder, each version has its own file, which may not exist yet
         own_notes(family, root, top=Path.cwd())
     said = f"flotilla.yml and the templates are valid: {len(manifests)} packages."
+    doubts = meta_doubts(family.packages, manifests, root=root)
     if artifacts is None:
         if listing:
             raise InputError("--list shows the packages' files, so it needs CI's artifacts", advice=FOLDER)
-        return f"{said}\nTo build the packages and check their binaries as well, add --artifacts DIR."
+        more = "To build the packages and check their binaries as well, add --artifacts DIR."
+        return "\n".join([said, *(f"Warning: {doubt}." for doubt in doubts), more])
     with tempfile.TemporaryDirectory(prefix="flotilla-check-") as scratch:
         beside = (artifacts.resolve(), Path.cwd() / OUTPUT_FOLDER)
         builder = PackageBuilder(family=family, root=root, scratch=Path(scratch), beside=beside)
@@ -52,7 +54,12 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         built = builder.build(family.packages, manifests, unpacked)
         assets = release_assets(family, unpacked)
         seen = (words for one in built for words in (*one.warnings, *one.notices))
-        doubts = [*unused_executables(family.config, built), *seen]
+        unusable = [
+            f"{one.package.name}: {NOTHING_TO_USE}"
+            for one in built
+            if one.package.kind == "meta" and one.source and nothing_to_use(one.manifest, one.tarball.contents)
+        ]
+        doubts = [*doubts, *unusable, *unused_executables(family.config, built), *seen]
         unused = "".join(f"\nWarning: {words}." for words in doubts)
         counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
         files = f"\n\n{_files(built)}" if listing else ""

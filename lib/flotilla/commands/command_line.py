@@ -32,6 +32,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
         case "init":
             written = init(Path.cwd(), family=options.family, platforms=options.platforms, flotilla=options.flotilla)
             runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
+            runner.line("Users can import nothing yet: give packages.meta in flotilla.yml a template with main or bin.")
             if options.flotilla == OWNER:
                 runner.line(f"In the workflow, replace {OWNER} with the repository of flotilla's actions.")
             return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from flotilla.family import Family, Package, Placed, binaries_told, unpinned_told
-from flotilla.jobs.manifests import Manifest, render_all
+from flotilla.jobs.manifests import Manifest, meta_doubts, render_all
 
 
 def plan(family: Family, *, root: Path, repository_url: str) -> str:
@@ -18,7 +18,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
     Raises:
         ConfigError: a template is wrong.
     """
-    render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
+    manifests = render_all(family.packages, root=root, repository=repository_url, top=Path.cwd())
     platforms, variants = len(family.config.platforms), len(family.config.variants)
     counted = f"{platforms} platforms, {variants} variant{'' if variants == 1 else 's'}"
     tag = f"tag {family.tag}" if family.tag else "no tag and no release"
@@ -36,6 +36,8 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         *unpinned_told(family.packages),
     ]:
         lines += ["", *told]
+    if doubts := meta_doubts(family.packages, manifests, root=root):
+        lines += ["", *(f"Warning: {doubt}." for doubt in doubts)]
     return "\n".join(lines)
 
 
@@ -66,7 +68,10 @@ def plan_json(family: Family, *, root: Path, repository_url: str) -> str:
         "version": family.version,
         "tag": family.tag,
         "dist-tag": family.config.publish.dist_tag or family.default_dist_tag,
-        "warnings": [str(warning) for warning in family.config.warnings],
+        "warnings": [
+            *(str(warning) for warning in family.config.warnings),
+            *meta_doubts(family.packages, manifests, root=root),
+        ],
         "platforms": [platform.name for platform in family.config.platforms],
         "packages": [_entry(package, manifests[package.name]) for package in family.packages],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flotilla.family.config import parse_config
-from flotilla.family.entry_points import NamedFile, missing_files, named_files
+from flotilla.family.entry_points import NamedFile, missing_files, named_files, nothing_to_use
 from flotilla.family.family import Family
 from flotilla.family.manifest import render_manifest, repository_url, same_repository
 from flotilla.family.model import (
@@ -57,6 +57,7 @@ __all__ = [
     "is_below",
     "missing_files",
     "named_files",
+    "nothing_to_use",
     "parse_config",
     "parse_version",
     "render_manifest",

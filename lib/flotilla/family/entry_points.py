@@ -20,6 +20,8 @@ MOST_SIGNS = {"*": 10, "{": 3, ",": 15, "..": 0}
 ENDINGS = ("", ".js", ".cjs", ".mjs", ".json", ".node", ".d.ts", ".d.cts", ".d.mts")
 GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.BRACE | glob.FORCEUNIX
 MODULES = ("main", "types", "typings")
+USED = (*MODULES, "module", "browser", "exports", "bin")
+INDEXES = ("index.js", "index.json", "index.node")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,18 @@ def missing_files(manifest: Mapping[str, object], paths: Collection[str]) -> tup
     """
     absent = (named for named in named_files(manifest) if not is_there(named, paths))
     return tuple(f"{named.field} names {quoted(named.path)}, but the package does not contain it." for named in absent)
+
+
+def nothing_to_use(manifest: Mapping[str, object], paths: Collection[str]) -> bool:
+    """Return whether users of a package can neither import nor run anything of it.
+
+    Args:
+        paths: the package's files, posix paths relative to its folder.
+    """
+    directories = manifest.get("directories")
+    bins = isinstance(directories, Mapping) and directories.get("bin")
+    # Without main, node takes index.js.
+    return not (bins or any(manifest.get(field) for field in USED) or any(index in paths for index in INDEXES))
 
 
 def is_there(named: NamedFile, paths: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family import Package, render_manifest, same_repository
+from flotilla.family import ROOT, Package, nothing_to_use, render_manifest, same_repository
 from flotilla.jobs.context import RunnerVariables
 
 Manifest = Mapping[str, object]
@@ -67,6 +67,33 @@ def render_all(
     if faults:
         raise ConfigError(faults, advice="Correct the templates, then re-run. Nothing was written.")
     return manifests
+
+
+NOTHING_TO_USE = (
+    "users can neither import nor run anything of it: its package.json has no main, exports or bin, and there is no "
+    "index.js. Give packages.meta a template that has them, or set packages.meta to false"
+)
+WHOLE_REPOSITORY = (
+    "npm packs the whole repository, files that other steps of a job left there included: its package.json has no "
+    "`files`, and there is no .npmignore. List in `files` what users need"
+)
+
+
+def meta_doubts(packages: Iterable[Package], manifests: Mapping[str, Manifest], *, root: Path) -> list[str]:
+    """Return what the templates say of the meta packages that is surely not meant, a line each.
+
+    Args:
+        root: the folder that templates are named from.
+    """
+    doubts = []
+    for package in packages:
+        folder, manifest = root / package.template if package.template else None, manifests[package.name]
+        there = {path.name for path in folder.iterdir()} if folder else set()
+        if package.kind == "meta" and package.artifact is None and nothing_to_use(manifest, there):
+            doubts.append(f"{package.name}: {NOTHING_TO_USE}")
+        if package.template == ROOT and "files" not in manifest and ".npmignore" not in there:
+            doubts.append(f"{package.name}: {WHOLE_REPOSITORY}")
+    return doubts
 
 
 def repository_faults(variables: RunnerVariables, manifests: Mapping[str, Manifest]) -> dict[str, str]:
