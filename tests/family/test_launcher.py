@@ -181,13 +181,14 @@ def test_says_that_node_modules_came_from_another_machine(tool: Project) -> None
 
 @pytest.mark.parametrize("lock", ["package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock"])
 def test_says_that_the_lock_file_lacks_the_package(tool: Project, lock: str) -> None:
-    (tool.folder / lock).write_text(f"{META} and nothing else")
+    before = "node_modules/" if lock.endswith(".json") else ""
+    (tool.folder / lock).write_text(f'"{before}{META}": {{}}, "{before}{HERE}-musl": {{}}')
 
     assert f"{tool.folder / lock} does not list it" in tool.run()[2]
 
 
 def test_names_left_out_optional_dependencies_and_age_gates_as_causes(tool: Project) -> None:
-    (tool.folder / "package-lock.json").write_text(f"{META} {HERE}")
+    (tool.folder / "package-lock.json").write_text(f'"node_modules/{META}": "{HERE}", "node_modules/{HERE}"')
 
     err = tool.run()[2]
 

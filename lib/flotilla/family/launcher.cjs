@@ -65,6 +65,12 @@ function lockFile() {
   return undefined;
 }
 
+/** Tell whether a lock file lists a package. npm's also repeats the pins of packages that it does not list. */
+function lists({ file, text }, name) {
+  const before = path.extname(file) === ".json" ? "node_modules/" : "";
+  return text.split(before + name).slice(1).some((after) => !/^[\w.-]/.test(after));
+}
+
 /** Return why the package is missing and what to do, as far as it can be told from here. */
 function reason(name) {
   const foreign = FAMILY.packages.map((one) => one.name).filter((other) => other !== name && folderOf(other));
@@ -75,7 +81,7 @@ function reason(name) {
     );
   }
   const lock = lockFile();
-  if (lock && lock.text.includes(FAMILY.meta) && !lock.text.includes(name)) {
+  if (lock && lists(lock, FAMILY.meta) && !lists(lock, name)) {
     return (
       `${lock.file} does not list it: the lock file was written on another kind of machine, or before ${name} was\n` +
       `published. Delete node_modules and the lock file, then install again.`

@@ -14,6 +14,8 @@ LAUNCHER = "launcher.cjs"
 TABLE = "const FAMILY = {};"
 ENTRY_FIELDS = ("main", "module", "exports", "types", "typings")
 
+DEFAULTS = {"type": "commonjs", "engines": {"node": ">=14"}}
+
 PROGRAM = {
     "index.cjs": """"use strict";
 
@@ -99,6 +101,7 @@ class Launcher:
                 "main": "./index.cjs",
                 "types": "./index.d.cts",
                 "exports": {".": conditions, "./package.json": "./package.json"},
+                **{key: value for key, value in DEFAULTS.items() if key not in template},
             }
         return fields
 
