@@ -14,8 +14,9 @@ import pytest
 from tests.clients.clients import CLIENTS, Client
 
 from flotilla.errors import RegistryError
-from flotilla.family import Platform
-from flotilla.family.launcher import Launcher
+from flotilla.family import Package, Platform
+from flotilla.family.launcher import launcher_fields, launcher_files
+from flotilla.family.model import Launcher
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import HERE, node, node_modules
 from flotilla.rehearsal.registry import RegistryServer, RegistryState, VerdaccioBackend
@@ -64,25 +65,34 @@ def registry(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Iterato
     with Serving() as serving, VerdaccioBackend(installed(HERE), folder, serving) as backend:
         server = RegistryServer(RegistryState(), serving, backend=backend)
         token = next(iter(server.state.tokens))
-        for meta, launcher in families().items():
-            for name, its in launcher.packages.items():
+        for meta, package in families().items():
+            for name, its in package.pins.items():
                 words = {key: list(value) for key in ("os", "cpu", "libc") if (value := getattr(its, key))}
                 program = f"#!/bin/sh\necho {name} $1\nexit 7\n"
                 files = {"bin/tool": program, "main.js": f"exports.name = {json.dumps(name)};\n"}
-                main = {"main": "main.js"} if launcher.bin is None else {}
+                main = {"main": "main.js"} if meta == LIBRARY else {}
                 publish(
                     modules, folder / name, name, {**words, **main, "preferUnplugged": True}, files, server.url, token
                 )
-            pins = {"optionalDependencies": dict.fromkeys(launcher.packages, "1.0.0")}
-            publish(
-                modules, folder / meta, meta, {**launcher.fields({}), **pins}, launcher.files({}), server.url, token
-            )
+            pins = {"optionalDependencies": dict.fromkeys(package.depends_on, "1.0.0")}
+            fields = {**launcher_fields(package, {}), **pins}
+            publish(modules, folder / meta, meta, fields, launcher_files(package, fields), server.url, token)
         yield server.url
 
 
-def families() -> dict[str, Launcher]:
+def families() -> dict[str, Package]:
     return {
-        meta: Launcher(meta=meta, bin=program, packages={f"{meta}-{name}": its for name, its in platforms().items()})
+        meta: Package(
+            kind="meta",
+            name=meta,
+            version="1.0.0",
+            platform=None,
+            variant=None,
+            artifact=None,
+            template=None,
+            pins={f"{meta}-{name}": its for name, its in platforms().items()},
+            launcher=Launcher(bin=program),
+        )
         for meta, program in ((META, "tool"), (LIBRARY, None))
     }
 
@@ -208,9 +218,9 @@ def test_says_that_node_modules_is_of_another_machine(modules: Path, registry: s
 
 @pytest.mark.parametrize("meta", [META, LIBRARY])
 def test_publint_and_attw_find_nothing(modules: Path, tmp_path: Path, meta: str) -> None:
-    launcher = families()[meta]
-    manifest = {"name": meta, "version": "1.0.0", "license": "MIT", **launcher.fields({})}
-    for path, text in {**launcher.files({}), "package.json": json.dumps(manifest)}.items():
+    package = families()[meta]
+    manifest = {"name": meta, "version": "1.0.0", "license": "MIT", **launcher_fields(package, {})}
+    for path, text in {**launcher_files(package, manifest), "package.json": json.dumps(manifest)}.items():
         (tmp_path / path).write_text(text, encoding="utf-8")
     packed = CLIENTS[0].do(modules, tmp_path, "pack")
     assert packed.returncode == 0

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from flotilla.family import Platform
-from flotilla.family.launcher import Launcher
+from flotilla.errors import ConfigError
+from flotilla.family import Family, Package, Platform, parse_config, render_manifest
+from flotilla.family.launcher import launcher_fields, launcher_files
+from flotilla.family.model import Launcher
 from flotilla.rehearsal.node import node
 
 META = "@acme/tool"
@@ -33,18 +35,34 @@ FAMILY = {
     f"{HERE}-musl": on("linux", CPU, "musl"),
     HERE: on("linux", CPU, "glibc"),
 }
-TOOL = Launcher(meta=META, bin="tool", packages=FAMILY)
-LIBRARY = Launcher(meta=META, bin=None, packages=FAMILY)
+
+
+def meta(pins: Mapping[str, Platform], *, program: str | None) -> Package:
+    launcher = Launcher(bin=program)
+    return Package(
+        kind="meta",
+        name=META,
+        version="1.0.0",
+        platform=None,
+        variant=None,
+        artifact=None,
+        template=None,
+        pins=pins,
+        launcher=launcher,
+    )
+
+
+TOOL = meta(FAMILY, program="tool")
+LIBRARY = meta(FAMILY, program=None)
 
 
 class Project:
     """A user's project with the meta package, and what else is installed."""
 
-    def __init__(self, folder: Path, launcher: Launcher) -> None:
+    def __init__(self, folder: Path, package: Package) -> None:
         self.folder = folder
-        self.launcher = launcher
-        manifest = {"name": META, "version": "1.0.0", **launcher.fields({})}
-        self.install(META, {**launcher.files({}), "package.json": json.dumps(manifest)})
+        manifest = {"name": META, "version": "1.0.0", **launcher_fields(package, {})}
+        self.install(META, {**launcher_files(package, manifest), "package.json": json.dumps(manifest)})
 
     def install(self, name: str, files: Mapping[str, str], manifest: Mapping[str, object] | None = None) -> Path:
         place = self.folder / "node_modules" / name
@@ -198,7 +216,7 @@ def test_names_left_out_optional_dependencies_and_age_gates_as_causes(tool: Proj
 
 def test_lists_the_builds_where_there_is_none_for_this_machine(tmp_path: Path) -> None:
     only = {"@acme/tool-darwin-arm64": on("darwin", "arm64"), "@acme/tool-other": on("linux", OTHER_CPU)}
-    project = Project(tmp_path, Launcher(meta=META, bin="tool", packages=only))
+    project = Project(tmp_path, meta(only, program="tool"))
 
     status, _, err = project.run()
 
@@ -209,7 +227,7 @@ def test_lists_the_builds_where_there_is_none_for_this_machine(tmp_path: Path) -
 
 def test_a_package_for_any_machine_is_taken_if_none_is_made_for_this_one(tmp_path: Path) -> None:
     anywhere = Platform(name="wasm", os=(), cpu=("wasm32",), build="")
-    project = Project(tmp_path, Launcher(meta=META, bin="tool", packages={"@acme/tool-wasm": anywhere, **FAMILY}))
+    project = Project(tmp_path, meta({"@acme/tool-wasm": anywhere, **FAMILY}, program="tool"))
     project.install("@acme/tool-wasm", {"bin/tool": f"{PROGRAM}echo wasm\n"})
 
     assert project.run() == (0, "wasm\n", "")
@@ -265,8 +283,65 @@ def test_the_override_names_another_folder_of_the_library(library: Project, tmp_
     assert told == str(tmp_path)
 
 
+CONFIG = """
+schema: 1
+family: "@acme/tool"
+platforms: [linux-x64, wasm32-unknown]
+ci: {workflow: ci.yml, artifact: "tool-{build}"}
+packages:
+  meta:
+    launcher: %s
+"""
+
+
+def family_with(launcher: str, platforms: str = "[linux-x64, linux-x64-musl, darwin-arm64]") -> Family:
+    text = CONFIG.replace("[linux-x64, wasm32-unknown]", platforms) % launcher
+    return Family(parse_config(text), "1.2.3")
+
+
+@pytest.mark.parametrize(
+    "launcher", ["{}", "{bin: tool, library: true}", "{bin: ../tool}", "{library: false}", "{program: tool}", "tool"]
+)
+def test_a_launcher_is_a_program_or_a_library(launcher: str) -> None:
+    with pytest.raises(ConfigError, match=r"packages\.meta\.launcher"):
+        family_with(launcher)
+
+
+def test_the_launcher_knows_the_platforms_that_the_meta_package_pins() -> None:
+    meta = family_with("{bin: tool}").metas[0]
+
+    text = launcher_files(meta, {})["launcher.cjs"]
+
+    for name in ("@acme/tool-linux-x64", "@acme/tool-linux-x64-musl", "@acme/tool-darwin-arm64"):
+        assert f'"name": "{name}"' in text
+    assert '"override": "TOOL_BINARY_PATH"' in text
+
+
+def test_a_template_that_names_another_program_is_refused() -> None:
+    meta = family_with("{bin: tool}").metas[0]
+
+    with pytest.raises(ConfigError, match=r"launcher\.cjs"):
+        render_manifest(meta, {"bin": {"tool": "mine.js"}}, repository=None, file="npm/meta/package.json")
+
+
+def test_yarn_keeps_platform_packages_as_files() -> None:
+    package = family_with("{bin: tool}").packages[0]
+
+    assert render_manifest(package, {}, repository=None, file="")["preferUnplugged"] is True
+    assert render_manifest(package, {"preferUnplugged": False}, repository=None, file="")["preferUnplugged"] is False
+
+
+def test_a_family_without_a_launcher_gets_none() -> None:
+    config = parse_config(CONFIG.partition("packages:")[0].replace(", wasm32-unknown", ""))
+
+    for package in Family(config, "1.2.3").packages:
+        assert launcher_files(package, {}) == launcher_fields(package, {}) == {}
+
+
 def test_a_template_with_an_entry_of_its_own_gets_the_launcher_alone() -> None:
     template = {"main": "mine.js"}
 
-    assert list(TOOL.files(template)) == ["launcher.cjs"]
-    assert TOOL.fields(template) == {"bin": {"tool": "launcher.cjs"}}
+    fields = launcher_fields(TOOL, template)
+
+    assert fields == {"bin": {"tool": "launcher.cjs"}}
+    assert list(launcher_files(TOOL, {**template, **fields})) == ["launcher.cjs"]

@@ -22,7 +22,7 @@ from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.simulator.world import Rehearsal
 
 from flotilla.errors import RegistryError
-from flotilla.family import Family, Package, parse_config
+from flotilla.family import Family, Package, launcher_files, parse_config
 from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun
 from flotilla.rehearsal.node import node_bin, node_modules
@@ -33,10 +33,10 @@ ROOT = Path(__file__).parents[2]
 PLATFORMS_OF_ITS_OWN = 4
 FILES: dict[str, set[str]] = {
     "dev": {"LICENSE", "README.md", "include/chroma.h", "index.d.ts", "index.js", "package.json"},
-    "meta": {"README.md", "cli.js", "index.d.ts", "index.js", "package.json"},
+    "meta": {"README.md", "index.d.ts", "index.js", "launcher.cjs", "package.json"},
     "platform": {"LICENSE", "README.md", "bin/chroma-info", "lib/libchroma.a", "package.json", "versions.json"},
 }
-EXECUTABLE = {"platform": {"bin/chroma-info"}, "meta": {"cli.js"}, "dev": set[str]()}
+EXECUTABLE = {"platform": {"bin/chroma-info"}, "meta": {"launcher.cjs"}, "dev": set[str]()}
 # Packs every package of the example into a folder, and says each tarball's integrity.
 PACK = """
 import json, os, sys
@@ -142,7 +142,8 @@ def test_a_published_tarball_holds_the_right_files_with_the_right_modes(released
 @pytest.mark.registry
 @each_package
 def test_a_published_file_is_byte_for_byte_the_artifacts_or_the_templates(released: Released, package: Package) -> None:
-    sources = {**template_files(package), **artifact_files(package)}
+    generated = {path: text.encode() for path, text in launcher_files(package, {}).items()}
+    sources = {**template_files(package), **artifact_files(package), **generated}
     with tarfile.open(fileobj=io.BytesIO(released.tarball(package.name))) as tar:
         for member in tar.getmembers():
             name = member.name.removeprefix("package/")

@@ -14,7 +14,8 @@ from tests.packing.conftest import Zig, upx_program
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, Platform, Variant
-from flotilla.family.model import Binaries
+from flotilla.family.launcher import launcher_fields
+from flotilla.family.model import Binaries, Launcher
 from flotilla.packing import PackageFolder, build_folder
 
 LINUX = Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64")
@@ -132,9 +133,36 @@ def test_a_packed_program_keeps_0755_and_its_libc_that_cannot_be_read_is_told(
 
 
 def test_a_meta_package_needs_no_content(tmp_path: Path, template: Path) -> None:
-    meta = package(kind="meta", platform=None, artifact=None, depends_on=("@acme/tool-linux-x64",))
+    meta = package(kind="meta", platform=None, artifact=None, pins={"@acme/tool-linux-x64": LINUX})
     folder = build_folder(meta, MANIFEST, template=template, content=None, into=tmp_path / "built")
     assert set(folder.modes) == {"package.json", "README.md", "LICENSE"}
+
+
+def test_a_meta_package_holds_its_generated_launcher(tmp_path: Path, template: Path) -> None:
+    launcher = Launcher(bin="acme")
+    meta = package(kind="meta", platform=None, artifact=None, pins={"@acme/tool-linux-x64": LINUX}, launcher=launcher)
+    manifest = {**MANIFEST, **launcher_fields(meta, {})}
+    folder = build_folder(meta, manifest, template=template, content=None, into=tmp_path / "built")
+    assert {path for path in folder.modes if folder.modes[path] == 0o755} == {"launcher.cjs"}
+    assert {"index.cjs", "index.mjs", "index.d.cts", "index.d.mts"} < set(folder.modes)
+    assert "@acme/tool-linux-x64" in folder.path.joinpath("launcher.cjs").read_text()
+
+
+def test_a_file_of_the_templates_is_not_replaced_by_a_generated_one(tmp_path: Path, template: Path) -> None:
+    put(template, {"launcher.cjs": "mine"})
+    meta = package(kind="meta", platform=None, artifact=None, launcher=Launcher(bin="acme"))
+    with pytest.raises(PackageError, match=r"launcher\.cjs is generated"):
+        build_folder(meta, MANIFEST, template=template, content=None, into=tmp_path / "built")
+
+
+def test_a_platform_package_without_the_launchers_program_is_refused(build: Build) -> None:
+    with pytest.raises(PackageError, match=r"packages\.meta\.launcher runs other, and none of bin/other\.exe"):
+        build(launcher=Launcher(bin="other"))
+
+
+def test_the_launchers_program_may_be_run(build: Build, content: Path) -> None:
+    put(content, {"bin/script": "#!/bin/sh"})
+    assert build(launcher=Launcher(bin="script")).modes["bin/script"] == 0o755
 
 
 def test_a_package_without_template_is_its_content_and_a_manifest(tmp_path: Path, content: Path) -> None:

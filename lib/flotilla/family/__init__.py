@@ -5,6 +5,7 @@ from __future__ import annotations
 from flotilla.family.config import parse_config
 from flotilla.family.entry_points import NamedFile, missing_files, named_files, nothing_to_use
 from flotilla.family.family import Family
+from flotilla.family.launcher import launcher_files, program_files
 from flotilla.family.manifest import render_manifest, repository_url, same_repository
 from flotilla.family.model import (
     ROOT,
@@ -55,11 +56,13 @@ __all__ = [
     "binaries_told",
     "dist_tag_fault",
     "is_below",
+    "launcher_files",
     "missing_files",
     "named_files",
     "nothing_to_use",
     "parse_config",
     "parse_version",
+    "program_files",
     "render_manifest",
     "repository_url",
     "same_repository",

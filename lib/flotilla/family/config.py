@@ -15,6 +15,7 @@ from flotilla.family.model import (
     Config,
     DevSpec,
     Key,
+    Launcher,
     Limits,
     PackageSpec,
     PackagesSpec,
@@ -193,6 +194,7 @@ def _package(key: Key, values: Values, name: str) -> PackageSpec:
         ),
         executables=tuple(values.get("executables", ())),
         version=values.get("version", PackageSpec.version),
+        launcher=Launcher(bin=values["launcher"].get("bin")) if "launcher" in values else None,
     )
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 
-from flotilla.family.model import Platform
+from flotilla.family.model import Package
 
 LAUNCHER = "launcher.cjs"
-TABLE = "const FAMILY = {};"
+SHEBANG = "#!/usr/bin/env node\n"
+TABLE = "const FAMILY = {}; // filled in when the package is built"
 ENTRY_FIELDS = ("main", "module", "exports", "types", "typings")
 
-DEFAULTS = {"type": "commonjs", "engines": {"node": ">=14"}}
+ENTRY: Mapping[str, object] = {
+    "main": "./index.cjs",
+    "types": "./index.d.cts",
+    "exports": {
+        ".": {
+            "import": {"types": "./index.d.mts", "default": "./index.mjs"},
+            "require": {"types": "./index.d.cts", "default": "./index.cjs"},
+        },
+        "./package.json": "./package.json",
+    },
+}
+DEFAULTS: Mapping[str, object] = {"type": "commonjs", "engines": {"node": ">=14"}}
 
 PROGRAM = {
     "index.cjs": """"use strict";
@@ -57,83 +69,76 @@ export default library;
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launcher:
-    """What a meta package's launcher is for.
+def override_of(package: Package) -> str:
+    """Return the environment variable that names another program or library: TOOL_BINARY_PATH, TOOL_LIBRARY_PATH."""
+    program = package.launcher.bin if package.launcher else None
+    word = program or package.name.rpartition("/")[2]
+    kind = "BINARY" if program else "LIBRARY"
+    return f"{re.sub(r'[^A-Z0-9]+', '_', word.upper()).strip('_')}_{kind}_PATH"
+
+
+def launcher_fields(package: Package, template: Mapping[str, object]) -> dict[str, object]:
+    """Return what the family's launcher sets in the manifest of a meta or a platform package.
 
     Args:
-        meta: name of the meta package.
-        bin: name of the program that it runs, None for a library that it loads.
-        packages: the platform packages that the meta package pins, by name.
+        template: the package.json of the package's template; with an entry of its own it gets no other.
     """
+    if package.launcher is None or package.kind == "dev":
+        return {}
+    if package.kind == "platform":  # yarn PnP would leave programs and libraries in a zip file
+        return {} if "preferUnplugged" in template else {"preferUnplugged": True}
+    fields: dict[str, object] = {"bin": {package.launcher.bin: LAUNCHER}} if package.launcher.bin else {}
+    if not any(field in template for field in ENTRY_FIELDS):
+        fields |= {**ENTRY} | {key: value for key, value in DEFAULTS.items() if key not in template}
+    return fields
 
-    meta: str
-    bin: str | None
-    packages: Mapping[str, Platform]
 
-    @property
-    def override(self) -> str:
-        """Return the environment variable that names another program or library: TOOL_BINARY_PATH."""
-        word = self.bin or self.meta.rpartition("/")[2]
-        kind = "BINARY" if self.bin else "LIBRARY"
-        return f"{re.sub(r'[^A-Z0-9]+', '_', word.upper()).strip('_')}_{kind}_PATH"
+def launcher_files(package: Package, manifest: Mapping[str, object]) -> dict[str, str]:
+    """Return the generated files of a meta package, by their paths; none if it has no launcher.
 
-    def files(self, template: Mapping[str, object]) -> dict[str, str]:
-        """Return the generated files by their paths; only the launcher if the template's manifest has an entry.
+    Args:
+        manifest: its rendered package.json.
+    """
+    if package.launcher is None or package.kind != "meta":
+        return {}
+    entries = manifest.get("exports") == ENTRY["exports"]
+    return {LAUNCHER: _launcher(package), **(_entries(package.launcher.bin) if entries else {})}
 
-        Args:
-            template: the package.json of the meta package's template.
-        """
-        files = {LAUNCHER: self._launcher()}
-        if not _has_entry(template):
-            files |= _entries(self.bin)
-        return files
 
-    def fields(self, template: Mapping[str, object]) -> dict[str, object]:
-        """Return what the launcher sets in the meta package's manifest."""
-        fields: dict[str, object] = {"bin": {self.bin: LAUNCHER}} if self.bin else {}
-        if not _has_entry(template):
-            conditions = {
-                "import": {"types": "./index.d.mts", "default": "./index.mjs"},
-                "require": {"types": "./index.d.cts", "default": "./index.cjs"},
+def program_files(package: Package, manifest: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the paths of a platform package at which the launcher looks for the program; () if it runs none."""
+    program = package.launcher.bin if package.launcher else None
+    if program is None or package.kind != "platform":
+        return ()
+    bins = manifest.get("bin")
+    named = bins.get(program) if isinstance(bins, Mapping) else bins
+    own = (posixpath.normpath(named),) if isinstance(named, str) else ()
+    return (*own, *(f"{folder}{program}{end}" for end in (".exe", "") for folder in ("bin/", "")))
+
+
+def _launcher(package: Package) -> str:
+    text = resources.files(__package__).joinpath(LAUNCHER).read_text(encoding="utf-8")
+    # Packages for any machine come last: a program made for this one is better.
+    packages = sorted(package.pins.items(), key=lambda item: not item[1].os)
+    program = package.launcher.bin if package.launcher else None
+    table = {
+        "meta": package.name,
+        **({"bin": program} if program else {}),
+        "override": override_of(package),
+        "packages": [
+            {
+                "name": name,
+                "os": list(platform.os),
+                "cpu": [] if platform.wasm else list(platform.cpu),
+                "libc": list(platform.libc),
             }
-            fields |= {
-                "main": "./index.cjs",
-                "types": "./index.d.cts",
-                "exports": {".": conditions, "./package.json": "./package.json"},
-                **{key: value for key, value in DEFAULTS.items() if key not in template},
-            }
-        return fields
-
-    def _launcher(self) -> str:
-        text = resources.files(__package__).joinpath(LAUNCHER).read_text(encoding="utf-8")
-        # Packages for any machine come last: a program made for this one is better.
-        packages = sorted(self.packages.items(), key=lambda item: not item[1].os)
-        table = {
-            "meta": self.meta,
-            **({"bin": self.bin} if self.bin else {}),
-            "override": self.override,
-            "packages": [
-                {
-                    "name": name,
-                    "os": list(platform.os),
-                    "cpu": [] if platform.wasm else list(platform.cpu),
-                    "libc": list(platform.libc),
-                }
-                for name, platform in packages
-            ],
-        }
-        before, mark, after = text.partition(TABLE)
-        if not mark:
-            raise AssertionError(f"{LAUNCHER} has no line {TABLE}")
-        written = json.dumps(table, indent=2, ensure_ascii=True)
-        return f"{before}const FAMILY = {written};{after.partition(chr(10))[1]}{after.partition(chr(10))[2]}"
+            for name, platform in packages
+        ],
+    }
+    written = text.replace(TABLE, f"const FAMILY = {json.dumps(table, indent=2)};")
+    return written if program else written.removeprefix(SHEBANG)
 
 
 def _entries(program: str | None) -> dict[str, str]:
     files = dict(PROGRAM if program else LIBRARY)
     return {**files, "index.d.mts": files.get("index.d.mts", files["index.d.cts"])}
-
-
-def _has_entry(template: Mapping[str, object]) -> bool:
-    return any(field in template for field in ENTRY_FIELDS)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family.dependencies import line_of, settled_dependencies
+from flotilla.family.launcher import launcher_fields
 from flotilla.family.model import WASM, Package
 from flotilla.family.names import rendered
 from flotilla.text import as_json
@@ -75,6 +76,7 @@ def _wanted(package: Package, given: Manifest, repository: str | None) -> Manife
         cpu = () if package.platform.wasm else package.platform.cpu
         words = {"os": package.platform.os, "cpu": cpu, "libc": package.platform.libc}
         wanted |= {key: list(values) for key, values in words.items() if values}
+    wanted |= launcher_fields(package, given)
     if package.kind == "meta" and package.depends_on:
         pins = {name: package.siblings.versions.get(name, package.version) for name in package.depends_on}
         wanted["optionalDependencies"] = pins
@@ -108,6 +110,11 @@ def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iter
     for key in ("name", "license"):
         if key in given and key in wanted and given[key] != wanted[key]:
             yield f"{key} is {as_json(given[key])}, but flotilla.yml sets it to {as_json(wanted[key])}."
+    if "bin" in given and "bin" in wanted and given["bin"] != wanted["bin"]:
+        yield (
+            f"bin is {as_json(given['bin'])}, but packages.meta.launcher sets it to {as_json(wanted['bin'])}; take bin "
+            "out of the template, or launcher out of flotilla.yml."
+        )
     if given.get("license") == "{license}":
         yield "license is {license}, which has no value: flotilla.yml sets none."
     if package.kind == "platform":

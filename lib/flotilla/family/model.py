@@ -99,6 +99,17 @@ FileChoice = str | Placed
 
 
 @dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """The generated entry of the meta packages, which finds the platform package of a user's machine.
+
+    Args:
+        bin: the name of the program that it runs; None for a library that it loads.
+    """
+
+    bin: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageSpec:
     """How the packages of one kind are made.
 
@@ -111,6 +122,7 @@ class PackageSpec:
         artifact: template of the name of an artifact of its own; None for that of the platform, or for none at all.
         archive: pattern of the archive in the artifact of its own, None if that holds the files.
         version: template of a version of its own.
+        launcher: the generated entry of a meta package, None for none.
     """
 
     key: Key = field(default=(), compare=False)
@@ -121,6 +133,7 @@ class PackageSpec:
     files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
     version: str = "{version}"
+    launcher: Launcher | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,8 +286,9 @@ class Package:
         files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
         placeholders: what each placeholder stands for in this package.
-        depends_on: names that a meta package pins: its variant's platform packages, but for the unpinned ones.
         siblings: the family that it is of.
+        pins: the platforms whose packages a meta package pins, by package name; unpinned ones are left out.
+        launcher: the family's launcher: a meta package has it, and a platform package is what it finds.
     """
 
     kind: Kind
@@ -290,8 +304,14 @@ class Package:
     files: tuple[FileChoice, ...] = ()
     executables: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
-    depends_on: tuple[str, ...] = ()
     siblings: Siblings = field(default_factory=Siblings, repr=False)
+    pins: Mapping[str, Platform] = field(default_factory=dict)
+    launcher: Launcher | None = None
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Return the names that a meta package pins."""
+        return tuple(self.pins)
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -111,16 +111,16 @@ def notes_of(config: Config, version: str) -> str | None:
 
 def platform_packages(config: Config, version: str) -> tuple[Package, ...]:
     """Return the packages with the binaries, platform by platform."""
-    spec = config.packages.platform
+    launcher = config.packages.meta.launcher if config.packages.meta else None
     return tuple(
-        _package(
-            "platform",
-            spec,
-            _values(config, version, variant, platform),
-            need=_need(config, version, platform, variant),
-        )
+        replace(_platform(config, version, platform, variant), launcher=launcher)
         for platform, variant in _pairs(config)
     )
+
+
+def _platform(config: Config, version: str, platform: Platform, variant: Variant) -> Package:
+    values, need = _values(config, version, variant, platform), _need(config, version, platform, variant)
+    return _package("platform", config.packages.platform, values, need=need)
 
 
 def dev_packages(config: Config, version: str) -> tuple[Package, ...]:
@@ -250,11 +250,13 @@ def _own_need(
 
 def _meta(config: Config, spec: PackageSpec, version: str, variant: Variant) -> Package:
     name = config.packages.platform.name
-    pins = tuple(
-        rendered(name, _values(config, version, variant, platform)) for platform in config.platforms if platform.pin
-    )
+    pins = {
+        rendered(name, _values(config, version, variant, platform)): platform
+        for platform in config.platforms
+        if platform.pin
+    }
     need = _own_need(config, version, spec, variant, None)
-    return _package("meta", spec, _values(config, version, variant), need=need, variant=variant, depends_on=pins)
+    return replace(_package("meta", spec, _values(config, version, variant), need=need, variant=variant), pins=pins)
 
 
 def _chosen(choice: FileChoice, values: Mapping[str, str]) -> FileChoice:
@@ -276,7 +278,6 @@ def _package(
     *,
     need: Need | None = None,
     variant: Variant | None = None,
-    depends_on: tuple[str, ...] = (),
 ) -> Package:
     of_files = need.placeholders if need else values
     return Package(
@@ -293,5 +294,5 @@ def _package(
         files=tuple(_chosen(choice, of_files) for choice in spec.files),
         executables=tuple(rendered_pattern(pattern, of_files) for pattern in spec.executables),
         placeholders=values,
-        depends_on=depends_on,
+        launcher=spec.launcher,
     )

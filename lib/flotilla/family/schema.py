@@ -206,6 +206,8 @@ TRANSLATIONS: Mapping[str, Callable[[Broken, Document], Iterator[Finding]]] = {
     "exclusiveMinimum": _bound("must be more than {}."),
     "minLength": _bound("must not be empty."),
     "maxLength": _bound("must be {} characters or less."),
+    "minProperties": _bound("must not be empty; give it one of its keys."),
+    "maxProperties": _bound("takes only one of its keys."),
     "minItems": _bound("must not be empty; leave it out, or list something."),
     "maxItems": _bound("must have at most {} entries."),
 }

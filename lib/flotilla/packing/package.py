@@ -8,11 +8,11 @@ import posixpath
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flotilla.errors import PackageError
-from flotilla.family import ROOT, Package, missing_files
+from flotilla.family import ROOT, Package, launcher_files, missing_files, program_files
 from flotilla.packing.extract import EXECUTABLE, PLAIN
 from flotilla.packing.packlist import MANIFEST, builds_on_install
 from flotilla.packing.paths import collision_key, matching, name_fault
@@ -87,7 +87,7 @@ def build_folder(
         PackageError: the package must not be published; has all faults, each with the package's name.
     """
     written = _as_json(manifest)
-    plan = _Plan.of(package, manifest, template, content, beside)
+    plan = _Plan.of(package, manifest, template, content, beside).adding(_generated(package, manifest, into))
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
         faults.append(f"{MANIFEST} contains text that is not Unicode, or NaN, which is not JSON")
@@ -154,6 +154,29 @@ class _Plan:
             notices=(*told, *notices),
         )
 
+    def adding(self, generated: Mapping[str, Path]) -> _Plan:
+        """Return the plan with files that no one else may bring."""
+        doubled = [
+            f"{printable(path)} is generated for packages.meta.launcher, and the template or the artifact has it, too"
+            for path in sorted(generated.keys() & self.files.keys())
+        ]
+        return replace(
+            self,
+            files={**self.files, **generated},
+            inspected={**self.inspected, **{path: inspect(file) for path, file in generated.items()}},
+            faults=(*self.faults, *doubled),
+        )
+
+
+def _generated(package: Package, manifest: Mapping[str, object], into: Path) -> dict[str, Path]:
+    """Write the generated files of a package beside its folder, and return them by their paths in it."""
+    folder = into.with_name(f"{into.name}.generated")
+    texts = launcher_files(package, manifest)
+    for path, text in texts.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.joinpath(path).write_text(text, encoding="utf-8")
+    return {path: folder / path for path in texts}
+
 
 def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
     """Return the faults and notices for files of the artifact that the manifest's `files` does not name.
@@ -197,6 +220,15 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
         yield f"it has no file except {MANIFEST}"
     elif package.kind == "platform" and package.platform is not None:
         yield from platform_faults(plan.inspected, package.platform)
+        yield from _program_faults(package, program_files(package, manifest), plan)
+
+
+def _program_faults(package: Package, candidates: Sequence[str], plan: _Plan) -> Iterator[str]:
+    if candidates and package.launcher and not any(path in plan.files for path in candidates):
+        yield (
+            f"packages.meta.launcher runs {package.launcher.bin}, and none of {', '.join(candidates)} is in it; place "
+            "the program there with `files`, or name it in bin of the template's package.json"
+        )
 
 
 def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
@@ -221,7 +253,8 @@ def _collisions(paths: list[str]) -> Iterator[str]:
 
 def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
     """Return each mode: 0755 for programs, bins, executable sources and what the config names; 0644 for the rest."""
-    named = _bins(manifest, plan.files).union(*(matching(plan.files, pattern) for pattern in package.executables))
+    named = {*_bins(manifest, plan.files), *program_files(package, manifest)}
+    named.update(*(matching(plan.files, pattern) for pattern in package.executables))
     return {
         path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
         for path, file in plan.files.items()
