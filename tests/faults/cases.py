@@ -67,5 +67,21 @@ def sample(cases: Sequence[Case], *, size: int, seed: int) -> list[Case]:
     return [*needed, *rest[: max(0, size - len(needed))]]
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of several parts of a sweep; each has cases of all jobs and takes about as long as the others."""
+
+    number: int
+    parts: int
+
+    def of(self, cases: Sequence[Case]) -> list[Case]:
+        """Return its cases: every n-th of them all."""
+        return list(cases[self.number - 1 :: self.parts])
+
+    def __str__(self) -> str:
+        """Return what the command line calls it."""
+        return f"{self.number}/{self.parts}"
+
+
 def _jobs(cases: Iterable[Case]) -> set[int]:
     return {case.job for case in cases}

@@ -15,8 +15,13 @@ EVERY = 50
 
 @dataclass(kw_only=True)
 class Report:
-    """Counts outcomes, and prints them."""
+    """Count outcomes, and tell them.
 
+    Args:
+        part: which part of a sweep this is; empty for the whole.
+    """
+
+    part: str = ""
     planned: int = 0
     started: float = field(default_factory=time.monotonic)
     tried: int = 0
@@ -55,7 +60,8 @@ class Report:
 
     def _last(self) -> str:
         counts = f"{self.resumed.total()} failed and resumed, {len(self.differing)} differ"
-        return f"faults: {self.tried} tried, {counts}, {self.seconds:.0f} s"
+        part = f"part {self.part}: " if self.part else ""
+        return f"faults: {part}{self.tried} tried, {counts}, {self.seconds:.0f} s"
 
 
 def described(outcome: Outcome) -> str:

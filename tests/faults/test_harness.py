@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.faults.__main__ import part
+from tests.faults.cases import Case
+from tests.faults.report import Report
 from tests.faults.trial import differences
+from tests.simulator.faults import Kind
 from tests.world.clock import LeapingClock
 from tests.world.processes import descendants, kill_below
 
@@ -43,3 +48,21 @@ def test_a_difference_names_its_place() -> None:
     assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, "") == ["a c: 3 instead of 2"]
     assert differences({"a": 1}, {}, "x") == ["x a: None instead of 1"]
     assert differences({"a": [1]}, {"a": [1]}, "") == []
+
+
+def test_the_parts_of_a_sweep_are_the_whole_each_case_once() -> None:
+    cases = [Case(index=n, job=0, label="x", occurrence=1, kind=Kind.TOO_MANY) for n in range(1, 12)]
+    parts = [part(f"{n}/3").of(cases) for n in (1, 2, 3)]
+    assert sorted((case for one in parts for case in one), key=lambda case: case.index) == cases
+    assert [len(one) for one in parts] == [4, 4, 3]
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_a_part_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        part(text)
+
+
+def test_the_report_of_a_part_says_which() -> None:
+    assert Report(part="2/5").lines()[-1].startswith("faults: part 2/5: 0 tried")
+    assert Report().lines()[-1].startswith("faults: 0 tried")

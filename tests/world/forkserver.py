@@ -7,6 +7,7 @@ a process of its own, and runs flotilla's own `main` to its end; only the clock 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -23,6 +24,8 @@ from tests.world.processes import adopt_orphans, kill_below
 from flotilla import __main__ as flotilla
 
 BROKEN = 99
+# What flotilla imports only where it needs it; imported once here instead of by every job.
+LATE_IMPORTS = ("encodings.cp437", "github")
 # Seconds that a job waits for an answer, each cut short if the answer is to be waited for in vain.
 TIMEOUTS = ("flotilla.http.CONNECT_SECONDS", "flotilla.http.SILENT_SECONDS", "flotilla.npm.runner.REQUEST_TIMEOUT")
 
@@ -31,6 +34,8 @@ def main() -> None:
     """Serve orders until standard input ends."""
     clock = LeapingClock(Path(sys.argv[1]))
     adopt_orphans()
+    for name in LATE_IMPORTS:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()
     _say({"ready": os.getpid()})

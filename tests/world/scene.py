@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from flotilla.rehearsal.registry import TrustedPublisher
 VERSION = "1.2.3"
 EARLIER = "0.9.0"
 REPOSITORY = "acme/chroma"
+NPM_MODULES = Path(__file__).with_name("npm_modules.cjs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,9 +175,12 @@ def _modules() -> Path:
 
 
 def _warm_npm(folder: Path, compiled: Path) -> Path:
-    """A folder with an `npm` that keeps its compiled code between two runs: the real one, started faster."""
+    """A folder with the real `npm`, started faster: it keeps its code between two runs (see npm_modules.cjs)."""
     folder.mkdir()
+    kept = shutil.copy(NPM_MODULES, folder)
+    subprocess.run([node(), kept, npm_script().parents[1]], check=True)
     program = folder / "npm"
-    program.write_text(f'#!/bin/sh\nNODE_COMPILE_CACHE="{compiled}" exec "{node()}" "{npm_script()}" "$@"\n', "utf-8")
+    start = f'exec "{node()}" --require "{kept}" "{npm_script()}" "$@"'
+    program.write_text(f'#!/bin/sh\nNODE_COMPILE_CACHE="{compiled}" {start}\n', "utf-8")
     program.chmod(0o755)
     return folder
