@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.world import Saved
 from tests.world.job_world import JobWorld, packed, repacked, unpacked
 
-from flotilla.errors import ConflictError, InputError, RefusedError, RegistryError
+from flotilla.errors import NOTHING_WRITTEN, RESUMES, ConflictError, InputError, RefusedError, RegistryError
 from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant, TrustedPublisher, integrity_of
 
@@ -54,6 +54,23 @@ def test_a_dead_npm_token_is_not_called_a_missing_package(released: JobWorld) ->
     assert error.title == RegistryError.title
 
     assert error.text.count("@acme/chroma-linux-x64@1.2.3") == 1
+
+
+@pytest.mark.npm
+def test_a_first_publish_that_npm_refuses_outright_says_that_nothing_was_written(released: JobWorld) -> None:
+    done = released.platform(npm_token="npm_dead")  # noqa: S106 - nobody's
+    assert done.status == 1
+    assert NOTHING_WRITTEN in done.summary
+    assert RESUMES not in done.log + done.summary
+
+
+@pytest.mark.npm
+def test_a_second_publish_that_npm_refuses_outright_says_that_the_first_stays(released: JobWorld) -> None:
+    released.registry.tokens["npm_first"] = Grant(package="@acme/chroma-linux-x64")
+    done = released.platform(npm_token="npm_first")  # noqa: S106 - nobody's
+    assert done.status == 1
+    assert RESUMES in done.summary
+    assert NOTHING_WRITTEN not in done.summary
 
 
 @pytest.mark.npm
@@ -102,9 +119,9 @@ def test_new_names_under_trusted_publishing_are_said_once_for_the_whole_job(rele
     )
     assert error.title == RefusedError.title
     assert error.text.startswith("@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free: ")
-    assert (
-        error.text.count("npm trust github <package> --repo acme/chroma --file release.yml --allow-stage-publish") == 1
-    )
+    names = "@acme/chroma-linux-x64 @acme/chroma-linux-x64-non-free"
+    command = 'npm trust github "$name" --repo acme/chroma --file release.yml --allow-stage-publish'
+    assert error.text.count(f"for name in {names}; do {command}") == 1
 
 
 @pytest.mark.parametrize(("private", "runner"), [(True, "github-hosted"), (False, "self-hosted")])

@@ -256,7 +256,7 @@ def test_new_names_under_trusted_publishing_are_one_fault_with_one_command(jobs:
         "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free, @acme/chroma-linux-x64-musl, "
         "@acme/chroma-linux-x64-musl-non-free, @acme/chroma-dev, @acme/chroma-non-free: "
     )
-    command = "npm trust github <package> --repo acme/chroma --file release.yml --allow-publish"
+    command = 'npm trust github "$name" --repo acme/chroma --file release.yml --allow-publish'
     assert done.error.text.count(command) == done.summary.count(command) == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.world.ended import Ended
 from tests.world.job_world import JobWorld, packed
 
 from flotilla.rehearsal.github import GitObject
+from flotilla.rehearsal.registry import TrustedPublisher
 
 OTHER = "f" * 40
 PLATFORM = "publish-platform"
@@ -45,6 +46,7 @@ class Scene:
         after: the step of a release that is done before it; empty for none.
         prepare: changes the world first.
         inputs: of the job; $RUN stands for CI's run.
+        unprotected: whether no rule protects its branch.
     """
 
     heading: str
@@ -52,6 +54,7 @@ class Scene:
     after: str = ""
     prepare: Prepare = lambda _jobs: None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    unprotected: bool = False
 
 
 def edited(old: str, new: str) -> Prepare:
@@ -130,6 +133,13 @@ def missing_main(jobs: JobWorld) -> None:
     jobs.manifest("npm/platform", main="lib/missing.js")
 
 
+def one_trusted(jobs: JobWorld) -> None:
+    for name in ("@acme/chroma-linux-x64", "@acme/chroma-linux-x64-non-free"):
+        jobs.put_version(name, "1.0.0")
+    publisher = TrustedPublisher(repository="acme/chroma", workflow="release.yml")
+    jobs.registry.trusted["@acme/chroma-linux-x64"] = publisher
+
+
 def without_staging(jobs: JobWorld) -> None:
     jobs.registry.staging = False
 
@@ -145,6 +155,7 @@ GOOD = (
     Scene(heading="the same again", after="released"),
     Scene(heading="a dry run", inputs={"dry_run": "true"}),
     Scene(heading="prepare", inputs={"phase": "prepare"}),
+    Scene(heading="prepare, on a branch that no rule protects", inputs={"phase": "prepare"}, unprotected=True),
     Scene(heading="a release kept as a draft", inputs={"draft": "true"}),
     Scene(heading="finish, with nothing on npm", after="released", inputs={"phase": "finish"}),
     Scene(heading="finish", after="everything", inputs={"phase": "finish"}),
@@ -179,6 +190,20 @@ PUBLISHING = (
         inputs={"run_id": "$RUN", "staged": "true"},
     ),
     Scene(heading="the metas, staged", action="publish-meta", after="released", inputs={"staged": "true"}),
+    Scene(
+        heading="a platform, one package by id-token and one by token",
+        action=PLATFORM,
+        after="released",
+        prepare=one_trusted,
+        inputs=LINUX | {"id_token": True, "provenance": "false"},
+    ),
+    Scene(
+        heading="a platform, one package without a way to sign in",
+        action=PLATFORM,
+        after="released",
+        prepare=one_trusted,
+        inputs=LINUX | {"id_token": True, "provenance": "false", "npm_token": ""},
+    ),
     Scene(heading="no such platform", action=PLATFORM, inputs={"platform": "linux-x46", "run_id": "$RUN"}),
     Scene(
         heading="a list with no such platform, and one twice",
@@ -283,6 +308,8 @@ class Stage:
             if scene.after:
                 at(self.stages[scene.after], jobs)
             scene.prepare(jobs)
+            if scene.unprotected:
+                jobs = replace(jobs, variables={**jobs.variables, "GITHUB_REF_PROTECTED": "false"})
             stand_ins = {"$RUN": str(jobs.run_id), "$COMMIT": jobs.github.commit}
             inputs = {name: stand_ins.get(value, value) for name, value in scene.inputs.items()}
             yield f"{scene.action}: {scene.heading}", left(jobs.run(scene.action, **inputs), jobs, self.folder)

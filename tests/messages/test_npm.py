@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 from tests.messages.conftest import Golden, Messages
 
-from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, TrustedPublishing, refusals, sign_in_faults
+from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, refusals, trusted_publishing_faults
 from flotilla.npm import errors as npm_errors
 from flotilla.npm.errors import TABLE, Context, Row, explain
 from flotilla.npm.output import NpmAnswer
-from flotilla.npm.preflight import new_names_fault
+from flotilla.npm.preflight import new_names_advice
 
 NAME = "@acme/tool"
 REGISTRY = "https://registry.example/"
@@ -26,7 +26,6 @@ CONTEXT = Context(
 ANSWER = NpmAnswer(exit_status=1, code="E418", text="418 I'm a teapot", oidc=("oidc Failed to exchange the token",))
 MANIFEST: dict[str, object] = {"name": NAME, "version": "1.0.0", "os": ["linux"], "license": "MIT"}
 TERMS = Terms(
-    trusted_publishing=True,
     repository="acme/tool",
     workflow="release.yml",
     staged=False,
@@ -85,10 +84,10 @@ def test_what_the_registry_would_refuse(golden: Golden) -> None:
         yield "the version is there with another manifest", "\n".join(refusals(MANIFEST, packument(there=other), TERMS))
         yield "the version is burnt", "\n".join(refusals(MANIFEST, packument(burnt=("1.0.0",)), TERMS))
         yield "the version is below latest", "\n".join(refusals(MANIFEST, packument("2.0.0"), TERMS))
-        yield "one new name", new_names_fault([NAME], TERMS)
-        yield "several new names, staged", new_names_fault([NAME, "@acme/tool-dev"], replace(TERMS, staged=True))
-        on_path = sign_in_faults(
-            "https://host.example/npm/", TrustedPublishing(), environment={"RUNNER_ENVIRONMENT": "self-hosted"}
+        yield "one new name", new_names_advice([NAME], TERMS)
+        yield "several new names, staged", new_names_advice([NAME, "@acme/tool-dev"], replace(TERMS, staged=True))
+        on_path = trusted_publishing_faults(
+            "https://host.example/npm/", environment={"RUNNER_ENVIRONMENT": "self-hosted"}
         )
         yield "trusted publishing cannot sign in", "\n".join(on_path)
 

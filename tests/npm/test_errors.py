@@ -118,7 +118,7 @@ def test_an_answer_is_told_by_its_cause(code: str, text: str, kind: Kind, words:
 def test_a_failed_exchange_shows_npm_s_words_and_the_claims_that_npm_compares(code: str) -> None:
     oidc = ("oidc Failed token exchange request with body message: OIDC token exchange error - package not found",)
     found = cause(code, context=TRUSTED, oidc=oidc)
-    assert found.kind is Kind.REFUSE
+    assert found.kind is Kind.DENIED
     assert "package not found" in found.words
     assert TRUSTED.claims in found.words
     assert TRUSTED.trust in found.step
@@ -173,7 +173,7 @@ def test_an_exchange_that_was_refused_without_words_is_not_tried_again() -> None
         oidc=("oidc Failed token exchange request with body message: Unknown error",),
         observed=(Observed(method="POST", host="h", path="/-/npm/v1/oidc/token/exchange/package/x", status=401),),
     )
-    assert explain(refused, TRUSTED).kind is Kind.REFUSE
+    assert explain(refused, TRUSTED).kind is Kind.DENIED
 
 
 def test_a_stage_only_publisher_is_offered_staging() -> None:

@@ -8,7 +8,7 @@ from tests.npm.conftest import GITHUB
 from tests.npm.scripted_registry import Reply, ScriptedRegistry, jwt
 
 from flotilla.errors import DeadlineError, GitHubError
-from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
+from flotilla.npm.oidc import Claims, IdTokens, TokenExchange, claims_of_job, claims_of_token
 from flotilla.retry import RetryPolicy
 
 JOB = claims_of_job(GITHUB)
@@ -102,3 +102,59 @@ def test_a_netrc_file_does_not_stand_in_for_the_job_s_bearer(
     tokens.get("sigstore")
     (seen,) = registry.seen
     assert seen.headers["authorization"] == f"Bearer {registry.id_token_environment['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"
+
+
+EXCHANGE = "/-/npm/v1/oidc/token/exchange/package/"
+
+
+@pytest.fixture
+def exchange(registry: ScriptedRegistry, tokens: IdTokens, policy: RetryPolicy) -> TokenExchange:
+    return TokenExchange(registry.url, tokens, job=JOB, policy=policy)
+
+
+def test_an_exchange_is_asked_as_npm_asks_it_and_its_token_is_masked(
+    registry: ScriptedRegistry, tokens: IdTokens, policy: RetryPolicy
+) -> None:
+    masked: list[str] = []
+    asked = TokenExchange(registry.url, tokens, job=JOB, policy=policy, keep_secret=masked.append).ask("@acme/tool")
+    assert (asked.refused, masked) == ("", registry.minted)
+    (told,) = registry.requests("GET", "/_id-token")
+    assert told.query["audience"] == ["npm:127.0.0.1"]
+    (posted,) = registry.requests("POST")
+    assert (posted.path.lower(), posted.body) == (f"{EXCHANGE}@acme%2ftool", b"")
+    assert claims_of_token(posted.bearer, JOB).subject == "repo:acme/ffmpeg:ref:refs/heads/main"
+    assert str(asked.claims) == "repository acme/ffmpeg, workflow file release.yml, environment none"
+
+
+@pytest.mark.parametrize("reply", [Reply(status=500), Reply(status=429), Reply(status=408), Reply(cut=True)])
+def test_an_exchange_that_fails_for_a_moment_is_asked_again_with_the_same_id_token(
+    registry: ScriptedRegistry, exchange: TokenExchange, reply: Reply
+) -> None:
+    registry.script("POST", EXCHANGE, *[reply] * 3)
+    assert exchange.ask("@acme/tool").refused == ""
+    assert len(registry.requests("POST")) == 4
+    assert len({seen.bearer for seen in registry.requests("POST")}) == 1
+
+
+def test_the_id_token_does_not_follow_a_redirect_of_the_exchange(
+    registry: ScriptedRegistry, other: ScriptedRegistry, exchange: TokenExchange
+) -> None:
+    registry.script("POST", EXCHANGE, Reply(status=307, headers={"Location": other.url}))
+    assert "307" in exchange.ask("@acme/tool").refused
+    assert other.seen == []
+
+
+def test_an_answer_of_the_exchange_without_end_is_not_read_to_it(
+    registry: ScriptedRegistry, exchange: TokenExchange
+) -> None:
+    registry.script("POST", EXCHANGE, Reply(status=201, body=b"x" * 2**21))
+    assert "longer than" in exchange.ask("@acme/tool").refused
+
+
+def test_a_refused_exchange_shows_no_token(registry: ScriptedRegistry, exchange: TokenExchange) -> None:
+    body = {"message": f"no: {jwt(a='bbbbbbbbbb')} npm_0123456789abcdef"}
+    registry.script("POST", EXCHANGE, Reply(status=403, body=body))
+    refused = exchange.ask("@acme/tool").refused
+    assert "403" in refused
+    assert "eyJ" not in refused
+    assert "npm_0" not in refused

@@ -36,7 +36,6 @@ PACKAGE = PackedPackage(
     manifest=MANIFEST,
 )
 TERMS = Terms(
-    trusted_publishing=False,
     repository="acme/tool",
     workflow="release.yml",
     staged=False,

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, Token, TrustedPublishing, refusals, sign_in_faults
-from flotilla.npm.preflight import manifest_faults, new_names_fault
+from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, refusals, trust_command, trusted_publishing_faults
+from flotilla.npm.preflight import manifest_faults, new_names_advice
 
 NAME = "@acme/tool"
 REGISTRY = "https://registry.example/"
 MANIFEST: dict[str, object] = {"name": NAME, "version": "1.0.0", "os": ["linux"], "license": "MIT"}
-TOKEN = Token(value="npm_canary")
 ID_TOKEN = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
 
 
@@ -18,11 +17,8 @@ def wanted(manifest: Mapping[str, object] | None = None) -> Mapping[str, object]
     return MANIFEST | dict(manifest or {})
 
 
-def terms(
-    *, trusted: bool = True, staged: bool = False, below: bool = False, tag: str = "latest", given: bool = False
-) -> Terms:
+def terms(*, staged: bool = False, below: bool = False, tag: str = "latest", given: bool = False) -> Terms:
     return Terms(
-        trusted_publishing=trusted,
         repository="acme/ffmpeg",
         workflow="release.yml",
         staged=staged,
@@ -53,21 +49,25 @@ def test_a_new_version_of_a_known_package_has_no_fault() -> None:
     assert refusals(wanted(), packument(), terms()) == []
 
 
-def test_a_new_name_under_trusted_publishing_is_refused_with_the_command_that_sets_it_up() -> None:
-    fault = new_names_fault([NAME], terms())
-    assert fault.endswith("npm trust github @acme/tool --repo acme/ffmpeg --file release.yml --allow-publish")
-    assert new_names_fault([NAME], terms(trusted=False)) == ""
+def test_a_new_name_is_advised_the_command_that_sets_trusted_publishing_up() -> None:
+    advice = new_names_advice([NAME], terms())
+    assert advice.endswith("npm trust github @acme/tool --repo acme/ffmpeg --file release.yml --allow-publish")
     assert refusals(wanted(), None, terms()) == []
 
 
-def test_many_new_names_are_refused_with_one_command() -> None:
-    fault = new_names_fault([NAME, "@acme/other"], terms())
-    assert fault.count("npm trust github") == 1
-    assert "for each: npm trust github <package> --repo" in fault
+def test_many_new_names_are_advised_one_command_that_names_them_all() -> None:
+    advice = new_names_advice([NAME, "@acme/other"], terms())
+    assert advice.count("npm trust github") == 1
+    assert f"for name in {NAME} @acme/other; do npm trust github" in advice
 
 
 def test_the_command_for_staging_allows_staging() -> None:
-    assert "--allow-stage-publish" in new_names_fault([NAME], terms(staged=True))
+    assert "--allow-stage-publish" in new_names_advice([NAME], terms(staged=True))
+
+
+def test_the_command_binds_the_publisher_to_the_job_s_environment_and_no_name_of_one_is_a_shell_s() -> None:
+    command = trust_command(NAME, repository="acme/x", workflow="r.yml", staged=False, environment="npm; rm -rf x")
+    assert command == f"npm trust github {NAME} --repo acme/x --file r.yml --env 'npm; rm -rf x' --allow-publish"
 
 
 def test_a_version_there_with_another_manifest_is_refused_by_its_fields() -> None:
@@ -145,14 +145,12 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_a_missing_id_token_permission_is_said_before_anything_else() -> None:
-    (fault,) = sign_in_faults("https://r.example/", TrustedPublishing(), environment={})
+    (fault,) = trusted_publishing_faults("https://r.example/", environment={})
     assert "id-token: write" in fault
-    assert sign_in_faults("https://r.example/", TOKEN, environment={}) == []
-    assert sign_in_faults("https://r.example/", TrustedPublishing(), environment=ID_TOKEN) == []
+    assert trusted_publishing_faults("https://r.example/", environment=ID_TOKEN) == []
 
 
 def test_trusted_publishing_below_a_path_or_on_a_self_hosted_runner_is_refused() -> None:
     environment = ID_TOKEN | {"RUNNER_ENVIRONMENT": "self-hosted"}
-    faults = sign_in_faults("https://r.example/npm/", TrustedPublishing(), environment=environment)
+    faults = trusted_publishing_faults("https://r.example/npm/", environment=environment)
     assert ["self-hosted" in faults[0], "has a path" in faults[1]] == [True, True]
-    assert sign_in_faults("https://r.example/npm/", TOKEN, environment=environment) == []

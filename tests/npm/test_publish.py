@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry
 
 from flotilla.errors import ConflictError, DeadlineError, RegistryError
 from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token, TrustedPublishing
+from flotilla.npm.publish_command import ID_TOKEN_BEARER
 from flotilla.retry import RetryPolicy
 
 OIDC_DENIED = "403 Forbidden - PUT http://r/@acme%2ftool - OIDC permission denied for this action"
@@ -45,6 +47,7 @@ class ScriptedNpm:
     lists: list[str] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     environments: list[Mapping[str, str]] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
 
     def __call__(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
@@ -57,6 +60,8 @@ class ScriptedNpm:
         run = self.runs.pop(0)
         self.timeouts.append(timeout)
         self.environments.append(env)
+        npmrc = cwd / "npmrc"
+        self.credentials.append(npmrc.read_text().strip().partition("=")[2] if npmrc.exists() else "")
         if run.lands:
             store(self.registry, self.request)
         if run.killed:
@@ -104,10 +109,10 @@ class Stage:
     npm: ScriptedNpm
     request: PublishRequest
 
-    def publish(self, failed: Callable[[str], None] = lambda _log: None) -> Any:
+    def publish(self, failed: Callable[[str], None] = lambda _log: None, **more: Any) -> Any:
         npm = Npm(environment=self.environment, run=self.npm)
         publisher = Publisher(
-            npm=npm, registry=self.reads, policy=self.policy, environment=self.environment, failed=failed
+            npm=npm, registry=self.reads, policy=self.policy, environment=self.environment, failed=failed, **more
         )
         return publisher.publish(self.request)
 
@@ -309,9 +314,62 @@ def test_a_refused_id_token_shows_its_claims_and_never_itself(stage: Stages, reg
     with pytest.raises(RegistryError) as raised:
         played.publish()
     assert "repository acme/ffmpeg, workflow file caller.yml, environment npm" in str(raised.value)
-    assert "npm trust github @acme/tool --repo acme/ffmpeg --file caller.yml --allow-publish" in str(raised.value)
+    assert "npm trust github @acme/tool --repo acme/ffmpeg --file caller.yml --env npm --allow-publish" in str(
+        raised.value
+    )
     assert "eyJ" not in str(raised.value)
     assert registry.seen[-1].query["audience"] == ["npm:127.0.0.1"]
+
+
+@pytest.mark.parametrize("run", [Run(code="E403", text=OIDC_DENIED), Run(code="ENEEDAUTH"), Run(code="E404")])
+def test_what_the_id_token_may_not_publish_the_token_publishes_and_npm_never_gets_both(stage: Stages, run: Run) -> None:
+    told: list[str] = []
+    played = stage(run, Run(code="E429"), Run(ok=True, lands=True), credential=TrustedPublishing())
+    done = played.publish(token=Token(value=CANARY), told=told.append)
+    assert (done.status, done.credential) == ("published", Token(value=CANARY))
+    assert len(told) == 1
+    assert "npm-token" in told[0]
+    given = [ID_TOKEN_BEARER in environment for environment in played.npm.environments]
+    assert given == [True, False, False]
+    assert played.npm.credentials == ["", CANARY, CANARY]
+
+
+def test_what_the_package_itself_is_refused_for_is_not_tried_with_the_token(stage: Stages) -> None:
+    played = stage(Run(code="E413"), credential=TrustedPublishing())
+    with pytest.raises(RegistryError, match="too large"):
+        played.publish(token=Token(value=CANARY))
+    assert played.npm.credentials == [""]
+
+
+@pytest.mark.parametrize(
+    ("runs", "sent"),
+    [
+        ([Run(code="E413")], False),
+        ([Run(code="E429"), Run(code="E404")], False),
+        ([Run(ok=True, lands=True)], True),
+        ([Run(code="E503"), Run(code="E413")], True),
+        ([Run(killed=True), Run(code="E413")], True),
+        ([Run(code="E403", text="cannot publish over", lands=True)], True),
+    ],
+)
+def test_only_an_accepted_or_unclear_answer_counts_as_something_sent(
+    stage: Stages, runs: list[Run], *, sent: bool
+) -> None:
+    said: list[bool] = []
+    with suppress(RegistryError):
+        stage(*runs).publish(sent=lambda: said.append(True))
+    assert bool(said) is sent
+
+
+def test_a_publish_that_is_cut_off_counts_as_sent(stage: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object, **__: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Npm, "publish", cut_off)
+    said: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        stage().publish(sent=lambda: said.append(True))
+    assert said == [True]
 
 
 def test_the_claims_come_from_the_job_where_github_does_not_answer(stage: Stages, registry: ScriptedRegistry) -> None:

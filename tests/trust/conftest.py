@@ -105,7 +105,11 @@ def release(
     with pytest.MonkeyPatch.context() as patch:
         recorded = recording(patch)
         with Rehearsal(
-            folder / "world", github=canary_github(), registry=canary_registry(), modules=trust_modules, sigstore=True
+            folder / "world",
+            github=canary_github(),
+            registry=canary_registry(sign_in),
+            modules=trust_modules,
+            sigstore=True,
         ) as world:
             stage = Stage(world=world, workspace=make_workspace(folder / "workspace"), kept=folder / "kept")
             stage.inputs = {"version": "1.2.3", **sign_in_inputs(sign_in)}
@@ -120,7 +124,8 @@ def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
     worlds: list[Rehearsal] = []
 
     def make(*, sign_in: SignIn = "token", plan: FaultPlan | None = None, **workspace: object) -> Stage:
-        world = Rehearsal(tmp_path / "world", github=canary_github(), registry=canary_registry(), plan=plan).__enter__()
+        registry = canary_registry(sign_in)
+        world = Rehearsal(tmp_path / "world", github=canary_github(), registry=registry, plan=plan).__enter__()
         worlds.append(world)
         place = make_workspace(tmp_path / "workspace", **workspace)  # type: ignore[arg-type] # as its caller gave it
         stage = Stage(world=world, workspace=place, kept=tmp_path / "kept")
@@ -137,8 +142,9 @@ def canary_github() -> GitHubState:
     return state
 
 
-def canary_registry() -> RegistryState:
-    state = RegistryState(tokens={CANARIES["the npm token"]: Grant()}, trusts_all=PUBLISHER)
+def canary_registry(sign_in: SignIn) -> RegistryState:
+    trusted = PUBLISHER if sign_in == "trusted" else None
+    state = RegistryState(tokens={CANARIES["the npm token"]: Grant()}, trusts_all=trusted)
     seed(state)
     return state
 

@@ -57,7 +57,8 @@ def test_the_schema_is_one_and_describes_every_field_and_takes_no_other() -> Non
     assert len(found) == 6
     for part in found:
         assert part["additionalProperties"] is False
-        assert set(part["properties"]) - set(part["required"]) <= {"binaries", "artifacts-digest", "same-run"}
+        optional = {"binaries", "artifacts-digest", "same-run", "signed-in-with"}
+        assert set(part["properties"]) - set(part["required"]) <= optional
         assert set(part["required"]) <= set(part["properties"])
         assert all(field["description"] for field in part["properties"].values())
 

@@ -32,6 +32,7 @@ class RunnerVariables:
         run_id: id of this workflow run; empty locally.
         run_attempt: the run's attempt that this job belongs to; empty locally.
         workspace: the checked-out repository.
+        unprotected: the branch or tag that the job runs on, if GitHub says that no rule protects it; empty otherwise.
     """
 
     repository: str
@@ -42,6 +43,7 @@ class RunnerVariables:
     run_id: str
     workspace: Path
     run_attempt: str = ""
+    unprotected: str = ""
 
     @property
     def run_url(self) -> str:
@@ -77,6 +79,7 @@ def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
         run_id=environment.get("GITHUB_RUN_ID", ""),
         run_attempt=environment.get("GITHUB_RUN_ATTEMPT", ""),
         workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
+        unprotected=environment.get("GITHUB_REF", "") if environment.get("GITHUB_REF_PROTECTED") == "false" else "",
     )
 
 

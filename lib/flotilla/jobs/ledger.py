@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from jsonschema import Draft202012Validator
 
@@ -38,6 +38,7 @@ class Record:
         stage_id: the id that approves a staged package; empty if unknown.
         note: what else to report; may be empty.
         read_back: the registry's answer was lost, but it has the package, perhaps from another run.
+        signed_in: how this job signed in to publish or stage it; empty if it did not.
     """
 
     built: Built
@@ -48,6 +49,7 @@ class Record:
     stage_id: str = ""
     note: str = ""
     read_back: bool = False
+    signed_in: Literal["trusted-publishing", "token", ""] = ""
 
 
 def packages_output(records: Iterable[Record]) -> str:
@@ -167,6 +169,7 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
         "published-by": statement.run if statement else published_by,
         "provenance": _provenance(statement) if statement else None,
         "stage-id": record.stage_id or None if record else None,
+        **({"signed-in-with": record.signed_in} if record and record.signed_in else {}),
         **_binaries(built.package),
     }
 

@@ -16,8 +16,9 @@ from flotilla.jobs.inputs import Inputs, ReleaseInputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import registry_refusals, terms
 from flotilla.jobs.release_assets import its_release
-from flotilla.npm import Packument, is_new, possible
+from flotilla.npm import NEW_NAME, Packument, is_new, new_names_advice, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.text import one_line
 
 # GitHub's limit in characters: "body is too long (maximum is 125000 characters)".
 LONGEST_NOTES = 125_000
@@ -198,6 +199,7 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
         found.append(Refusal(of="npm-token", why=fault))
     found += provenance_refusals(job, manifests)
     found += registry_refusals(manifests, packuments, terms(job))
+    found += sign_in_refusals(job, packuments)
     if found or settled is None:
         raise RefusedError([str(refusal) for refusal in found], advice="Nothing was written.")
     return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
@@ -211,6 +213,38 @@ def warn_of_new_names(job: JobContext[ReleaseInputs], prepared: Prepared) -> Non
             f"npm makes a package's first version `latest`, whatever its dist-tag. These are new: {', '.join(new)}; "
             "publish a normal release of them first.",
             title="This version will be latest",
+        )
+
+
+def sign_in_refusals(job: JobContext[ReleaseInputs], packuments: Mapping[str, Packument | None]) -> list[Refusal]:
+    """Return which packages no publishing job could sign in for, and tell how the others will, as far as that is known.
+
+    Which of them the registry trusts with an id-token shows only in a publishing job: it has the environment and the
+    permission that this one lacks.
+    """
+    new = [name for name, packument in packuments.items() if is_new(packument)]
+    if new and not job.inputs.npm_token:
+        why = f"{NEW_NAME}. {new_names_advice(new, terms(job))}"
+        return grouped((Refusal(of=name, why=why) for name in new), of=len(packuments))
+    if not job.inputs.npm_token:
+        told = "trusted publishing for every package; there is no npm-token"
+    elif len(new) == len(packuments):
+        told = "npm-token for every package: all are new to the registry"
+    else:
+        told = "trusted publishing for each package that a publishing job's id-token is exchanged for, else npm-token"
+        told += f"; npm-token for {', '.join(new)} (new to the registry)" if new else ""
+    job.runner.line(f"Sign-in to npm: {told}.")
+    return []
+
+
+def tell_unprotected(job: JobContext[ReleaseInputs]) -> None:
+    """Say that whoever may push to the branch or tag of this run may publish, which npm does not look at."""
+    if ref := job.variables.unprotected:
+        job.runner.notice(
+            f"no rule protects {one_line(ref)}: whoever may push there can publish, since npm compares a job's "
+            "repository, workflow file and environment, but not its branch. Protect it with a ruleset, and let the "
+            "environment of the publishing jobs take protected branches only (flotilla's docs/credentials.md).",
+            title="This workflow runs on an unprotected ref",
         )
 
 

@@ -16,8 +16,9 @@ from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
+from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import released_commit
-from flotilla.jobs.publish_plan import decide_packages
+from flotilla.jobs.publish_plan import SignIn, decide_packages, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
 from flotilla.jobs.same_run import is_same_run
@@ -27,6 +28,8 @@ from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,
     Credential,
+    IdTokens,
+    Packument,
     Provenance,
     Publish,
     Publisher,
@@ -35,9 +38,11 @@ from flotilla.npm import (
     Staged,
     Status,
     Token,
+    TokenExchange,
     TrustedPublishing,
+    claims_of_job,
     possible,
-    sign_in_faults,
+    trusted_publishing_faults,
 )
 
 
@@ -46,19 +51,22 @@ class PackagePublisher:
     """How this job publishes packages: with which credential, and whether with provenance.
 
     Args:
+        token: the npm token; None if it is not set.
+        sign_in: how each package that will be published signs in.
         begun: the names of the packages that npm has started to publish.
     """
 
     job: JobContext[PublishInputs]
-    credential: Credential
+    token: Token | None
     provenance: bool
+    sign_in: dict[str, SignIn] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
 
     def staged(self, built: Sequence[Built]) -> dict[str, Sequence[Staged]]:
         """Return the staged versions by name, as far as the credential can see them."""
         if not self.job.inputs.staged:
             return {}
-        requests = [self.request(one) for one in built]
+        requests = [self.request(one, self.token or TrustedPublishing()) for one in built]
         return {
             request.package.name: self.job.policy.retry(
                 partial(self.job.npm.staged, request), what=f"list the staged versions of {request.package.name}"
@@ -74,6 +82,9 @@ class PackagePublisher:
             registry=job.registry,
             policy=job.policy,
             environment=job.environment,
+            token=self.token,
+            told=lambda line: job.runner.warning(line, title="The id-token was refused"),
+            sent=self._sent,
             keep_secret=job.runner.mask,
             failed=lambda log: _show_log(job, "a failed try", log),
         )
@@ -97,28 +108,32 @@ class PackagePublisher:
                 case never:
                     assert_never(never)
 
-    def request(self, built: Built) -> PublishRequest:
+    def request(self, built: Built, credential: Credential) -> PublishRequest:
         """Return the publish request for a package."""
         return PublishRequest(
             package=built.packed,
             registry=self.job.registry.url,
             dist_tag=self.job.dist_tag.name,
-            credential=self.credential,
+            credential=credential,
             provenance=self.provenance,
             access=self.job.family.config.publish.access,
             staged=self.job.inputs.staged,
         )
 
     def _publish(self, publisher: Publisher, built: Built) -> Record:
-        request, runner = self.request(built), self.job.runner
+        settled, runner = self.sign_in[built.packed.name], self.job.runner
+        request = self.request(built, settled.credential)
         runner.line(f"publishing {request} ({built.packed.size} bytes) with the dist-tag {request.dist_tag}")
-        runner.wrote = True
         self.begun.add(built.packed.name)
         published = publisher.publish(request)
         _show_log(self.job, str(request), published.log)
         runner.line(f"{request} {published.status}")
         done = record(self.job, built, published.status, stage_id=published.stage_id, note=published.note)
-        return replace(done, read_back=published.read_back)
+        token = isinstance(published.credential, Token)
+        return replace(done, read_back=published.read_back, signed_in="token" if token else "trusted-publishing")
+
+    def _sent(self) -> None:
+        self.job.runner.wrote = True
 
 
 def _show_log(job: JobContext[PublishInputs], of: str, log: str) -> None:
@@ -188,12 +203,14 @@ class Progress:
         report: records everything that is done.
     """
 
-    credential: Credential
+    token: Token | None
+    obstacles: Sequence[str]
     provenance: Provenance
     commit: str
     manifests: Mapping[str, Manifest]
     built: tuple[Built, ...]
     publisher: PackagePublisher
+    packuments: Mapping[str, Packument | None]
     decisions: tuple[Settled, ...]
 
     def __init__(
@@ -214,8 +231,12 @@ Context = JobContext[PublishInputs]
 Step = Callable[[Context, Progress], None]
 
 
-def _settle_credential(job: Context, progress: Progress) -> None:
-    progress.credential = _credential(job)
+def _settle_credentials(job: Context, progress: Progress) -> None:
+    progress.token = Token(value=job.inputs.npm_token) if job.inputs.npm_token else None
+    progress.obstacles = trusted_publishing_faults(job.registry.url, environment=job.environment)
+    faults = [] if progress.token else progress.obstacles
+    if faults := [*faults, *filter(None, [job.registry.token_fault()])]:
+        raise RefusedError(faults, advice="Nothing was published.")
 
 
 def _settle_provenance(job: Context, progress: Progress) -> None:
@@ -260,11 +281,27 @@ def _build(job: Context, progress: Progress) -> None:
 
 def _plan(job: Context, progress: Progress) -> None:
     built, provenance, begun = progress.built, progress.provenance.on, progress.report.begun
-    publisher = PackagePublisher(job=job, credential=progress.credential, provenance=provenance, begun=begun)
-    packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
-    progress.decisions = decide_packages(job, built, packuments, publisher.staged(built))
+    publisher = PackagePublisher(job=job, token=progress.token, provenance=provenance, begun=begun)
+    progress.packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
+    progress.decisions = decide_packages(job, built, progress.packuments, publisher.staged(built))
     progress.publisher = publisher
     progress.report.planned += built
+
+
+def _sign_in(job: Context, progress: Progress) -> None:
+    """Settle how each package that will be published signs in, and tell it."""
+    exchange = None
+    if not progress.obstacles:
+        tokens = IdTokens(job.environment, policy=job.policy, keep_secret=job.runner.mask)
+        claims, mask = claims_of_job(job.environment), job.runner.mask
+        exchange = TokenExchange(job.registry.url, tokens, job=claims, policy=job.policy, keep_secret=mask).ask
+    wanted = [decision.package.name for decision in progress.decisions if isinstance(decision, Publish)]
+    packuments = {name: progress.packuments[name] for name in wanted}
+    settled = settle_sign_in(job, packuments, token=progress.token, exchange=exchange)
+    progress.publisher.sign_in.update(settled)
+    if told := sign_in_told(settled):
+        job.runner.line(told)
+        progress.report.checked.append(sign_in_told(settled, code))
 
 
 def _check_npm(job: Context, progress: Progress) -> None:
@@ -286,39 +323,32 @@ def _rehearse(job: Context, progress: Progress) -> None:
     progress.report.records += rehearsed(job, progress.built, progress.decisions)
 
 
-SETTLE_CREDENTIAL: Step = _settle_credential  # the npm token, else the id-token; one that cannot sign in ends the job
+SETTLE_CREDENTIALS: Step = _settle_credentials  # the npm token, the id-token, or both; the job ends if it has neither
 SETTLE_PROVENANCE: Step = _settle_provenance  # whether npm can make it here
 SETTLE_COMMIT: Step = _settle_commit  # the tag's: packages are published of a released commit only
 CHECK_BEFORE: Step = _check_before  # publish-meta: the platform packages are there, and are those that were built
 RENDER_MANIFESTS: Step = _render_manifests  # package.json of each package, from its template
 BUILD: Step = _build  # check the CI run and its artifacts, download, unpack, pack
 PLAN: Step = _plan  # compare with the registry and decide about every package; nothing was written up to here
+SIGN_IN: Step = _sign_in  # each package by an exchange of the id-token, else with the token; one without ends the job
 CHECK_NPM: Step = _check_npm  # an npm that is too old is refused before it publishes
 PUBLISH: Step = _publish  # one package after another, with a pause between two
 VERIFY: Step = _verify  # `npm install` sees each package, and its provenance is ours
 REHEARSE: Step = _rehearse  # a dry run tells the decisions instead
 
 DECIDING = (
-    SETTLE_CREDENTIAL,
+    SETTLE_CREDENTIALS,
     SETTLE_PROVENANCE,
     SETTLE_COMMIT,
     CHECK_BEFORE,
     RENDER_MANIFESTS,
     BUILD,
     PLAN,
+    SIGN_IN,
     CHECK_NPM,
 )
 STEPS = (*DECIDING, PUBLISH, VERIFY)
 DRY_RUN_STEPS = (*DECIDING, REHEARSE)
-
-
-def _credential(job: JobContext[PublishInputs]) -> Credential:
-    """Return the job's credential: its npm token, or else its id-token; refuse one that cannot sign in."""
-    credential = Token(value=job.inputs.npm_token) if job.inputs.npm_token else TrustedPublishing()
-    faults = sign_in_faults(job.registry.url, credential, environment=job.environment)
-    if faults := [*faults, *filter(None, [job.registry.token_fault()])]:
-        raise RefusedError(faults, advice="Nothing was published.")
-    return credential
 
 
 def _provenance(job: JobContext[PublishInputs]) -> Provenance:

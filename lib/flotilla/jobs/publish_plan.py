@@ -1,9 +1,9 @@
-"""Decide what to do about each package of a job, from what the registry has, before anything is written."""
+"""Decide what to do about each package of a job, and how it signs in to npm, before anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flotilla.errors import RefusedError
@@ -11,19 +11,25 @@ from flotilla.family import is_below
 from flotilla.jobs.build import Built
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, PublishInputs
-from flotilla.jobs.manifests import Manifest, Refusal, grouped
+from flotilla.jobs.manifests import NAMED, Manifest, Refusal, grouped
 from flotilla.npm import (
+    NEW_NAME,
     AlreadyStaged,
+    Claims,
+    Credential,
+    Exchange,
     Packument,
     PublishedVersion,
     Settled,
     Staged,
     Terms,
+    Token,
+    TrustedPublishing,
     decide,
     decide_all,
     is_new,
-    new_names_fault,
     refusals,
+    trust_command,
 )
 from flotilla.packing import differences, read_contents
 
@@ -90,9 +96,6 @@ def registry_refusals(
         for name, manifest in manifests.items()
         for why in refusals(manifest, packuments[name], _terms_of(manifest, terms))
     ]
-    new = [name for name in manifests if is_new(packuments[name])]
-    if new and (why := new_names_fault(new, terms)):
-        found += [Refusal(of=name, why=why) for name in new]
     return grouped(found, of=len(manifests))
 
 
@@ -101,10 +104,97 @@ def _terms_of(manifest: Manifest, terms: Terms) -> Terms:
     return replace(terms, below=partial(is_below, str(manifest["version"])))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """How one package signs in to npm.
+
+    Args:
+        why: it is not trusted publishing; empty if it is.
+    """
+
+    credential: Credential
+    why: str = ""
+
+
+def settle_sign_in(
+    job: JobContext[PublishInputs],
+    packuments: Mapping[str, Packument | None],
+    *,
+    token: Token | None,
+    exchange: Callable[[str], Exchange] | None,
+) -> dict[str, SignIn]:
+    """Return how each package signs in: by an exchange of the id-token, else with the token; all are asked first.
+
+    Args:
+        packuments: of the packages that will be published, by name.
+        exchange: asks the registry to exchange the job's id-token for a package; None if this job cannot.
+
+    Raises:
+        RefusedError: names every package that can do neither, with the commands that change it.
+        DeadlineError: the registry or GitHub did not answer; that is never taken for a refusal.
+    """
+    settled, without, claims = dict[str, SignIn](), list[Refusal](), None
+    for name, packument in packuments.items():
+        if is_new(packument):
+            why = NEW_NAME if token is None else "new to the registry"
+        elif exchange is None:
+            why = "this job cannot exchange an id-token"
+        else:
+            asked = exchange(name)
+            why, claims = asked.refused, asked.claims
+        if not why:
+            settled[name] = SignIn(credential=TrustedPublishing())
+        elif token:
+            settled[name] = SignIn(credential=token, why=why)
+        else:
+            without.append(Refusal(of=name, why=why))
+    if without:
+        new = [refusal.of for refusal in without if refusal.why == NEW_NAME]
+        found = [str(refusal) for refusal in grouped(without, of=len(packuments))]
+        raise RefusedError(found, advice=_sign_in_advice(job, [refusal.of for refusal in without], new, claims))
+    return settled
+
+
+def _sign_in_advice(
+    job: JobContext[PublishInputs], names: Sequence[str], new: Sequence[str], claims: Claims | None
+) -> str:
+    command = trust_command(
+        *names,
+        repository=job.variables.repository,
+        workflow=job.variables.workflow,
+        staged=job.inputs.staged,
+        environment=(claims.environment or "") if claims else "",
+    )
+    known = [name for name in names if name not in new]
+    parts = [
+        "Nothing was published.",
+        f"npm compares: {claims}; each must be exactly what the package's trusted publisher says." if claims else "",
+        "The first version of a new package needs npm-token." if new else "",
+        ("Set npm-token, or set up trusted publishing:" if known else "Then set up trusted publishing:"),
+    ]
+    return f"{' '.join(filter(None, parts))} {command}"
+
+
+def sign_in_told(settled: Mapping[str, SignIn], shown: Callable[[str], str] = str) -> str:
+    """Return how the packages sign in, as a sentence; empty for no packages.
+
+    Args:
+        shown: makes names and the registry's words fit for where the sentence goes.
+    """
+    why: dict[str, list[str]] = {}
+    for name, one in settled.items():
+        why.setdefault(one.why, []).append(name)
+    said = []
+    for reason, names in sorted(why.items()):
+        every = len(names) == len(settled) > NAMED
+        whom = f"all {len(names)} packages" if every else ", ".join(map(shown, names))
+        said.append(f"npm-token for {whom} ({shown(reason)})" if reason else f"trusted publishing for {whom}")
+    return f"Sign-in to npm: {'; '.join(said)}." if said else ""
+
+
 def terms(job: JobContext[Inputs]) -> Terms:
     """Return what is the same for every package of this release."""
     return Terms(
-        trusted_publishing=not job.inputs.npm_token,
         repository=job.variables.repository,
         workflow=job.variables.workflow,
         staged=isinstance(job.inputs, PublishInputs) and job.inputs.staged,

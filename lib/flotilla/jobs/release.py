@@ -11,7 +11,14 @@ from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
 from flotilla.jobs.inputs import Phase, ReleaseInputs
-from flotilla.jobs.prepare import Prepared, prepare, require_tag, settle_commit, warn_of_new_names
+from flotilla.jobs.prepare import (
+    Prepared,
+    prepare,
+    require_tag,
+    settle_commit,
+    tell_unprotected,
+    warn_of_new_names,
+)
 from flotilla.jobs.release_summary import (
     checked,
     ended,
@@ -46,6 +53,7 @@ def _require_tag(job: JobContext[ReleaseInputs], progress: Progress) -> None:
 
 def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     tell_warnings(job.family, job.runner)
+    tell_unprotected(job)
     progress.prepared = prepare(job)
     warn_of_new_names(job, progress.prepared)
     progress.commit = progress.prepared.commit

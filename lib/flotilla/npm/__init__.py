@@ -1,6 +1,7 @@
 """npm: read the registry, plan what to publish, publish it, and explain the outcome."""
 
 from flotilla.npm.manifest_diff import version_differences
+from flotilla.npm.oidc import Claims, Exchange, IdTokens, TokenExchange, claims_of_job
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
 from flotilla.npm.plan import (
     ON_REGISTRY,
@@ -15,7 +16,14 @@ from flotilla.npm.plan import (
     decide,
     decide_all,
 )
-from flotilla.npm.preflight import is_new, new_names_fault, refusals, sign_in_faults
+from flotilla.npm.preflight import (
+    NEW_NAME,
+    is_new,
+    new_names_advice,
+    refusals,
+    trust_command,
+    trusted_publishing_faults,
+)
 from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
 from flotilla.npm.publish import Publisher
 from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
@@ -23,12 +31,16 @@ from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url
 from flotilla.npm.runner import Npm
 
 __all__ = [
+    "NEW_NAME",
     "ON_REGISTRY",
     "AlreadyPublished",
     "AlreadyStaged",
     "Awaited",
+    "Claims",
     "Credential",
     "DistTag",
+    "Exchange",
+    "IdTokens",
     "Npm",
     "Origin",
     "Packument",
@@ -44,20 +56,23 @@ __all__ = [
     "Status",
     "Terms",
     "Token",
+    "TokenExchange",
     "TrustedPublishing",
     "await_visible",
     "check_bundle",
+    "claims_of_job",
     "decide",
     "decide_all",
     "is_new",
-    "new_names_fault",
+    "new_names_advice",
     "possible",
     "refusals",
     "registry_url",
     "same_integrity",
     "sha512_of",
-    "sign_in_faults",
     "stated",
+    "trust_command",
+    "trusted_publishing_faults",
     "version_differences",
     "visible",
     "with_shasum",

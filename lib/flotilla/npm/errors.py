@@ -21,6 +21,7 @@ class Kind(Enum):
     READ_BACK = "the outcome is unknown: ask the registry, then retry"
     THERE = "the registry says that it has the version: compare the content"
     STAGED = "the registry says that the version is staged"
+    DENIED = "the id-token was refused and nothing was stored: use the token if there is one, else stop"
     REFUSE = "another try would get the same answer: stop"
 
 
@@ -235,7 +236,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         code="ENEEDAUTH",
-        kind=Kind.REFUSE,
+        kind=Kind.DENIED,
         words=(
             "trusted publishing is not set up for this package, or only for another workflow (npm says: {oidc}). "
             + _COMPARES
@@ -245,7 +246,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         code="ENEEDAUTH",
-        kind=Kind.REFUSE,
+        kind=Kind.DENIED,
         words="the registry refused the job's id-token (npm says: {oidc}). " + _COMPARES,
         step=_SET_UP,
         when=_trusted,
@@ -299,7 +300,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         code="E403",
         text="OIDC permission denied",
-        kind=Kind.REFUSE,
+        kind=Kind.DENIED,
         words="the package's trusted publisher is not allowed to stage (403, OIDC permission denied)",
         step="Allow `npm stage publish` in the package's trusted publisher settings, or run: {trust}",
         when=_staged,
@@ -307,7 +308,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         code="E403",
         text="OIDC permission denied",
-        kind=Kind.REFUSE,
+        kind=Kind.DENIED,
         words="the package's trusted publisher is allowed to stage, but not to publish (403, OIDC permission denied)",
         step="Set `staged: true` and approve the versions, or allow `npm publish` in the trusted publisher's settings.",
     ),
@@ -351,7 +352,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         code="E404",
-        kind=Kind.REFUSE,
+        kind=Kind.DENIED,
         words=(
             "the id-token was not exchanged, or not for this package; the registry answers 404 instead of 403 "
             "(npm says: {oidc}). " + _COMPARES

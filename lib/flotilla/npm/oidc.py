@@ -1,4 +1,4 @@
-"""Get the job's id-token from GitHub, and read what it says about the job."""
+"""Get the job's id-token from GitHub, read what it says, and ask the registry whether it exchanges it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from flotilla.documents import parse_json
-from flotilla.errors import GitHubError
-from flotilla.http import Answer, Http, Request, transient
+from flotilla.errors import GitHubError, RegistryError
+from flotilla.http import Answer, Http, Origin, Request, transient
 from flotilla.npm.packument import Json
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.registry import escaped
 from flotilla.retry import RetryPolicy
-from flotilla.text import plain
+from flotilla.text import one_line, plain, redact
 
 LIMIT = 2**20
 _ADVICE = (
@@ -146,14 +147,112 @@ class IdTokens:
         return value
 
 
-def _value(answer: Answer) -> str:
-    """Return the id-token in an answer; empty if it has none."""
+# Of 4xx and 5xx, what says for good that the registry has no exchange: it does not know the path or the method.
+_NO_EXCHANGE = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What came of an id-token at the registry, for one package.
+
+    Args:
+        refused: why the registry gives no token for it; empty if it does.
+        claims: what npm compared, as far as it is known.
+    """
+
+    refused: str
+    claims: Claims
+
+
+class TokenExchange:
+    """The registry's exchange of the job's id-token, asked as npm asks (npm: lib/utils/oidc.js).
+
+    What it grants is not used and not kept: npm does its own exchange for each publish. This one tells beforehand
+    whether that will be granted. A trusted publisher that may only stage is not told apart: its exchange is granted.
+
+    Args:
+        registry: its URL, at the root of its host.
+        id_tokens: GitHub's service.
+        job: the claims as far as the job's variables tell them.
+        keep_secret: is given each token that is granted.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        id_tokens: IdTokens,
+        *,
+        job: Claims,
+        policy: RetryPolicy,
+        keep_secret: Callable[[str], None] = lambda _token: None,
+    ) -> None:
+        self._registry = registry
+        self._id_tokens = id_tokens
+        self._job = job
+        self._policy = policy
+        self._keep_secret = keep_secret
+        self._http = Http(policy, error=RegistryError)
+
+    def ask(self, name: str) -> Exchange:
+        """Return whether the registry exchanges the job's id-token for a token of this package.
+
+        Raises:
+            DeadlineError: GitHub or the registry did not answer, or not with yes or no, until the time was up.
+        """
+        at, claims = Origin.of(self._registry), self._job
+        try:
+            # One for each package, as npm does it: a registry need not take an id-token twice.
+            id_token = self._id_tokens.get(f"npm:{at.host if at else ''}")
+            claims = claims_of_token(id_token, self._job)
+            what = f"exchange the id-token for {name}"
+            refused = self._policy.retry(lambda: self._refusal(name, id_token, what), what=what)
+        except (GitHubError, RegistryError) as failure:
+            refused = " ".join(fault.text for fault in failure.faults).rstrip(".")
+        return Exchange(refused=refused, claims=claims)
+
+    def _refusal(self, name: str, id_token: str, what: str) -> str:
+        request = Request(
+            what=what,
+            url=urljoin(self._registry, f"/-/npm/v1/oidc/token/exchange/package/{escaped(name)}"),
+            method="POST",
+            headers={"Accept": "application/json"},
+            credential=f"Bearer {id_token}",
+            body=b"",
+            follow=False,
+        )
+        answer = self._http.read(request, limit=LIMIT)
+        said = f"{answer.status}{_message(answer)}"
+        passing = transient(answer.status, answer.headers, who="the registry", said=said, now=self._policy.clock.now())
+        if passing and answer.status not in _NO_EXCHANGE:
+            raise passing
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            return f"the registry does not exchange the job's id-token ({said})"
+        token = _text_in(answer, "token")
+        if not token:
+            return f"the registry answered the exchange of the job's id-token with {answer.status} and without a token"
+        self._keep_secret(token)
+        return ""
+
+
+def _message(answer: Answer) -> str:
+    """Return the registry's words in an answer, after a colon; empty if there are none."""
+    words = _text_in(answer, "message") or _text_in(answer, "error")
+    return f": {one_line(redact(words), longest=200)}" if words else ""
+
+
+def _text_in(answer: Answer, key: str) -> str:
+    """Return a text in a JSON answer; empty if there is none."""
     try:
-        document = parse_json(answer.body) if answer.status == HTTPStatus.OK else None
+        document = parse_json(answer.body)
     except ValueError:
         return ""
-    value = document.get("value") if isinstance(document, dict) else None
+    value = document.get(key) if isinstance(document, dict) else None
     return value if isinstance(value, str) else ""
+
+
+def _value(answer: Answer) -> str:
+    """Return the id-token in an answer; empty if there is none."""
+    return _text_in(answer, "value") if answer.status == HTTPStatus.OK else ""
 
 
 def _payload(token: str) -> Json:

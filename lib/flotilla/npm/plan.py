@@ -47,7 +47,6 @@ class Terms:
     """What is the same for all packages of a release.
 
     Args:
-        trusted_publishing: there is no token; npm exchanges the job's id-token.
         repository: OWNER/NAME, for the command that sets up trusted publishing.
         workflow: the file name of the calling workflow, release.yml; empty if unknown.
         staged: packages are staged instead of published.
@@ -56,7 +55,6 @@ class Terms:
         dist_tag: the dist-tag of the version.
     """
 
-    trusted_publishing: bool
     repository: str
     workflow: str
     staged: bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from flotilla.npm.manifest_diff import Manifest, version_differences
 from flotilla.npm.packument import Packument, PublishedVersion
 from flotilla.npm.plan import Terms
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, Credential, TrustedPublishing
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.registry import path_of, scope_of
 
 # publishConfig may set these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
@@ -21,7 +22,7 @@ _STEERING = frozenset(
 def refusals(manifest: Manifest, packument: Packument | None, terms: Terms) -> list[str]:
     """Return every reason, a line each, why this package must not be released; the lines do not name it.
 
-    New names are reported once for all packages, by `new_names_fault`.
+    New names are reported once for all packages: see `NEW_NAME`.
 
     Args:
         manifest: the package.json to be published.
@@ -41,20 +42,17 @@ def is_new(packument: Packument | None) -> bool:
     return packument is None or not (packument.versions or packument.burnt)
 
 
-def new_names_fault(names: Sequence[str], terms: Terms) -> str:
-    """Return why new packages cannot be published, and what to do; empty if they can.
+NEW_NAME = "not on the registry yet, and trusted publishing needs an existing package"
+
+
+def new_names_advice(names: Sequence[str], terms: Terms) -> str:
+    """Return what to do about new packages if npm-token is not set.
 
     Args:
         names: the names of the new packages, at least one.
     """
-    if not terms.trusted_publishing:
-        return ""
-    (one, each) = (names[0], "") if len(names) == 1 else ("<package>", ", for each")
-    command = trust_command(one, repository=terms.repository, workflow=terms.workflow, staged=terms.staged)
-    return (
-        "not on the registry yet, and trusted publishing needs an existing package. "
-        f"Publish the first version with npm-token, then run{each}: {command}"
-    )
+    command = trust_command(*names, repository=terms.repository, workflow=terms.workflow, staged=terms.staged)
+    return f"Publish the first version with npm-token, then run: {command}"
 
 
 def manifest_faults(manifest: Manifest, dist_tag: str) -> list[str]:
@@ -73,16 +71,13 @@ def manifest_faults(manifest: Manifest, dist_tag: str) -> list[str]:
     ]
 
 
-def sign_in_faults(registry: str, credential: Credential, *, environment: Mapping[str, str]) -> list[str]:
-    """Return why this way to sign in cannot work; reported before anything else.
+def trusted_publishing_faults(registry: str, *, environment: Mapping[str, str]) -> list[str]:
+    """Return why no package can be published from this job by trusted publishing; reported before anything else.
 
     Args:
         registry: the registry's URL.
-        credential: the token, or trusted publishing.
         environment: the job's.
     """
-    if not isinstance(credential, TrustedPublishing):
-        return []
     checks = {
         (
             "The job lacks `permissions: id-token: write`, which trusted publishing needs. Add it to the job (for a "
@@ -101,10 +96,20 @@ def sign_in_faults(registry: str, credential: Credential, *, environment: Mappin
     return [words for words, holds in checks.items() if holds]
 
 
-def trust_command(name: str, *, repository: str, workflow: str, staged: bool) -> str:
-    """Return the command by which a maintainer allows this workflow to publish a package."""
-    allowed = "--allow-stage-publish" if staged else "--allow-publish"
-    return f"npm trust github {name} --repo {repository} --file {workflow or '<workflow file>'} {allowed}"
+def trust_command(*names: str, repository: str, workflow: str, staged: bool, environment: str = "") -> str:
+    """Return the command with which a maintainer allows this workflow to publish packages; one line of a shell.
+
+    Args:
+        names: at least one.
+        environment: the deployment environment that the jobs run in; empty for none, or where it is not known.
+    """
+    words = ["--repo", repository, "--file", workflow or "<workflow file>"]
+    words += ["--env", environment] if environment else []
+    options = f"{shlex.join(words)} {'--allow-stage-publish' if staged else '--allow-publish'}"
+    if len(names) == 1:
+        return f"npm trust github {shlex.quote(names[0])} {options}"
+    # npm's own advice for many packages (npm: docs/content/commands/npm-trust.md, "Bulk Usage").
+    return f'for name in {shlex.join(names)}; do npm trust github "$name" {options} --yes; sleep 2; done'
 
 
 def _other_manifest(manifest: Manifest, published: PublishedVersion, terms: Terms) -> list[str]:

@@ -16,7 +16,7 @@ from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import same_integrity, with_shasum
 from flotilla.npm.plan import Status
 from flotilla.npm.preflight import trust_command
-from flotilla.npm.publish_command import PublishRequest, Token, TrustedPublishing
+from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
 from flotilla.npm.registry import Registry
 from flotilla.npm.runner import Npm
 from flotilla.retry import RetryPolicy, TransientError, retry_after
@@ -27,6 +27,7 @@ READ_BACKS = (2.0, 4.0, 8.0, 16.0, 30.0, *[60.0] * 9)
 # The shortest and longest time for one run of npm, in seconds.
 SHORTEST_RUN = 30.0
 LONGEST_RUN = 1800.0
+MAY_BE_THERE = frozenset({Kind.READ_BACK, Kind.THERE, Kind.STAGED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Published:
         stage_id: the staged version's id; empty if only an earlier run was told it.
         note: what else the reader should know; may be empty.
         read_back: npm did not report success, but the registry has it, perhaps from another run of this release.
+        credential: the one that npm was given last.
         log: npm's own log, without secrets, for a log group.
     """
 
@@ -45,11 +47,16 @@ class Published:
     stage_id: str = ""
     note: str = ""
     read_back: bool = False
+    credential: Credential | None = None
     log: str = ""
 
 
 class _DoubtfulError(TransientError):
     """A try whose outcome is unknown: the registry may still store the package."""
+
+
+class _DeniedError(RegistryError):
+    """A try with the id-token that was refused for that, and of which nothing was kept."""
 
 
 class Publisher:
@@ -60,21 +67,30 @@ class Publisher:
         registry: the same registry, for reading back.
         policy: the job's deadline and retries.
         environment: the job's variables, for the id-token and the claims that npm compares.
+        token: publishes what the id-token turns out not to be allowed to, and looks up what is staged; may be None.
+        told: gets a line for the log.
+        sent: called when a publish was accepted, or may have been.
         keep_secret: masks each id-token.
         failed: gets npm's log of each failed try, without secrets.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only: with what, and who is told
         self,
         *,
         npm: Npm,
         registry: Registry,
         policy: RetryPolicy,
         environment: Mapping[str, str],
+        token: Token | None = None,
+        told: Callable[[str], None] = lambda _line: None,
+        sent: Callable[[], None] = lambda: None,
         keep_secret: Callable[[str], None] = lambda _token: None,
         failed: Callable[[str], None] = lambda _log: None,
     ) -> None:
         self._failed = failed
+        self._token = token
+        self._told = told
+        self._sent = sent
         self._npm = npm
         self._registry = registry
         self._policy = policy
@@ -90,6 +106,9 @@ class Publisher:
             DeadlineError: it did not succeed in time.
         """
         tried = doubtful = False
+        credentials = [request.credential]
+        if self._token and isinstance(request.credential, TrustedPublishing):
+            credentials.append(self._token)
 
         def attempt() -> Published:
             nonlocal tried, doubtful
@@ -98,13 +117,20 @@ class Publisher:
                 return landed if doubtful else _of_another_run(landed)
             tried = True
             try:
-                return self._attempt(request, doubtful=doubtful)
+                return self._attempt(replace(request, credential=credentials[0]), doubtful=doubtful)
             except _DoubtfulError:
                 doubtful = True
                 raise
+            except _DeniedError as denied:
+                if len(credentials) == 1:
+                    raise
+                self._told(f"{str(denied.faults[0]).rstrip('.')}; publishing it with npm-token instead")
+            del credentials[0]
+            return attempt()
 
         verb = "stage" if request.staged else "publish"
-        return self._policy.retry(attempt, what=f"{verb} {request}")
+        published = self._policy.retry(attempt, what=f"{verb} {request}")
+        return replace(published, credential=credentials[0])
 
     def _attempt(self, request: PublishRequest, *, doubtful: bool) -> Published:
         """Run npm once.
@@ -112,12 +138,13 @@ class Publisher:
         Args:
             doubtful: an earlier try may still arrive.
         """
-        timeout = min(LONGEST_RUN, max(SHORTEST_RUN, self._policy.left()))
-        answer = self._npm.publish(request, timeout=timeout, sigstore_token=self._sigstore_token(request))
+        answer = self._run(request)
         if answer.ok:
             return _done(request, "staged" if request.staged else "published", stage_id=answer.stage_id, log=answer.log)
         self._failed(answer.log)
         cause = explain(answer, self._context(request))
+        if cause.kind in MAY_BE_THERE:
+            self._sent()
         match cause.kind:
             case Kind.RETRY:
                 raise TransientError(cause.words, after=self._after(answer))
@@ -130,10 +157,23 @@ class Publisher:
                 return there if doubtful else _of_another_run(there)
             case Kind.STAGED:
                 return self._landed(request) or _staged_before(request, cause)
-            case Kind.REFUSE:
+            case Kind.DENIED | Kind.REFUSE:
                 return self._landed(request) or self._refuse(request, answer)
             case _:
                 assert_never(cause.kind)
+
+    def _run(self, request: PublishRequest) -> NpmAnswer:
+        timeout, sigstore_token = max(SHORTEST_RUN, self._policy.left()), self._sigstore_token(request)
+        try:
+            answer = self._npm.publish(request, timeout=min(LONGEST_RUN, timeout), sigstore_token=sigstore_token)
+        except FlotillaError:
+            raise
+        except BaseException:  # cut off in the middle: it may have come through
+            self._sent()
+            raise
+        if answer.ok:
+            self._sent()
+        return answer
 
     def _landed(self, request: PublishRequest) -> Published | None:
         """Return the published or staged version, freshly read; None if the registry has none."""
@@ -160,7 +200,8 @@ class Publisher:
         return replace(_done(request, "already-published" if request.staged else "published"), read_back=True)
 
     def _landed_staged(self, request: PublishRequest) -> Published | None:
-        staged = next((each for each in self._npm.staged(request) if each.version == request.package.version), None)
+        looking = replace(request, credential=self._token or request.credential)
+        staged = next((each for each in self._npm.staged(looking) if each.version == request.package.version), None)
         if staged is None:
             return None
         if staged.shasum != request.package.shasum:
@@ -187,7 +228,8 @@ class Publisher:
 
     def _refuse(self, request: PublishRequest, answer: NpmAnswer) -> NoReturn:
         cause = explain(answer, self._context(request, claims=self._claims(request)))
-        raise RegistryError(f"{request}: {cause.words}", advice=cause.step)
+        error = _DeniedError if cause.kind is Kind.DENIED else RegistryError
+        raise error(f"{request}: {cause.words}", advice=cause.step)
 
     def _after(self, answer: NpmAnswer) -> float | None:
         return retry_after(answer.after, now=self._policy.clock.now())
@@ -203,7 +245,11 @@ class Publisher:
             staged=request.staged,
             access=request.access,
             trust=trust_command(
-                request.package.name, repository=claims.repository, workflow=claims.workflow, staged=request.staged
+                request.package.name,
+                repository=claims.repository,
+                workflow=claims.workflow,
+                staged=request.staged,
+                environment=claims.environment or "",
             ),
         )
 

@@ -112,7 +112,7 @@ def _of_the_run(github: GitHubServer) -> dict[str, str]:
         "GITHUB_REF": run.ref,
         "GITHUB_REF_NAME": name,
         "GITHUB_REF_TYPE": "tag" if kind == "tags" else "branch",
-        "GITHUB_REF_PROTECTED": "false",
+        "GITHUB_REF_PROTECTED": "true",
         "GITHUB_BASE_REF": "",
         "GITHUB_HEAD_REF": "",
         "GITHUB_SHA": state.commit,

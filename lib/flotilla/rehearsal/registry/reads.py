@@ -85,8 +85,11 @@ def _response(found: Answer, request: web.Request) -> web.Response:
 async def exchange_token(front: Front, request: web.Request) -> web.Response:
     """Exchange an id-token for a token of one package."""
     audience = f"npm:{urlsplit(f'//{request.host}').hostname}"
-    token = bearer(credential(request))
-    granted = exchange(front.state, name=name_of(request), id_token=token, audience=audience, now=front.clock())
+    token, name = bearer(credential(request)), name_of(request)
+    if name in front.state.exchanges:
+        status, body = front.state.exchanges[name]
+        return web.Response(status=status, text=body, content_type="application/json")
+    granted = exchange(front.state, name=name, id_token=token, audience=audience, now=front.clock())
     return web.json_response(granted, status=201)
 
 

@@ -125,6 +125,7 @@ class RegistryState:
         trusted: the trusted publisher of each package.
         trusts_all: the trusted publisher of every package that `trusted` does not name.
         allow_new_names: whether a package that does not exist yet may be published by trusted publishing.
+        exchanges: what the exchange of an id-token answers for a package instead of what it should: status and body.
         refuse_immutable_subjects: whether id-tokens with ids in `sub` are not understood (npm/cli#9969).
         staging: whether the registry has staged publishing.
         provenance_rules: whether provenance is held against the manifest and the certificate.
@@ -138,6 +139,7 @@ class RegistryState:
     tokens: dict[str, Grant] = field(default_factory=lambda: {"npm_rehearsal": Grant()})
     trusted: dict[str, TrustedPublisher] = field(default_factory=dict)
     trusts_all: TrustedPublisher | None = None
+    exchanges: dict[str, tuple[int, str]] = field(default_factory=dict)
     allow_new_names: bool = False
     refuse_immutable_subjects: bool = False
     staging: bool = True
