@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from flotilla.errors import Fault, FlotillaError
+from flotilla.errors import DeadlineError, Fault, FlotillaError
 from flotilla.retry import Cancelled, StopFlag
 
 T = TypeVar("T")
 
 WORKERS = 10  # transfers or reads at a time: GitHub takes 100 of a token's
+CORES = min(4, os.cpu_count() or 1)  # for what computes: zlib and hashlib let other threads run
 ENDING_SECONDS = 1.5  # how long a cancelled transfer may take to end
 
 
@@ -23,7 +25,7 @@ def gather(tasks: Sequence[Callable[[], T]], *, stop: StopFlag, workers: int = W
     If the job is cancelled, running tasks are cut off and waiting ones do not start.
 
     Raises:
-        FlotillaError: all failures as one error, of the first failure's class, after every other task has ended.
+        FlotillaError: all failures as one error (see `together`), after every other task has ended.
     """
     waiting: SimpleQueue[int] = SimpleQueue()
     for index in range(len(tasks)):
@@ -74,7 +76,11 @@ def _joined(threads: Sequence[threading.Thread], stop: StopFlag) -> None:
 
 
 def together(failures: Sequence[FlotillaError]) -> FlotillaError:
-    """Return one error for several: of the first one's class, with each distinct fault and advice once."""
+    """Return one error for several, with each distinct fault and advice once.
+
+    Its class is the first one's that is not DeadlineError: being late says nothing about the others.
+    """
     faults: dict[Fault, None] = dict.fromkeys(fault for failure in failures for fault in failure.faults)
     advice = dict.fromkeys(failure.advice for failure in failures if failure.advice)
-    return type(failures[0])(tuple(faults), advice="\n".join(advice))
+    first = next((each for each in failures if not isinstance(each, DeadlineError)), failures[0])
+    return type(first)(tuple(faults), advice="\n".join(advice))

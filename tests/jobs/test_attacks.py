@@ -85,7 +85,8 @@ def test_a_package_s_tarball_is_not_overwritten_by_another_of_the_same_tarball_s
     """
     family = Family(parse_config(config), "1.0.0")
     manifests = render_all(family.metas, root=tmp_path, repository="git+https://github.com/acme/b.git")
-    built = PackageBuilder(family=family, root=tmp_path, scratch=tmp_path).build(family.metas, manifests, {})
+    builder = PackageBuilder(family=family, root=tmp_path, scratch=tmp_path)
+    built = builder.pack(builder.build(family.metas, manifests, {}))
     assert [one.package.name for one in built] == ["@acme/a-b", "@acme-a/b"]
     for one in built:
         digest = hashlib.sha512(one.packed.path.read_bytes()).digest()

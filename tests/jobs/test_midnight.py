@@ -95,7 +95,7 @@ def test_prepare_promises_provenance_only_if_the_publishing_jobs_can_make_it(job
 
 
 def test_a_fault_of_every_package_says_so_once(jobs: JobWorld) -> None:
-    with patch("flotilla.jobs.build.write_tarball", side_effect=PackageError("cannot be packed")):
+    with patch("flotilla.jobs.build.package_files", side_effect=PackageError("cannot be packed")):
         error = jobs.refused("release")
     assert error.title == PackageError.title
     assert error.text.splitlines()[0] == "all 7 packages: cannot be packed"

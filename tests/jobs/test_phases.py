@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -113,6 +114,11 @@ def test_the_checksums_output_is_a_file_of_the_workspace(jobs: JobWorld) -> None
     assert (jobs.workspace / done.outputs["checksums"]).read_bytes() == sums
 
 
+def test_the_release_checks_every_package_and_packs_none(jobs: JobWorld) -> None:
+    with patch("flotilla.jobs.build.write_tarball", side_effect=AssertionError):
+        assert jobs.run("release").status == 0
+
+
 def test_the_job_summary_of_a_release_reads_as_its_phases(jobs: JobWorld) -> None:
     summary = jobs.run("release").summary
     parts = [
@@ -122,7 +128,7 @@ def test_the_job_summary_of_a_release_reads_as_its_phases(jobs: JobWorld) -> Non
         "### All 4 artifacts are in CI run ",
         "### [`v1.2.3`](https://github.com/acme/chroma/releases/tag/v1.2.3) is released",
         "| `chroma-linux-x64-free.tar.gz`                | 5.6 kB | `sha256:",
-        "7 packages were built and checked (",
+        "7 packages with ",
         "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta. This took ",
     ]
     places = [summary.find(part) for part in parts]

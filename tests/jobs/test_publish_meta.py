@@ -34,6 +34,15 @@ def without_ledger(jobs: JobWorld) -> None:
     release.assets[:] = [asset for asset in release.assets if asset.name != "flotilla-ledger.json"]
 
 
+def ledger_says(jobs: JobWorld, **fields: str) -> None:
+    """The ledger of the release says something else of the first platform package."""
+    (release,) = jobs.github.releases
+    (asset,) = (asset for asset in release.assets if asset.name == "flotilla-ledger.json")
+    ledger = json.loads(asset.content)
+    next(one for one in ledger["packages"] if one["name"] == NAMES[0]).update(fields)
+    asset.content = json.dumps(ledger).encode()
+
+
 @contextmanager
 def changed(**fields: Any) -> Iterator[None]:
     """A registry that shows the first platform package with other fields."""
@@ -75,10 +84,18 @@ def test_another_integrity_than_the_one_reported_is_refused_by_name_before_anyth
 def test_a_platform_package_that_the_release_was_not_made_with_is_not_pinned(platforms: JobWorld) -> None:
     """Without provenance and without the input packages, the release's own ledger says what was built."""
     done = platforms.run("publish-meta", dry_run="true")
-    assert "4 of 4 platform packages have the integrity from the release's flotilla-ledger.json." in done.summary
-    with changed(integrity=OTHER):
-        error = platforms.refused("publish-meta")
-    assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry" in error.text
+    assert "4 of 4 platform packages have the files from the release's flotilla-ledger.json." in done.summary
+    ledger_says(platforms, contents=f"sha256:{'0' * 64}")
+    error = platforms.refused("publish-meta")
+    assert f"{NAMES[0]}@1.2.3 has other files on the registry" in error.text
+    assert not any(name in error.text.replace(f"{NAMES[0]}@", "") for name in NAMES[1:])
+
+
+@pytest.mark.npm
+def test_the_integrity_in_the_ledger_of_an_earlier_flotilla_is_compared_too(platforms: JobWorld) -> None:
+    ledger_says(platforms, integrity=OTHER)
+    error = platforms.refused("publish-meta")
+    assert f"{OTHER} by the release's flotilla-ledger.json" in error.text
 
 
 @pytest.mark.npm
@@ -86,10 +103,10 @@ def test_a_platform_package_that_no_job_reported_is_held_to_the_ledger(platforms
     """A matrix job has the outputs of one of its platforms only."""
     done = platforms.run("publish-meta", packages=outputs[1], dry_run="true")
     assert "2 of 4 platform packages have the integrity from the input packages." in done.summary
-    assert "2 of 4 platform packages have the integrity from the release's flotilla-ledger.json." in done.summary
-    with changed(integrity=OTHER):
-        error = platforms.refused("publish-meta", packages=outputs[1])
-    assert f"{NAMES[0]}@1.2.3 is {OTHER} on the registry" in error.text
+    assert "2 of 4 platform packages have the files from the release's flotilla-ledger.json." in done.summary
+    ledger_says(platforms, contents=f"sha256:{'0' * 64}")
+    error = platforms.refused("publish-meta", packages=outputs[1])
+    assert f"{NAMES[0]}@1.2.3 has other files on the registry" in error.text
 
 
 @pytest.mark.npm

@@ -9,7 +9,7 @@ from flotilla.family import Package, PackedPackage
 from flotilla.jobs.build import Built
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.publish_summary import Report, approval_commands, publish_summary, with_progress
-from flotilla.packing import Tarball
+from flotilla.packing import PackageFiles
 
 REGISTRY = "http://127.0.0.1:4873/"
 
@@ -33,7 +33,8 @@ def built(name: str, kind: str = "platform") -> Built:
         size=1500,
         manifest={},
     )
-    return Built(package=package, manifest={}, tarball=Tarball(package=packed, contents={}), source=None)
+    files = PackageFiles(name=name, version="1.0.0", manifest={}, texts={}, files={}, contents={})
+    return Built(package=package, files=files, tarball=packed, source=None)
 
 
 def staged(name: str, stage_id: str, kind: str = "platform") -> Record:

@@ -45,7 +45,7 @@ def test_what_stopped_a_release_is_in_its_job_summary_once(jobs: JobWorld) -> No
     assert re.search(rf"\[`(https?://[^`]+/actions/runs/{jobs.run_id})`\]\(\1\)", done.summary)
 
 
-@pytest.mark.parametrize("call", ["package.shutil.copyfile", "extract.tempfile.TemporaryDirectory"])
+@pytest.mark.parametrize("call", ["package.inspect", "extract.tempfile.TemporaryDirectory"])
 def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(released: JobWorld, call: str) -> None:
     before = released.world.snapshot()
     with patch(f"flotilla.packing.{call}", side_effect=NO_ROOM):
@@ -62,7 +62,7 @@ def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(r
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_what_the_machine_does_not_permit_is_called_that_and_no_defect(released: JobWorld, number: int) -> None:
     refused = OSError(number, "not permitted", "lib/libchroma.so")
-    with patch("flotilla.packing.package.shutil.copyfile", side_effect=refused):
+    with patch("flotilla.packing.package.inspect", side_effect=refused):
         done = released.platform()
     assert done.status == 1
     assert done.error.title == MachineError.title

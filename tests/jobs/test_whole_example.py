@@ -52,7 +52,7 @@ root, artifacts, scratch = map(Path, sys.argv[2:])
 family = Family(read_config(root, "flotilla.yml"), "3.1.4")
 builder = PackageBuilder(family=family, root=root, scratch=scratch)
 manifests = render_all(family.packages, root=root, repository="git+https://github.com/acme/chroma.git")
-built = builder.build(family.packages, manifests, check._unpacked_artifacts(builder, artifacts))
+built = builder.pack(builder.build(family.packages, manifests, check._unpacked_artifacts(builder, artifacts)))
 print(json.dumps({one.package.name: [one.packed.integrity, one.packed.size] for one in built}))
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 from flotilla.errors import PackageError
 from flotilla.family import FileChoice, Package, Placed, Platform, Variant
-from flotilla.packing import build_folder
+from flotilla.packing import package_files
 from flotilla.packing.placing import taken_files
 
 FILES = ("LICENSE", "biome-linux-x64", "dist/a.node", "dist/lib/a.js", "dist/lib/b/c.js", "dist/lib/[x].js")
@@ -100,8 +100,13 @@ def test_a_renamed_file_keeps_its_mode_and_executables_see_its_new_name(tmp_path
         executables=("scripts/*",),
     )
     manifest = {"name": "@acme/tool-linux-x64", "version": "1.0.0"}
-    folder = build_folder(package, manifest, template=None, content=content, into=tmp_path / "built")
-    assert folder.modes == {"bin/tool": 0o755, "doc/notes": 0o644, "package.json": 0o644, "scripts/run": 0o755}
+    folder = package_files(package, manifest, template=None, content=content)
+    assert {path: entry.mode for path, entry in folder.contents.items()} == {
+        "bin/tool": 0o755,
+        "doc/notes": 0o644,
+        "package.json": 0o644,
+        "scripts/run": 0o755,
+    }
 
 
 def test_a_file_that_is_put_where_the_template_has_one_is_refused(tmp_path: Path) -> None:
@@ -113,10 +118,9 @@ def test_a_file_that_is_put_where_the_template_has_one_is_refused(tmp_path: Path
         files=(placed("a", "index.js"),),
     )  # fmt: skip
     with pytest.raises(PackageError, match=r"index\.js"):
-        build_folder(
+        package_files(
             package,
             {"name": "d", "version": "1.0.0"},
             template=tmp_path / "template",
             content=tmp_path / "content",
-            into=tmp_path / "built",
         )

@@ -6,19 +6,30 @@ import base64
 import gzip
 import hashlib
 import json
+import random
 import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.packing.conftest import Archives, Entry
 
-from flotilla.errors import ArchiveError
+from flotilla.errors import ArchiveError, PackageError
 from flotilla.family import Limits
-from flotilla.packing import FileEntry, PackageFolder, differences, read_contents, tarball_name, write_tarball
+from flotilla.packing import (
+    FileEntry,
+    PackageFiles,
+    contents_digest,
+    differences,
+    most_packed,
+    read_contents,
+    tarball_name,
+    write_tarball,
+)
 
 
 def entry(data: bytes, mode: int = 0o644) -> FileEntry:
@@ -26,45 +37,76 @@ def entry(data: bytes, mode: int = 0o644) -> FileEntry:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> PackageFolder:
-    return make_folder(tmp_path / "package")
+def made(tmp_path: Path) -> PackageFiles:
+    return make_package(tmp_path / "package")
 
 
-def make_folder(path: Path, extra: dict[str, bytes] | None = None) -> PackageFolder:
-    manifest = json.dumps({"name": "@acme/tool", "version": "1.0.0"}).encode()
-    files = {"package.json": manifest, "README.md": b"# tool\n", "bin/tool": b"\x7f" * 70_000, **(extra or {})}
-    for name, data in files.items():
+def make_package(path: Path, extra: dict[str, bytes] | None = None) -> PackageFiles:
+    written = json.dumps({"name": "@acme/tool", "version": "1.0.0"}).encode()
+    data = {"README.md": b"# tool\n", "bin/tool": b"\x7f" * 70_000, **(extra or {})}
+    for name, content in data.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
-    modes = {name: 0o755 if name.startswith("bin/") else 0o644 for name in files}
-    return PackageFolder(path=path, name="@acme/tool", version="1.0.0", manifest={}, modes=modes)
+        (path / name).write_bytes(content)
+    return PackageFiles(
+        name="@acme/tool",
+        version="1.0.0",
+        manifest={},
+        texts={"package.json": written},
+        files={name: path / name for name in data},
+        contents={
+            name: entry(content, 0o755 if name.startswith("bin/") else 0o644)
+            for name, content in {"package.json": written, **data}.items()
+        },
+    )
 
 
-def test_the_tarball_is_what_npm_pack_would_call_it(folder: PackageFolder, tmp_path: Path) -> None:
-    assert write_tarball(folder, tmp_path / "new").package.path == tmp_path / "new/acme-tool-1.0.0.tgz"
+def test_the_tarball_is_what_npm_pack_would_call_it(made: PackageFiles, tmp_path: Path) -> None:
+    assert write_tarball(made, tmp_path / "new").path == tmp_path / "new/acme-tool-1.0.0.tgz"
     assert tarball_name("tool", "1.0.0-rc.1") == "tool-1.0.0-rc.1.tgz"
 
 
 def test_two_tarballs_of_the_same_content_are_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    first = write_tarball(make_folder(tmp_path / "one"), tmp_path / "a")
-    other = make_folder(tmp_path / "two")
-    shuffled = PackageFolder(
-        path=other.path,
-        name=other.name,
-        version=other.version,
-        manifest={},
-        modes=dict(reversed(list(other.modes.items()))),
-    )
-    (other.path / "README.md").chmod(0o600)
+    first = write_tarball(make_package(tmp_path / "one"), tmp_path / "a")
+    other = make_package(tmp_path / "two")
+    shuffled = replace(other, contents=dict(reversed(list(other.contents.items()))))
+    (tmp_path / "two/README.md").chmod(0o600)
     second = write_tarball(shuffled, tmp_path / "b")
-    assert first.package.path.read_bytes() == second.package.path.read_bytes()
-    assert first.package.integrity == second.package.integrity
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.integrity == second.integrity
 
 
-def test_the_header_of_every_file_says_the_same_everywhere(folder: PackageFolder, tmp_path: Path) -> None:
-    path = write_tarball(folder, tmp_path).package.path
+def test_a_file_that_changes_after_it_was_checked_is_not_packed(made: PackageFiles, tmp_path: Path) -> None:
+    (tmp_path / "package/README.md").write_bytes(b"# tooL\n")
+    with pytest.raises(PackageError, match=r"README\.md changed"):
+        write_tarball(made, tmp_path)
+
+
+@pytest.mark.parametrize("files", [1, 40])
+def test_no_tarball_is_larger_than_its_files_at_their_worst(tmp_path: Path, files: int) -> None:
+    noise = random.Random(files)  # noqa: S311 - content, no secret
+    made = make_package(
+        tmp_path / "package", {f"{'d' * 240}/{n}": noise.randbytes(300_000 // files) for n in range(files)}
+    )
+    size = write_tarball(made, tmp_path).size
+    assert size < most_packed(made.contents) < size * 2 + 200_000
+
+
+def test_the_digest_of_the_contents_tells_any_change_of_a_file_its_mode_or_its_path(made: PackageFiles) -> None:
+    readme = made.contents["README.md"]
+    others = [
+        {**made.contents, "README.md": replace(readme, mode=0o755)},
+        {**made.contents, "README.md": replace(readme, sha256="0" * 64)},
+        {**made.contents, "README.md\n": readme},
+        {path: each for path, each in made.contents.items() if path != "README.md"},
+    ]
+    assert len({contents_digest(each) for each in (made.contents, *others)}) == 5
+    assert contents_digest(dict(reversed(list(made.contents.items())))) == contents_digest(made.contents)
+
+
+def test_the_header_of_every_file_says_the_same_everywhere(made: PackageFiles, tmp_path: Path) -> None:
+    path = write_tarball(made, tmp_path).path
     assert path.read_bytes()[:10] == bytes.fromhex("1f8b0800000000000003")
     with tarfile.open(path) as archive:
         infos = archive.getmembers()
@@ -76,43 +118,43 @@ def test_the_header_of_every_file_says_the_same_everywhere(folder: PackageFolder
 
 def test_a_name_that_ustar_cannot_hold_gets_a_pax_header_and_no_other_does(tmp_path: Path) -> None:
     split, long, accented = "a" * 90 + "/" + "b" * 90, "c" * 120, "caf\u00e9"
-    made = make_folder(tmp_path / "package", {split: b"1", long: b"2", accented: b"3"})
+    made = make_package(tmp_path / "package", {split: b"1", long: b"2", accented: b"3"})
     tarball = write_tarball(made, tmp_path)
-    with tarfile.open(tarball.package.path) as archive:
+    with tarfile.open(tarball.path) as archive:
         with_pax = {info.name for info in archive.getmembers() if info.pax_headers}
     assert with_pax == {f"package/{long}", f"package/{accented}"}
-    assert {split, long, accented} < set(tarball.contents)
+    assert {split, long, accented} < set(made.contents)
 
 
-def test_the_digests_and_sizes_are_those_of_the_file(folder: PackageFolder, tmp_path: Path) -> None:
-    tarball = write_tarball(folder, tmp_path)
-    data = tarball.package.path.read_bytes()
-    assert tarball.package.integrity == "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    assert tarball.package.shasum == hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    assert tarball.package.size == len(data)
+def test_the_digests_and_sizes_are_those_of_the_file(made: PackageFiles, tmp_path: Path) -> None:
+    tarball = write_tarball(made, tmp_path)
+    data = tarball.path.read_bytes()
+    assert tarball.integrity == "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    assert tarball.shasum == hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    assert tarball.size == len(data)
     assert len(gzip.decompress(data)) % 512 == 0
 
 
-def test_contents_read_back_are_those_that_were_written(folder: PackageFolder, tmp_path: Path, limits: Limits) -> None:
-    tarball = write_tarball(folder, tmp_path)
-    assert read_contents(tarball.package.path, limits=limits) == tarball.contents
-    assert tarball.contents["README.md"] == entry(b"# tool\n")
+def test_contents_read_back_are_those_that_were_written(made: PackageFiles, tmp_path: Path, limits: Limits) -> None:
+    tarball = write_tarball(made, tmp_path)
+    assert read_contents(tarball.path, limits=limits) == made.contents
+    assert made.contents["README.md"] == entry(b"# tool\n")
 
 
 @pytest.mark.npm
-def test_npm_reads_the_same_digests_and_files(folder: PackageFolder, tmp_path: Path) -> None:
+def test_npm_reads_the_same_digests_and_files(made: PackageFiles, tmp_path: Path) -> None:
     npm = shutil.which("npm", path=str(Path(sys.executable).parent)) or shutil.which("npm")
     if npm is None:
         pytest.skip("no npm here")
-    tarball = write_tarball(folder, tmp_path)
-    argv = [npm, "publish", "--dry-run", "--json", "--offline", "--ignore-scripts", f"./{tarball.package.path.name}"]
+    tarball = write_tarball(made, tmp_path)
+    argv = [npm, "publish", "--dry-run", "--json", "--offline", "--ignore-scripts", f"./{tarball.path.name}"]
     environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)
     report = answer.get("@acme/tool", answer)
-    assert (report["integrity"], report["shasum"]) == (tarball.package.integrity, tarball.package.shasum)
+    assert (report["integrity"], report["shasum"]) == (tarball.integrity, tarball.shasum)
     assert {file["path"]: file["mode"] for file in report["files"]} == {
-        path: file.mode for path, file in tarball.contents.items()
+        path: file.mode for path, file in made.contents.items()
     }
 
 
@@ -173,16 +215,18 @@ def test_packing_takes_the_same_memory_for_ten_times_the_bytes(tmp_path: Path) -
 def _peak(tmp_path: Path, megabytes: int) -> int:
     """The KiB that a process takes at its peak to pack so many MB, read them back and unpack them."""
     path = tmp_path / f"package{megabytes}"
-    make_folder(path)
-    with (path / "bin/tool").open("wb") as file:
+    path.mkdir()
+    with (path / "tool").open("wb") as file:
         file.truncate(megabytes << 20)
     script = (
-        "import sys, resource, pathlib; from flotilla.packing import *; from flotilla.family import Limits\n"
-        "folder = PackageFolder(path=pathlib.Path(sys.argv[1]), name='t', version='1.0.0', manifest={},"
-        " modes={'package.json': 0o644, 'bin/tool': 0o755})\n"
-        "tarball = write_tarball(folder, folder.path)\n"
-        "assert read_contents(tarball.package.path, limits=Limits()) == tarball.contents\n"
-        "extract(tarball.package.path, folder.path / 'again', limits=Limits())\n"
+        "import sys, resource, pathlib; from flotilla.packing import *; from flotilla.family import Limits, Package\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "package = Package(kind='dev', name='t', version='1.0.0', platform=None, variant=None, artifact='a',"
+        " template=None)\n"
+        "files = package_files(package, {'name': 't', 'version': '1.0.0'}, template=None, content=path)\n"
+        "tarball = write_tarball(files, path.with_suffix('.packed'))\n"
+        "assert read_contents(tarball.path, limits=Limits()) == files.contents\n"
+        "extract(tarball.path, path.with_suffix('.again'), limits=Limits())\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)

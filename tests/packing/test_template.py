@@ -11,7 +11,7 @@ import pytest
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, Variant
-from flotilla.packing import PackageFolder, build_folder
+from flotilla.packing import PackageFiles, package_files
 from flotilla.rehearsal.node import node, npm
 
 META = Package(
@@ -73,9 +73,8 @@ def repository(at: Path, manifest: Mapping[str, object], more: Mapping[str, str]
     return at
 
 
-def built(root: Path, manifest: Mapping[str, object], **more: Path) -> PackageFolder:
-    into = root.parent / "built"
-    return build_folder(META, manifest, template=root, content=more.get("content"), into=into, beside=[root / "out"])
+def built(root: Path, manifest: Mapping[str, object], **more: Path) -> PackageFiles:
+    return package_files(META, manifest, template=root, content=more.get("content"), beside=[root / "out"])
 
 
 def npm_packs(root: Path) -> set[str]:
@@ -93,17 +92,17 @@ def test_the_repositorys_root_is_packed_as_npm_packs_it(selection: str, tmp_path
     fields, more = SELECTIONS[selection]
     manifest = {**MANIFEST, **fields}
     root = repository(tmp_path / "repository", manifest, more)
-    assert set(built(root, manifest).modes) == npm_packs(root)
+    assert set(built(root, manifest).contents) == npm_packs(root)
 
 
 def test_the_roots_own_configuration_stays_in_the_manifest(tmp_path: Path) -> None:
     folder = built(repository(tmp_path / "repository", MANIFEST, {}), MANIFEST)
-    assert json.loads((folder.path / "package.json").read_text(encoding="utf-8")) == MANIFEST
+    assert json.loads(folder.texts["package.json"]) == MANIFEST
 
 
 def test_what_lies_in_the_root_and_is_not_of_the_repository_is_not_packed(tmp_path: Path) -> None:
     root = repository(tmp_path / "repository", MANIFEST, {"out/flotilla-ledger.json": "{}", "lib/out/a.js": "1"})
-    files = set(built(root, MANIFEST).modes)
+    files = set(built(root, MANIFEST).contents)
     assert "lib/out/a.js" in files
     assert not [path for path in files if path.startswith(("out/", ".git/", "node_modules/", "target/"))]
 
@@ -121,7 +120,7 @@ def test_a_file_that_a_build_left_in_the_root_is_the_artifacts(tmp_path: Path) -
     (content / "index.js").write_text("generated", encoding="utf-8")
     manifest = {**MANIFEST, "files": ["index.d.ts"]}
     folder = built(repository(tmp_path / "repository", manifest, {}), manifest, content=content)
-    assert (folder.path / "index.js").read_text(encoding="utf-8") == "generated"
+    assert folder.files["index.js"].read_text(encoding="utf-8") == "generated"
     assert any("index.js" in notice for notice in folder.notices)
 
 

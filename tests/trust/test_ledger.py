@@ -57,7 +57,7 @@ def test_the_schema_is_one_and_describes_every_field_and_takes_no_other() -> Non
     assert len(found) == 6
     for part in found:
         assert part["additionalProperties"] is False
-        optional = {"binaries", "artifacts-digest", "same-run", "signed-in-with"}
+        optional = {"binaries", "artifacts-digest", "same-run", "signed-in-with", "contents"}
         assert set(part["properties"]) - set(part["required"]) <= optional
         assert set(part["required"]) <= set(part["properties"])
         assert all(field["description"] for field in part["properties"].values())
@@ -99,11 +99,14 @@ def test_each_package_is_of_its_artifacts_files_and_is_what_the_registry_has(rel
     stored = {artifact.id: artifact for artifact in release.stage.world.github.state.artifacts}
     ledger = release.ledgers["finish"]
     assert sorted(one["name"] for one in ledger["packages"]) == sorted(PACKAGES)
+    sent = {one["name"]: one for job in (*PLATFORMS, "dev", "meta") for one in release.ledgers[job]["packages"]}
     for one in ledger["packages"]:
         data = tarball(release.stage, one["name"])
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-        assert one["integrity"] == one["registry-integrity"] == integrity
-        assert one["size"] == len(data)
+        assert (one["integrity"], one["size"], one["registry-integrity"]) == (None, None, integrity)
+        assert sent[one["name"]]["integrity"] == integrity
+        assert sent[one["name"]]["size"] == len(data)
+        assert sent[one["name"]]["contents"] == one["contents"]
         if one["artifact"] is not None:
             assert binaries(data) <= archived(stored[one["artifact"]].content)
             assert binaries(data)
@@ -135,13 +138,12 @@ def test_each_provenance_is_about_this_tarball_and_names_the_run_that_published(
         assert one["status"] == ("already-published" if job == "finish" else "published")
 
 
-def test_the_release_job_knows_what_was_built_and_not_yet_published(release: Release) -> None:
+def test_the_release_job_knows_each_package_by_its_files_and_packs_none(release: Release) -> None:
     ledger = release.ledgers["release"]
-    assert {(one["status"], one["registry-integrity"], one["provenance"]) for one in ledger["packages"]} == {
-        ("built", None, None)
-    }
-    built = {one["name"]: one["integrity"] for one in ledger["packages"]}
-    assert built == {one["name"]: one["integrity"] for one in release.ledgers["finish"]["packages"]}
+    states = [(one["status"], one["integrity"], one["size"], one["registry-integrity"]) for one in ledger["packages"]]
+    assert set(states) == {("built", None, None, None)}
+    built = {one["name"]: one["contents"] for one in ledger["packages"]}
+    assert built == {one["name"]: one["contents"] for one in release.ledgers["finish"]["packages"]}
 
 
 def test_the_asset_is_the_ledger_of_finish(release: Release) -> None:

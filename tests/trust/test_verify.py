@@ -245,6 +245,15 @@ def swapped(ledger: Any, part: str, key: str, value: object) -> Any:
     return changed
 
 
+def test_a_package_with_other_files_than_the_release_was_checked_with_does_not_match(
+    release: Release, tmp_path: Path
+) -> None:
+    ledger = swapped(release.ledgers["release"], "packages", "contents", f"sha256:{'0' * 64}")
+    status, lines = verified(release, ledger, tmp_path)
+    (line,) = [line for line in lines if line.startswith("differs")]
+    assert (status, ledger["packages"][0]["name"] in line) == (1, True)
+
+
 def test_a_ledger_that_contradicts_itself_does_not_match(release: Release, tmp_path: Path) -> None:
     ledger = release.ledgers["linux-x64"]
     elsewhere = swapped(ledger, "packages", "artifact", 99_999)

@@ -51,13 +51,13 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         beside = (artifacts.resolve(), Path.cwd() / OUTPUT_FOLDER)
         builder = PackageBuilder(family=family, root=root, scratch=Path(scratch), beside=beside)
         unpacked = _unpacked_artifacts(builder, artifacts)
-        built = builder.build(family.packages, manifests, unpacked)
+        built = builder.pack(builder.build(family.packages, manifests, unpacked))
         assets = release_assets(family, unpacked)
         seen = (words for one in built for words in (*one.warnings, *one.notices))
         unusable = [
             f"{one.package.name}: {NOTHING_TO_USE}"
             for one in built
-            if one.package.kind == "meta" and one.source and nothing_to_use(one.manifest, one.tarball.contents)
+            if one.package.kind == "meta" and one.source and nothing_to_use(one.files.manifest, one.contents)
         ]
         doubts = [*doubts, *unusable, *unused_executables(family.config, built), *seen]
         unused = "".join(f"\nWarning: {words}." for words in doubts)
@@ -122,8 +122,7 @@ def _unpacked_artifact(builder: PackageBuilder, artifacts: Path, name: str, numb
 
 def _table(built: tuple[Built, ...]) -> str:
     rows = [
-        (one.package.name, len(one.tarball.contents), size(one.packed.size), one.packed.integrity[:25] + "…")
-        for one in built
+        (one.package.name, len(one.contents), size(one.packed.size), one.packed.integrity[:25] + "…") for one in built
     ]
     return tabulate(rows, ("package", "files", "packed", "integrity"), disable_numparse=True)
 
@@ -133,10 +132,7 @@ def _files(built: tuple[Built, ...]) -> str:
     return "\n\n".join(
         f"{one.package.name}:\n"
         + tabulate(
-            [
-                (printable(path), entry.size, f"{entry.mode:04o}")
-                for path, entry in sorted(one.tarball.contents.items())
-            ],
+            [(printable(path), entry.size, f"{entry.mode:04o}") for path, entry in sorted(one.contents.items())],
             ("file", "bytes", "mode"),
             disable_numparse=True,
             colalign=("left", "right", "left"),

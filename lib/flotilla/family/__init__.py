@@ -25,7 +25,7 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import NO_TAG, PackedPackage, binaries_told, unpinned_told
+from flotilla.family.packages import NO_TAG, BuiltPackage, PackedPackage, binaries_told, unpinned_told
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
 from flotilla.family.versions import LATEST, dist_tag_fault, is_below, parse_version
@@ -36,6 +36,7 @@ __all__ = [
     "OS",
     "ROOT",
     "Archive",
+    "BuiltPackage",
     "Ci",
     "Config",
     "DevSpec",

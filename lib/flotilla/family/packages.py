@@ -40,7 +40,24 @@ BINARIES_TOLD: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackedPackage:
+class BuiltPackage:
+    """A package as it will be published, packed or not.
+
+    Args:
+        manifest: its package.json.
+    """
+
+    name: str
+    version: str
+    manifest: Mapping[str, object]
+
+    def __str__(self) -> str:
+        """Return name@version."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedPackage(BuiltPackage):
     """A package and its tarball, ready to publish.
 
     Args:
@@ -48,20 +65,12 @@ class PackedPackage:
         integrity: sha512 of the tarball, as npm writes it.
         shasum: sha1 of the tarball in hexadecimal; staged versions show no better.
         size: bytes of the tarball.
-        manifest: its package.json.
     """
 
-    name: str
-    version: str
     path: Path
     integrity: str
     shasum: str
     size: int
-    manifest: Mapping[str, object]
-
-    def __str__(self) -> str:
-        """Return name@version."""
-        return f"{self.name}@{self.version}"
 
 
 def tag_of(config: Config, version: str) -> str:

@@ -1,31 +1,36 @@
-"""Turn a CI run's artifacts into tarballs: download, check, unpack and build them in the scratch folder."""
+"""Turn a CI run's artifacts into tarballs: download, unpack, check and pack them in the scratch folder."""
 
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from wcmatch import glob
 
 from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, PackageError, Place
-from flotilla.family import Archive, Config, Family, Need, Package, PackedPackage
+from flotilla.family import Archive, BuiltPackage, Config, Family, Need, Package, PackedPackage
 from flotilla.family.yaml import dotted
 from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.context import OUTPUT_FOLDER, JobContext
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import (
-    PackageFolder,
-    Tarball,
-    build_folder,
+    Contents,
+    PackageFiles,
     extract,
     library_copies,
     matching,
+    most_packed,
+    package_files,
     sidecar_faults,
     write_tarball,
 )
+from flotilla.parallel import CORES, gather
+from flotilla.retry import StopFlag
 from flotilla.text import printable
 
 FLAGS = glob.GLOBSTAR | glob.NODIR | glob.BRACE
@@ -72,19 +77,35 @@ class UnpackedArtifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A package, ready to publish, with warnings about what could not be checked, and notices."""
+    """A package whose files are chosen and checked, with warnings about what could not be checked, and notices.
+
+    Args:
+        files: what goes into it.
+        tarball: None until it is packed; a package that is only checked never is.
+    """
 
     package: Package
-    manifest: Manifest
-    tarball: Tarball
+    files: PackageFiles
     source: UnpackedArtifact | None
+    tarball: PackedPackage | None = None
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
     @property
+    def contents(self) -> Contents:
+        """Return the files in it."""
+        return self.files.contents
+
+    @property
+    def known(self) -> BuiltPackage:
+        """Return it as it is compared with the registry, by its tarball if it is packed."""
+        return self.tarball or self.files
+
+    @property
     def packed(self) -> PackedPackage:
         """Return the packed package."""
-        return self.tarball.package
+        assert self.tarball is not None, f"{self.package.name} is not packed"  # noqa: S101 - a defect of ours
+        return self.tarball
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +116,14 @@ class PackageBuilder:
         root: folder of flotilla.yml, to which templates are relative.
         scratch: a private folder; the caller removes it.
         beside: folders inside the repository that do not belong to it.
+        stop: ends the work if the job is cancelled.
     """
 
     family: Family
     root: Path
     scratch: Path
     beside: tuple[Path, ...] = ()
+    stop: StopFlag = field(default_factory=StopFlag)
 
     def is_archive(self, name: str, files: Path, needs: Iterable[Need]) -> bool:
         """Return whether a zipped artifact is itself the archive that ci.archive names, uploaded as it is.
@@ -139,7 +162,7 @@ class PackageBuilder:
             contents[archive] = self.scratch / CONTENTS / str(artifact.id) / str(number)
             limits, wanted = self.family.config.limits, self._wanted(artifact.name, archive)
             strip = archive.strip_components
-            extract(file, contents[archive], strip_components=strip, limits=limits, wanted=wanted)
+            extract(file, contents[archive], strip_components=strip, limits=limits, wanted=wanted, stop=self.stop)
         return UnpackedArtifact(
             artifact=artifact, digest=digest, files=files, contents=contents, archives=tuple(archives)
         )
@@ -152,7 +175,7 @@ class PackageBuilder:
     def build(
         self, packages: Iterable[Package], manifests: Mapping[str, Manifest], unpacked: Mapping[str, UnpackedArtifact]
     ) -> tuple[Built, ...]:
-        """Return the tarball of each package, in the packages' order.
+        """Return what goes into each package, checked and not packed, in the packages' order.
 
         Args:
             manifests: by package name.
@@ -161,58 +184,78 @@ class PackageBuilder:
         Raises:
             PackageError: with what is wrong with each package.
         """
-        built: list[Built] = []
+        return self._each(
+            [(package.name, partial(self._built, package, manifests[package.name], unpacked)) for package in packages]
+        )
+
+    def pack(self, built: Sequence[Built]) -> tuple[Built, ...]:
+        """Return the packages packed, in their order.
+
+        Raises:
+            PackageError: with what is wrong with each of them.
+        """
+        return self._each([(one.package.name, partial(self._packed, one)) for one in built])
+
+    def _each(self, tasks: Sequence[tuple[str, Callable[[], Built]]]) -> tuple[Built, ...]:
+        """Run a task for each package, as many at a time as there are cores; collect what is wrong.
+
+        Raises:
+            PackageError: the faults of all packages, those that several have said once.
+        """
+        done = gather([partial(_kept, task) for _, task in tasks], stop=self.stop, workers=CORES)
         faults: list[tuple[str, str, Place | None]] = []
-        packages = tuple(packages)
-        for package in packages:
-            source = unpacked[package.artifact] if package.artifact else None
-            of = f"{package.name}: "
-            try:
-                tarball, folder = self._tarball(package, manifests[package.name], source)
-            except PackageError as failure:
-                faults += [(package.name, each.text.removeprefix(of), each.place) for each in failure.faults]
-            else:
-                made = Built(
-                    package=package,
-                    manifest=manifests[package.name],
-                    tarball=tarball,
-                    source=source,
-                    warnings=tuple(of + warning for warning in folder.warnings),
-                    notices=tuple(of + notice for notice in (*folder.notices, *library_copies(tarball.contents))),
-                )
-                built.append(made)
+        for (name, _), each in zip(tasks, done, strict=True):
+            if isinstance(each, PackageError):
+                faults += [(name, fault.text.removeprefix(f"{name}: "), fault.place) for fault in each.faults]
         if faults:
             places = {why: place for _, why, place in reversed(faults)}
-            refusals = grouped((Refusal(of=name, why=why) for name, why, _ in faults), of=len(packages))
+            refusals = grouped((Refusal(of=name, why=why) for name, why, _ in faults), of=len(tasks))
             raise PackageError(
                 [Fault(text=str(each), place=places[each.why]) for each in refusals],
                 advice="Nothing was written. Correct CI's artifacts or flotilla.yml, then re-run.",
             )
-        return tuple(built)
+        return tuple(each for each in done if isinstance(each, Built))
 
-    def _tarball(
-        self, package: Package, manifest: Manifest, source: UnpackedArtifact | None
-    ) -> tuple[Tarball, PackageFolder]:
-        place = self.scratch / "packages" / package.name.replace("/", "+")
-        folder = build_folder(
+    def _built(self, package: Package, manifest: Manifest, unpacked: Mapping[str, UnpackedArtifact]) -> Built:
+        source = unpacked[package.artifact] if package.artifact else None
+        files = package_files(
             package,
             manifest,
             template=self.root / package.template if package.template else None,
             content=source.content(package) if source else None,
-            into=place,
+            stop=self.stop,
             beside=self.beside,
         )
+        of = f"{package.name}: "
+        built = Built(
+            package=package,
+            files=files,
+            source=source,
+            warnings=tuple(of + warning for warning in files.warnings),
+            notices=tuple(of + notice for notice in (*files.notices, *library_copies(files.contents))),
+        )
+        if most_packed(files.contents) > self.family.config.publish.package_size:
+            self._packed(built).packed.path.unlink()  # only the tarball shows whether it is too large
+        return built
+
+    def _packed(self, built: Built) -> Built:
         # One folder each, because the tarballs of @acme/a-b and @acme-a/b have the same name.
-        tarball = write_tarball(folder, self.scratch / "tarballs" / place.name)
-        shutil.rmtree(place)
+        folder = self.scratch / "tarballs" / built.package.name.replace("/", "+")
+        tarball = write_tarball(built.files, folder, stop=self.stop)
         budget = self.family.config.publish.package_size
-        size = tarball.package.size
-        if size > budget:
+        if tarball.size > budget:
             raise PackageError(
-                f"is {size} bytes packed, but publish.size-limit-mb in flotilla.yml allows {budget} bytes; the "
+                f"is {tarball.size} bytes packed, but publish.size-limit-mb in flotilla.yml allows {budget} bytes; the "
                 "registry refuses packages that are too large"
             )
-        return tarball, folder
+        return replace(built, tarball=tarball)
+
+
+def _kept(task: Callable[[], Built]) -> Built | PackageError:
+    try:
+        return task()
+    except PackageError as failure:
+        return failure
 
 
 def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
@@ -227,9 +270,7 @@ def unused_executables(config: Config, built: Sequence[Built]) -> list[str]:
         for spec in filter(None, specs)
         for number, pattern in enumerate(spec.executables)
         if not any(
-            matching(one.tarball.contents, one.package.executables[number])
-            for one in built
-            if one.package.key == spec.key
+            matching(one.contents, one.package.executables[number]) for one in built if one.package.key == spec.key
         )
     ]
 
@@ -269,10 +310,10 @@ def _takes(package: Package, path: str) -> bool:
     return not package.sources or any(matching([below], pattern) for pattern in package.sources)
 
 
-def gather(
+def take_artifacts(
     job: JobContext[Inputs], run: WorkflowRun, artifacts: Sequence[Artifact], needs: Sequence[Need]
 ) -> dict[str, UnpackedArtifact]:
-    """Download, check and unpack the run's artifacts; return them by name.
+    """Download, check and unpack the run's artifacts; return them by name. One is unpacked while others arrive.
 
     Args:
         needs: what is taken from them.
@@ -280,18 +321,21 @@ def gather(
     Raises:
         ArtifactError: one is missing, altered, hostile or broken; all of them at once.
     """
-    downloads = job.github.artifacts.download(artifacts, job.scratch / DOWNLOADS)
-    unpacked: dict[str, UnpackedArtifact] = {}
-    faults: list[Fault] = []
-    for download in downloads:
-        name = download.artifact.name
-        try:
-            unpacked[name] = _unpack(job, download, [need for need in needs if need.artifact == name])
-        except FlotillaError as failure:
-            faults += [Fault(text=f"artifact {name}: {fault.text}") for fault in failure.faults]
-    if faults:
+    unpacking = threading.Semaphore(CORES)
+
+    def take(artifact: Artifact) -> UnpackedArtifact | list[Fault]:
+        (download,) = job.github.artifacts.download([artifact], job.scratch / DOWNLOADS)
+        with unpacking:
+            job.policy.stop.check()
+            try:
+                return _unpack(job, download, [need for need in needs if need.artifact == artifact.name])
+            except FlotillaError as failure:
+                return [Fault(text=f"artifact {artifact.name}: {fault.text}") for fault in failure.faults]
+
+    taken = gather([partial(take, artifact) for artifact in artifacts], stop=job.policy.stop)
+    if faults := [fault for each in taken if isinstance(each, list) for fault in each]:
         raise ArtifactError(faults, advice=f"Check what CI uploaded in {run.url}. Nothing was written.")
-    return unpacked
+    return {each.artifact.name: each for each in taken if isinstance(each, UnpackedArtifact)}
 
 
 def build(
@@ -300,13 +344,18 @@ def build(
     manifests: Mapping[str, Manifest],
     unpacked: Mapping[str, UnpackedArtifact],
 ) -> tuple[Built, ...]:
-    """Return the tarball of each package, in the packages' order; see PackageBuilder.build."""
+    """Return what goes into each package, in the packages' order; see PackageBuilder.build."""
     built = _builder(job).build(packages, manifests, unpacked)
     for warning in (warning for one in built for warning in one.warnings):
         job.runner.warning(warning, title="Binaries not fully checked")
     for notice in (notice for one in built for notice in one.notices):
         job.runner.notice(notice, title="Package contents")
     return built
+
+
+def pack(job: JobContext[Inputs], built: Sequence[Built]) -> tuple[Built, ...]:
+    """Return the packages packed, in their order; see PackageBuilder.pack."""
+    return _builder(job).pack(built)
 
 
 def build_in_turn(
@@ -333,9 +382,9 @@ def build_in_turn(
         needs = job.family.needs_of(group)
         taken = {need.artifact for need in needs}
         try:
-            unpacked = gather(job, run, [one for one in artifacts if one.name in taken], needs)
+            unpacked = take_artifacts(job, run, [one for one in artifacts if one.name in taken], needs)
             check(unpacked)
-            built += build(job, group, manifests, unpacked)
+            built += pack(job, build(job, group, manifests, unpacked))
         except (ArtifactError, ConflictError, PackageError) as failure:
             failures.append(failure)
         for name in FOLDERS:
@@ -366,7 +415,7 @@ def _together(one: Package, other: Package) -> bool:
 
 def _builder(job: JobContext[Inputs]) -> PackageBuilder:
     beside = (job.variables.workspace / OUTPUT_FOLDER,)
-    return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch, beside=beside)
+    return PackageBuilder(family=job.family, root=job.root, scratch=job.scratch, beside=beside, stop=job.policy.stop)
 
 
 def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) -> UnpackedArtifact:
@@ -377,7 +426,7 @@ def _unpack(job: JobContext[Inputs], download: Download, needs: Sequence[Need]) 
     if download.raw:
         _put(download, files, download.name)
     else:
-        extract(download.path, files, limits=job.family.config.limits)
+        extract(download.path, files, limits=job.family.config.limits, stop=job.policy.stop)
         if builder.is_archive(artifact.name, files, needs):
             shutil.rmtree(files)
             _put(download, files, artifact.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from flotilla.errors import ConflictError
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
-from flotilla.jobs.build import Built, UnpackedArtifact, build, gather, unused_executables
+from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import CHECKSUMS, LEDGER, OUTPUT_FOLDER, JobContext, write_output
 from flotilla.jobs.inputs import ReleaseInputs
@@ -48,7 +48,7 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
         ConflictError: the registry or GitHub has this version with other content.
     """
     checked = check_artifacts(job, run, job.family.artifacts)
-    unpacked = gather(job, run, checked.artifacts, job.family.artifacts)
+    unpacked = take_artifacts(job, run, checked.artifacts, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, unpacked)
     for words in unused_executables(job.family.config, built):
         job.runner.warning(

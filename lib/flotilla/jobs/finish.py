@@ -10,7 +10,7 @@ from functools import partial
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.family import is_below
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
-from flotilla.jobs.build import Built, build, gather
+from flotilla.jobs.build import Built, build, take_artifacts
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.create_release import checksums_file, wanted_assets
@@ -18,10 +18,11 @@ from flotilla.jobs.inputs import ReleaseInputs
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.prepare import require_tag
-from flotilla.jobs.publish_plan import decide_packages, is_latest
+from flotilla.jobs.publish_plan import decide_packages, fresh_packuments, is_latest
 from flotilla.jobs.release_assets import hold_to_release, its_release
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Settled
+from flotilla.parallel import gather
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,10 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
     checked = check_artifacts(job, run, family.artifacts)
-    unpacked = gather(job, run, checked.artifacts, family.artifacts)
+    unpacked = take_artifacts(job, run, checked.artifacts, family.artifacts)
     hold_to_release(job, unpacked, found)
     built = build(job, family.packages, manifests, unpacked)
-    packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
+    packuments = fresh_packuments(job, (package.name for package in family.packages))
     records = _all_published(job, built, decide_packages(job, built, packuments))
     release = job.github.assets.with_digests(found, assets := wanted_assets(job, unpacked))
     _refuse_incomplete(release, plan_for(release, assets))
@@ -124,7 +125,10 @@ def _all_published(
             [f"{package.name}@{package.version} is not on the registry" for package in missing],
             advice="Run the publishing jobs first; the release stays a draft.",
         )
-    looked = [_record(job, one, decision) for one, decision in pairs if isinstance(decision, AlreadyPublished)]
+    looking = [
+        partial(_record, job, one, decision) for one, decision in pairs if isinstance(decision, AlreadyPublished)
+    ]
+    looked = gather(looking, stop=job.policy.stop)
     if faults := [fault for _, faults in looked for fault in faults]:
         raise RegistryError(faults, advice=ESTRANGED)
     return tuple(record for record, _ in looked)

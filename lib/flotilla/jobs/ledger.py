@@ -24,6 +24,7 @@ from flotilla.jobs.context import LEDGER, JobContext, write_output
 from flotilla.jobs.inputs import Inputs
 from flotilla.jobs.same_run import is_same_run
 from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
+from flotilla.packing import contents_digest
 from flotilla.text import as_json, one_line, quoted
 
 
@@ -157,12 +158,13 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
     statement = record.provenance if record else None
     published_by = this_run if record and record.status in {"published", "staged"} else None
     return {
-        "name": built.packed.name,
-        "version": built.packed.version,
+        "name": built.package.name,
+        "version": built.package.version,
         "kind": built.package.kind,
         "artifact": built.source.artifact.id if built.source else None,
-        "integrity": built.packed.integrity,
-        "size": built.packed.size,
+        "contents": contents_digest(built.contents),
+        "integrity": built.tarball.integrity if built.tarball else None,
+        "size": built.tarball.size if built.tarball else None,
         "status": record.status if record else "built",
         "dist-tag": record.dist_tag if record else None,
         "registry-integrity": record.integrity if record and on_registry else None,

@@ -14,7 +14,7 @@ from flotilla.github import Release
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, ReleaseInputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
-from flotilla.jobs.publish_plan import registry_refusals, terms
+from flotilla.jobs.publish_plan import fresh_packuments, registry_refusals, terms
 from flotilla.jobs.release_assets import its_release
 from flotilla.npm import NEW_NAME, Packument, is_new, new_names_advice, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
@@ -194,7 +194,7 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
     release = _collected(found, f"release {family.tag}", lambda: _release_so_far(job, settled))
     # An existing release already has its notes, and the file may be gone. Without a tag there is no release.
     notes = None if release or family.tag is None else own_notes(family, job.root, top=job.variables.workspace)
-    packuments = {package.name: job.registry.fresh(package.name) for package in family.packages}
+    packuments = fresh_packuments(job, (package.name for package in family.packages))
     if fault := job.registry.token_fault():
         found.append(Refusal(of="npm-token", why=fault))
     found += provenance_refusals(job, manifests)

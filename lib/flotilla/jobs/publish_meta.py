@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from flotilla.errors import ConflictError, InputError, RefusedError
+from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedError
 from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.inputs import MetaInputs
 from flotilla.jobs.ledger import Ledger
@@ -13,6 +13,7 @@ from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_packages import publish_packages
+from flotilla.jobs.publish_plan import fresh_packuments, published_contents
 from flotilla.jobs.publish_summary import Report, hand_over
 from flotilla.jobs.release_assets import its_release, release_ledger
 from flotilla.jobs.verify_published import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
@@ -25,12 +26,15 @@ from flotilla.npm import (
     same_integrity,
     version_differences,
 )
+from flotilla.packing import contents_digest
+from flotilla.parallel import gather
 
 REPACKED = (
     "If another version of flotilla packed them, pass the platform jobs' outputs `packages` as the input "
     "packages: those jobs compare the files."
 )
 RELEASED = f"the release's {LEDGER}"
+FILES = "sha256:"  # how the digest of a package's files begins; no integrity begins so
 NOT_OURS = (
     "Nothing was published, because the meta packages would pin these. Find out who published them, and from where."
 )
@@ -82,8 +86,9 @@ def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Pr
     """Check and await the platform packages; those staged or only rehearsed are reported, not awaited."""
     _refuse_another_build(job, report)
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
-    read = {name: _published(job, name) for name in names}
-    found = {name: published for name, published in read.items() if published}
+    read = fresh_packuments(job, names)
+    there = {name: packument.versions.get(job.family.version) for name, packument in read.items() if packument}
+    found = {name: published for name, published in there.items() if published}
     missing = [name for name in names if name not in found]
     if missing and not (job.inputs.staged or job.inputs.dry_run):
         raise RefusedError(
@@ -112,12 +117,15 @@ def _check_pinned(
         packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
     reported = _reported(job, found)
-    faults = [fault for one in found.values() for fault in _content_faults(job, one, manifests, reported)]
+    comparing = [partial(_content_faults, job, one, manifests, reported) for one in found.values()]
+    faults = [fault for each in gather(comparing, stop=job.policy.stop) for fault in each]
     compared = [name for name in found if name in reported]
     if provenance.on:
         commits = {job.variables.commit, report.commit or ""}
-        for name, one in found.items():
-            faults += _provenance_faults(job, one, commits, known=name in reported)
+        looking = [
+            partial(_provenance_faults, job, one, commits, known=name in reported) for name, one in found.items()
+        ]
+        faults += [fault for each in gather(looking, stop=job.policy.stop) for fault in each]
     sources = {source: [name for name in compared if reported[name][0] == source] for source, _ in reported.values()}
     if faults:
         raise RefusedError(faults, advice=f"{NOT_OURS} {REPACKED}" if RELEASED in sources else NOT_OURS)
@@ -125,7 +133,8 @@ def _check_pinned(
         report.checked.append(f"All {len(found)} platform packages have provenance from this repository and commit.")
     for source, names in sources.items():
         if names:
-            report.checked.append(f"{len(names)} of {len(found)} platform packages have the integrity from {source}.")
+            of = "files" if any(reported[name][1].startswith(FILES) for name in names) else "integrity"
+            report.checked.append(f"{len(names)} of {len(found)} platform packages have the {of} from {source}.")
     if not provenance.on and len(compared) < len(found):
         left = [name for name in found if name not in reported]
         which = "the platform packages" if not compared else ", ".join(left)
@@ -141,6 +150,8 @@ def _check_pinned(
 
 def _reported(job: JobContext[MetaInputs], found: Mapping[str, object]) -> dict[str, tuple[str, str]]:
     """Return each package's integrity by name, and its source: the input, or else the release's ledger.
+
+    If the ledger's job checked the package without packing it, that is the digest of its files ("sha256:…").
 
     Raises:
         RefusedError: a package is named twice, with different integrities.
@@ -194,11 +205,12 @@ def _in_ledger(job: JobContext[MetaInputs]) -> list[tuple[str, str]]:
     ledger = _ledger(job)
     if ledger is None:
         return []
-    return [
-        (one["name"], one["registry-integrity"] or one["integrity"])
+    known = [
+        (one["name"], one["registry-integrity"] or one["integrity"] or one.get("contents"))
         for one in ledger["packages"]
         if one["version"] == job.family.version
     ]
+    return [(name, by) for name, by in known if by]
 
 
 def _content_faults(
@@ -210,9 +222,23 @@ def _content_faults(
     package, (source, wanted) = f"{found.name}@{found.version}", reported.get(found.name, ("", None))
     lines = version_differences(manifests[found.name], "", found, registry=job.registry.url)
     faults = [f"{package}: manifest on the registry: {line}" for line in lines]
-    if wanted is not None and not same_integrity(wanted, found.integrity):
+    if wanted and wanted.startswith(FILES):
+        # Not if the manifest is not ours: it may name a tarball at another address, which must not be fetched.
+        faults = faults or _file_faults(job, found, source, wanted)
+    elif wanted is not None and not same_integrity(wanted, found.integrity):
         faults.append(f"{package} is {found.integrity} on the registry, but {wanted} by {source}")
     return faults
+
+
+def _file_faults(job: JobContext[MetaInputs], found: PublishedVersion, source: str, wanted: str) -> list[str]:
+    package = f"{found.name}@{found.version}"
+    try:
+        digest = contents_digest(published_contents(job, found))
+    except ArchiveError as failure:
+        return [f"{package} cannot be read from the registry: {fault}" for fault in failure.faults]
+    if digest == wanted:
+        return []
+    return [f"{package} has other files on the registry ({digest}) than in {source} ({wanted})"]
 
 
 def _provenance_faults(

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from flotilla.errors import RefusedError, explained
 from flotilla.family import Package, is_below
-from flotilla.jobs.build import Built, build, build_in_turn
+from flotilla.jobs.build import Built, build, build_in_turn, pack
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
@@ -18,7 +18,7 @@ from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
 from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import released_commit
-from flotilla.jobs.publish_plan import SignIn, decide_packages, settle_sign_in, sign_in_told
+from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
 from flotilla.jobs.same_run import is_same_run
@@ -263,7 +263,7 @@ def _render_manifests(job: Context, progress: Progress) -> None:
 def _build(job: Context, progress: Progress) -> None:
     packages, report = progress.packages, progress.report
     if progress.run_id is None:
-        progress.built = build(job, packages, progress.manifests, {})
+        progress.built = pack(job, build(job, packages, progress.manifests, {}))
         return
     report.ci_run = checked_run(job, progress.run_id, progress.commit)
     report.same_run = is_same_run(job, report.ci_run)
@@ -282,7 +282,7 @@ def _build(job: Context, progress: Progress) -> None:
 def _plan(job: Context, progress: Progress) -> None:
     built, provenance, begun = progress.built, progress.provenance.on, progress.report.begun
     publisher = PackagePublisher(job=job, token=progress.token, provenance=provenance, begun=begun)
-    progress.packuments = {one.package.name: job.registry.fresh(one.package.name) for one in built}
+    progress.packuments = fresh_packuments(job, (one.package.name for one in built))
     progress.decisions = decide_packages(job, built, progress.packuments, publisher.staged(built))
     progress.publisher = publisher
     progress.report.planned += built

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,7 +31,8 @@ from flotilla.npm import (
     refusals,
     trust_command,
 )
-from flotilla.packing import differences, read_contents
+from flotilla.packing import Contents, differences, read_contents
+from flotilla.parallel import gather
 
 DIFFERENCES_SHOWN = 20
 
@@ -66,19 +67,19 @@ def decide_packages(
         RefusedError: the registry would refuse a package, or change it.
     """
     holds = terms(job)
-    settled = decide_all(
-        [
-            decide(
-                one.packed,
-                packuments[one.package.name],
-                holds,
-                differs=partial(_differs, job, one),
-                files=one.tarball.contents,
-                staged=(staged or {}).get(one.package.name, ()),
-            )
-            for one in built
-        ]
-    )
+    deciding = [
+        partial(
+            decide,
+            one.known,
+            packuments[one.package.name],
+            holds,
+            differs=partial(_differs, job, one),
+            files=one.contents,
+            staged=(staged or {}).get(one.package.name, ()),
+        )
+        for one in built
+    ]
+    settled = decide_all(gather(deciding, stop=job.policy.stop))  # published versions are downloaded to compare
     # Published versions too: the tarball may be ours, but not the manifest that npm installs by.
     asked = {each.package.name: each.package.manifest for each in settled if not isinstance(each, AlreadyStaged)}
     found = registry_refusals(asked, packuments, holds)
@@ -204,14 +205,29 @@ def terms(job: JobContext[Inputs]) -> Terms:
     )
 
 
-def _differs(job: JobContext[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
-    """Return how the published tarball's files differ from ours; download it to the scratch folder."""
-    place = job.scratch / "published.tgz"
+def fresh_packuments(job: JobContext[Inputs], names: Iterable[str]) -> dict[str, Packument | None]:
+    """Return fresh packuments by name, several read at a time; None if the registry has no such package."""
+    names = tuple(names)
+    read = gather([partial(job.registry.fresh, name) for name in names], stop=job.policy.stop)
+    return dict(zip(names, read, strict=True))
+
+
+def published_contents(job: JobContext[Inputs], published: PublishedVersion) -> Contents:
+    """Return the files of a published tarball; download it to the scratch folder.
+
+    Raises:
+        ArchiveError: it cannot be read, or npm may read it in another way.
+    """
+    place = job.scratch / f"published-{published.name.replace('/', '+')}.tgz"
     job.registry.download(published, place)
     try:
-        theirs = read_contents(place, limits=job.family.config.limits)
+        return read_contents(place, limits=job.family.config.limits)
     finally:
         place.unlink()
-    lines = differences(built.tarball.contents, theirs)
+
+
+def _differs(job: JobContext[Inputs], built: Built, published: PublishedVersion) -> tuple[str, ...]:
+    """Return how the published tarball's files differ from ours."""
+    lines = differences(built.contents, published_contents(job, published))
     more = len(lines) - DIFFERENCES_SHOWN
     return (*lines[:DIFFERENCES_SHOWN], f"and {more} more files") if more > 0 else lines

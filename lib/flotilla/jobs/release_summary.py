@@ -78,11 +78,11 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
     job.runner.output("artifacts-digest", done.artifacts_digest or "")
     job.runner.output("ledger", write_ledger(job, known))
     rows = [(code(asset.name), size(asset.size), code(asset.digest)) for asset in done.assets]
-    packed = sum(built.packed.size for built in done.built)
+    files = sum(len(built.contents) for built in done.built)
     job.runner.summary(
         f"### {_state(job, done.release)}\n\n"
         + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
-        + f"{len(done.built)} packages were built and checked ({size(packed)} packed).\n"
+        + f"{len(done.built)} packages with {files} files were checked.\n"
         + listed(binaries_told(job.family.packages))
     )
 
@@ -93,7 +93,7 @@ def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
     job.runner.output("artifacts-digest", done.artifacts_digest or "")
-    rows = [(code(one.built.packed.name), code(one.integrity), code(one.note)) for one in done.records]
+    rows = [(code(one.built.package.name), code(one.integrity), code(one.note)) for one in done.records]
     job.runner.summary(
         f"### {_state(job, done.release)}\n\nEvery package of the family is on the registry.\n\n"
         + table(("package", "integrity", ""), rows)

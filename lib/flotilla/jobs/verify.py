@@ -27,7 +27,7 @@ from flotilla.npm import (
     stated,
     version_differences,
 )
-from flotilla.packing import read_contents
+from flotilla.packing import contents_digest, read_contents
 from flotilla.retry import RetryPolicy, SystemClock, until
 from flotilla.runner import Runner
 from flotilla.text import one_line
@@ -172,14 +172,16 @@ def _packages(ledger: Ledger, registry: Registry) -> Iterator[Line]:
 
 def _package(one: Mapping[str, Any], found: PublishedVersion | None, registry: Registry) -> Iterator[Line]:
     shown = f"{one['name']}@{one['version']}"
-    wanted = one["registry-integrity"] or one["integrity"]
+    wanted = one["registry-integrity"] or one["integrity"] or ""
     if found is None and one["status"] in ON_REGISTRY:
         yield _differs(f"{shown} is gone from the registry")
     elif found is None:
         yield _note(f"{shown} is not on the registry; when the job ended, it was {one['status']}")
+    elif not wanted:
+        yield from _tarball(shown, found, registry, files=one.get("contents", ""))
     elif same_integrity(found.integrity, wanted):
         yield _same(f"{shown} is {found.integrity}")
-        yield from _manifest(shown, found, registry)
+        yield from _tarball(shown, found, registry)
     elif one["status"] in ON_REGISTRY:
         yield _differs(f"{shown} is {found.integrity}, but was {wanted}")
     else:
@@ -188,8 +190,12 @@ def _package(one: Mapping[str, Any], found: PublishedVersion | None, registry: R
         yield from _provenance(shown, one, found, registry)
 
 
-def _manifest(shown: str, found: PublishedVersion, registry: Registry) -> Iterator[Line]:
-    """Compare the registry's manifest, which npm installs by, with the tarball's own package.json."""
+def _tarball(shown: str, found: PublishedVersion, registry: Registry, *, files: str = "") -> Iterator[Line]:
+    """Compare the registry's manifest, which npm installs by, with the tarball's own package.json.
+
+    Args:
+        files: the digest that its files must have, for a package that was checked and not packed.
+    """
     with tempfile.TemporaryDirectory(prefix="flotilla-verify-") as folder:
         tarball = Path(folder) / "package.tgz"
         try:
@@ -207,6 +213,8 @@ def _manifest(shown: str, found: PublishedVersion, registry: Registry) -> Iterat
         ) as failure:
             yield _differs(f"the tarball of {shown} cannot be read: {one_line(str(failure))}")
             return
+    if files:
+        yield _compared(f"the files of {shown}", contents_digest(contents), files)
     lines = version_differences(ours, "", found, registry=registry.url, files=contents)
     yield from (_differs(f"the manifest of {shown}: {line}") for line in lines)
     if not lines:

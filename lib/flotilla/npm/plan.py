@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from flotilla.errors import ConflictError
-from flotilla.family import PackedPackage
+from flotilla.family import BuiltPackage, PackedPackage
 from flotilla.npm.manifest_diff import version_differences
-from flotilla.npm.packument import Packument, PublishedVersion, same_integrity
+from flotilla.npm.packument import Packument, PublishedVersion, is_own_tarball, same_integrity
 
 # Returns how a published tarball's files differ from ours, a line each; empty if they do not.
 Differs = Callable[[PublishedVersion], Sequence[str]]
@@ -77,7 +77,7 @@ class Staged:
 class Publish:
     """The registry does not have the version: publish it."""
 
-    package: PackedPackage
+    package: BuiltPackage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class AlreadyPublished:
         repacked: the registry has another tarball with the same files.
     """
 
-    package: PackedPackage
+    package: BuiltPackage
     published: PublishedVersion
     wanted: str
     wanted_on: str | None
@@ -117,7 +117,7 @@ class AlreadyPublished:
 class AlreadyStaged:
     """The version is staged with this content and awaits approval."""
 
-    package: PackedPackage
+    package: BuiltPackage
     staged: Staged
     wanted: str
 
@@ -140,7 +140,7 @@ class AlreadyStaged:
 class Conflict:
     """The registry has the version, published or staged, with other content."""
 
-    package: PackedPackage
+    package: BuiltPackage
     differences: tuple[str, ...]
 
 
@@ -149,7 +149,7 @@ Settled = Publish | AlreadyPublished | AlreadyStaged
 
 
 def decide(
-    package: PackedPackage,
+    package: BuiltPackage,
     packument: Packument | None,
     terms: Terms,
     *,
@@ -160,17 +160,21 @@ def decide(
     """Return what to do about one package.
 
     Args:
+        package: packed, or not; a package that is not packed is compared by its files.
         packument: freshly read; None if the registry has no such package.
         terms: what is the same for all packages of the release.
-        differs: called only if the registry has another tarball of this version.
+        differs: called only if the registry has this version, and not with this very tarball.
         files: the package's paths.
-        staged: versions that await approval, as far as the credential can see them.
+        staged: versions that await approval, as far as the credential can see them; only for a packed package.
     """
     dist_tag = terms.dist_tag.name
     published = packument.versions.get(package.version) if packument else None
     if packument and published:
-        repacked = not same_integrity(package.integrity, published.integrity)
-        changed = differs(published) if repacked else ()
+        integrity = package.integrity if isinstance(package, PackedPackage) else ""
+        same = bool(integrity) and same_integrity(integrity, published.integrity)
+        # A tarball at another address is a difference already, and must not be fetched.
+        own = is_own_tarball(published.tarball, registry=terms.registry, name=package.name, version=package.version)
+        changed = differs(published) if own and not same else ()
         # npm installs by the registry's manifest, so comparing the tarball is not enough.
         lines = version_differences(package.manifest, "", published, registry=terms.registry, files=files)
         if differences := (*changed, *(f"manifest: {line}" for line in lines)):
@@ -182,10 +186,12 @@ def decide(
             wanted=dist_tag,
             wanted_on=packument.dist_tags.get(dist_tag),
             dist_tag=dist_tag if dist_tag in tags else next(iter(tags), ""),
-            repacked=repacked,
+            repacked=bool(integrity) and not same,
         )
     waiting = next((each for each in staged if each.version == package.version), None)
-    return _compare_staged(package, waiting, dist_tag) if waiting else Publish(package=package)
+    if waiting is None or not isinstance(package, PackedPackage):
+        return Publish(package=package)
+    return _compare_staged(package, waiting, dist_tag)
 
 
 def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:

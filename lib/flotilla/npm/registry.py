@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,7 @@ from flotilla.npm.packument import (
     parse_packument,
     same_integrity,
 )
+from flotilla.parallel import gather
 from flotilla.retry import RetryPolicy, TransientError, as_utc
 from flotilla.text import plain
 
@@ -314,7 +316,8 @@ def await_visible(
     pause, missing = FIRST_PAUSE, list(wanted)
     while True:
         try:
-            missing = _not_visible(registry, missing)
+            seen = gather([partial(visible, registry, each) for each in missing], stop=policy.stop)
+            missing = [each for each, there in zip(missing, seen, strict=True) if not there]
         except DeadlineError as late:
             raise _too_late(missing, since=started, now=clock.now(), because=late.faults) from late
         if not missing:
@@ -343,10 +346,6 @@ def visible(registry: Registry, wanted: Awaited) -> bool:
             advice="Do not publish packages that depend on it. Release under a new version number.",
         )
     return True
-
-
-def _not_visible(registry: Registry, wanted: Sequence[Awaited]) -> list[Awaited]:
-    return [each for each in wanted if not visible(registry, each)]
 
 
 def _too_late(missing: Sequence[Awaited], *, since: float, now: float, because: Sequence[Fault] = ()) -> DeadlineError:

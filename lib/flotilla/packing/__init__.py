@@ -3,15 +3,14 @@
 from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.checksums import sidecar_faults
 from flotilla.packing.extract import extract
-from flotilla.packing.package import PackageFolder, build_folder
+from flotilla.packing.package import Contents, FileEntry, PackageFiles, package_files
 from flotilla.packing.paths import matching
 from flotilla.packing.platform_check import binary_faults, identify
 from flotilla.packing.tarball import (
-    Contents,
-    FileEntry,
-    Tarball,
+    contents_digest,
     differences,
     library_copies,
+    most_packed,
     read_contents,
     tarball_name,
     write_tarball,
@@ -21,16 +20,17 @@ __all__ = [
     "Binary",
     "Contents",
     "FileEntry",
-    "PackageFolder",
-    "Tarball",
+    "PackageFiles",
     "UnreadableError",
     "binary_faults",
-    "build_folder",
+    "contents_digest",
     "differences",
     "extract",
     "identify",
     "library_copies",
     "matching",
+    "most_packed",
+    "package_files",
     "read_contents",
     "sidecar_faults",
     "tarball_name",

@@ -16,6 +16,7 @@ from flotilla.packing.paths import DRIVE, DanglingLinkError, File, Folder, Link,
 from flotilla.packing.streams import DAMAGED, Budget, Member
 from flotilla.packing.tar import looks_like_tar, tar_members
 from flotilla.packing.zip import zip_members
+from flotilla.retry import StopFlag
 from flotilla.text import printable, quoted
 
 EXECUTABLE, PLAIN = 0o755, 0o644
@@ -38,6 +39,7 @@ def extract(
     strip_components: int = 0,
     limits: Limits,
     wanted: Callable[[str], bool] = everything,
+    stop: StopFlag | None = None,
 ) -> None:
     """Unpack a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst, recognised by its content.
 
@@ -50,6 +52,7 @@ def extract(
         strip_components: leading folders to drop from each path; members with no more than these are left out.
         limits: the most bytes and files, and the largest ratio.
         wanted: whether a package uses this path; if none does, a dangling link there is left out.
+        stop: ends the unpacking if the job is cancelled.
 
     Raises:
         ArchiveError: it is hostile, damaged, too large, or in none of these formats.
@@ -61,7 +64,7 @@ def extract(
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=into.parent) as workspace:
             unpacked = Path(workspace, "content")
             unpacked.mkdir()
-            _Unpacking(archive, unpacked, strip_components, limits, wanted).run()
+            _Unpacking(archive, unpacked, strip_components, limits, wanted, stop or StopFlag()).run()
             unpacked.replace(into)
     except ArchiveError as error:
         raise ArchiveError(
@@ -85,7 +88,13 @@ class _Unpacking:
     """Unpacks one archive."""
 
     def __init__(
-        self, archive: Path, root: Path, strip_components: int, limits: Limits, wanted: Callable[[str], bool]
+        self,
+        archive: Path,
+        root: Path,
+        strip_components: int,
+        limits: Limits,
+        wanted: Callable[[str], bool],
+        stop: StopFlag,
     ) -> None:
         self._archive = archive
         self._root = root
@@ -93,6 +102,7 @@ class _Unpacking:
         self._budget = Budget(archive.stat().st_size, limits)
         self._tree = Tree()
         self._wanted = wanted
+        self._stop = stop
 
     def run(self) -> None:
         with self._archive.open("rb") as source:
@@ -136,6 +146,7 @@ class _Unpacking:
     def _write(self, parts: Parts, content: Iterable[bytes], *, executable: bool) -> None:
         with self._create(parts, executable=executable) as file:
             for part in content:
+                self._stop.check()
                 self._budget.write(len(part))
                 file.write(part)
 

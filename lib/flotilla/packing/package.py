@@ -1,18 +1,18 @@
-"""Build a package's folder from its template and CI's artifact: decide and check everything first, then write."""
+"""Choose a package's files from its template and CI's artifact, and check everything; nothing is copied."""
 
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 import posixpath
 import re
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flotilla.errors import PackageError
-from flotilla.family import ROOT, Package, launcher_files, missing_files, program_files
+from flotilla.family import ROOT, BuiltPackage, Package, launcher_files, missing_files, program_files
 from flotilla.packing.extract import EXECUTABLE, PLAIN
 from flotilla.packing.packlist import MANIFEST, builds_on_install
 from flotilla.packing.paths import collision_key, matching, name_fault
@@ -20,6 +20,7 @@ from flotilla.packing.placing import taken_files
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
 from flotilla.packing.streams import CHUNK
 from flotilla.packing.template import listed_files, root_files, template_files, unlisted_files
+from flotilla.retry import StopFlag
 from flotilla.text import printable
 
 REFUSED = {
@@ -42,68 +43,97 @@ ADVICE = "Fix the template, `files` in flotilla.yml, or what CI packs, then re-r
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageFolder:
+class FileEntry:
+    """One file of a package.
+
+    Args:
+        mode: 0o755 if anybody may run it, otherwise 0o644; the other bits depend on the packer's umask.
+        size: bytes.
+        sha256: of the content, in hex.
+    """
+
+    mode: int
+    size: int
+    sha256: str
+
+
+Contents = Mapping[str, FileEntry]
+"""The files of a package by their paths below package/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFiles(BuiltPackage):
     """A package, ready to pack.
 
     Args:
-        path: the folder.
-        name: of the package.
-        version: of the package.
-        manifest: its package.json.
-        modes: each file's mode, 0o755 or 0o644, by its posix path in the folder; other files in it do not count.
+        texts: its package.json and generated files by their paths.
+        files: where its other files are, by their posix paths in the package.
+        contents: each file's mode, size and digest by its path, package.json included.
         warnings: what could not be checked, or should be looked at, a line each.
         notices: what was left out, a line each.
     """
 
-    path: Path
-    name: str
-    version: str
-    manifest: Mapping[str, object]
-    modes: Mapping[str, int]
+    texts: Mapping[str, bytes]
+    files: Mapping[str, Path]
+    contents: Contents
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 
-def build_folder(
+def package_files(
     package: Package,
     manifest: Mapping[str, object],
     *,
     template: Path | None,
     content: Path | None,
-    into: Path,
     beside: Collection[Path] = (),
-) -> PackageFolder:
-    """Build a package's folder: copy its files together and set their modes.
+    stop: StopFlag | None = None,
+) -> PackageFiles:
+    """Return what goes into a package, each file read once: for its digest, and for a private key in it.
 
     Args:
         package: what to build.
         manifest: its rendered package.json, which replaces the template's.
-        template: the folder to copy; None if the manifest is generated.
+        template: the folder with the template's files; None if the manifest is generated.
         content: the unpacked artifact, from which the package's patterns choose; None for a meta package.
-        into: a folder that is empty or does not exist yet.
         beside: folders inside the repository that do not belong to it, for a template that is the repository's root.
+        stop: ends the reading if the job is cancelled.
 
     Raises:
         PackageError: the package must not be published; has all faults, each with the package's name.
     """
     written = _as_json(manifest)
-    plan = _Plan.of(package, manifest, template, content, beside).adding(_generated(package, manifest, into))
+    plan = _Plan.of(package, manifest, template, content, beside, stop or StopFlag())
+    plan = plan.adding({path: text.encode() for path, text in launcher_files(package, manifest).items()})
     faults = [*plan.faults, *_faults(package, manifest, plan)]
     if written is None:
         faults.append(f"{MANIFEST} contains text that is not Unicode, or NaN, which is not JSON")
     if faults or written is None:
         raise PackageError([f"{package.name}: {fault}" for fault in faults], advice=ADVICE)
-    modes = _modes(package, manifest, plan) | {MANIFEST: PLAIN}
-    _write(plan.files, modes, written, into)
-    return PackageFolder(
-        path=into,
+    modes = _modes(package, manifest, plan)
+    texts = {**plan.generated, MANIFEST: written}
+    contents = {path: _entry(text, modes.get(path, PLAIN)) for path, text in texts.items()}
+    for path, looked in plan.looked.items():
+        contents[path] = FileEntry(mode=modes[path], size=looked.size, sha256=looked.sha256)
+    return PackageFiles(
         name=package.name,
         version=package.version,
         manifest=manifest,
-        modes=dict(sorted(modes.items())),
+        texts=texts,
+        files=plan.files,
+        contents=dict(sorted(contents.items())),
         warnings=_warnings(package, plan),
         notices=(*plan.notices, *_scripts_told(package, plan, modes, content)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """What a file holds."""
+
+    size: int
+    sha256: str
+    private_key: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +142,10 @@ class _Plan:
 
     files: Mapping[str, Path]
     inspected: Mapping[str, Inspected]
+    looked: Mapping[str, _Looked]
     faults: tuple[str, ...]
     notices: tuple[str, ...]
+    generated: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -123,6 +155,7 @@ class _Plan:
         template: Path | None,
         content: Path | None,
         beside: Collection[Path],
+        stop: StopFlag,
     ) -> _Plan:
         told: list[str] = []
         is_root = template is not None and package.template == ROOT
@@ -150,32 +183,23 @@ class _Plan:
         return cls(
             files=files,
             inspected={path: inspect(file) for path, file in files.items()},
+            looked={path: _look_through(file, stop) for path, file in files.items()},
             faults=(*our_faults, *built_faults, *unmatched, *doubled, *contradictions),
             notices=(*told, *notices),
         )
 
-    def adding(self, generated: Mapping[str, Path]) -> _Plan:
+    def adding(self, generated: Mapping[str, bytes]) -> _Plan:
         """Return the plan with files that no one else may bring."""
         doubled = [
             f"{printable(path)} is generated for packages.meta.launcher, and the template or the artifact has it, too"
             for path in sorted(generated.keys() & self.files.keys())
         ]
-        return replace(
-            self,
-            files={**self.files, **generated},
-            inspected={**self.inspected, **{path: inspect(file) for path, file in generated.items()}},
-            faults=(*self.faults, *doubled),
-        )
+        return replace(self, generated=generated, faults=(*self.faults, *doubled))
 
-
-def _generated(package: Package, manifest: Mapping[str, object], into: Path) -> dict[str, Path]:
-    """Write the generated files of a package beside its folder, and return them by their paths in it."""
-    folder = into.with_name(f"{into.name}.generated")
-    texts = launcher_files(package, manifest)
-    for path, text in texts.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.joinpath(path).write_text(text, encoding="utf-8")
-    return {path: folder / path for path in texts}
+    @property
+    def paths(self) -> list[str]:
+        """Return the paths of all files, generated ones too."""
+        return [*self.files, *self.generated]
 
 
 def _told(unlisted: list[str], *, chosen_by_pattern: bool) -> tuple[list[str], list[str]]:
@@ -207,15 +231,15 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
             yield f"{printable(path)} {why}"
         if why := _refusal(path):
             yield f"{printable(path)} {why}"
-        elif not plan.inspected[path].binaries and _holds_private_key(plan.files[path]):
+        elif not plan.inspected[path].binaries and plan.looked[path].private_key:
             yield f"{printable(path)} contains a private key; keep it out of packages, and revoke it if published"
         if builds_on_install(path, manifest):
             yield (
                 f"{printable(path)} makes npm run node-gyp when it installs the package; leave it out, or set "
                 f'"gypfile": false in {MANIFEST}'
             )
-    yield from _collisions([*plan.files, MANIFEST])
-    yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.files, MANIFEST}))
+    yield from _collisions([*plan.paths, MANIFEST])
+    yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.paths, MANIFEST}))
     if not plan.files and not plan.faults and package.kind != "meta":
         yield f"it has no file except {MANIFEST}"
     elif package.kind == "platform" and package.platform is not None:
@@ -236,7 +260,7 @@ def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
     keys = (
         f"{printable(path)} is a binary that contains a private key; check that the key is only for tests"
         for path, found in plan.inspected.items()
-        if found.binaries and _holds_private_key(plan.files[path])
+        if found.binaries and plan.looked[path].private_key
     )
     if package.kind != "platform" or package.platform is None:
         return tuple(keys)
@@ -253,12 +277,10 @@ def _collisions(paths: list[str]) -> Iterator[str]:
 
 def _modes(package: Package, manifest: Mapping[str, object], plan: _Plan) -> dict[str, int]:
     """Return each mode: 0755 for programs, bins, executable sources and what the config names; 0644 for the rest."""
-    named = {*_bins(manifest, plan.files), *program_files(package, manifest)}
-    named.update(*(matching(plan.files, pattern) for pattern in package.executables))
-    return {
-        path: EXECUTABLE if path in named or plan.inspected[path].executable or _own_bit(file) else PLAIN
-        for path, file in plan.files.items()
-    }
+    named = {*_bins(manifest, plan.paths), *program_files(package, manifest)}
+    named.update(*(matching(plan.paths, pattern) for pattern in package.executables))
+    named.update(path for path, file in plan.files.items() if plan.inspected[path].executable or _own_bit(file))
+    return {path: EXECUTABLE if path in named else PLAIN for path in plan.paths}
 
 
 def _scripts_told(package: Package, plan: _Plan, modes: Mapping[str, int], content: Path | None) -> Iterator[str]:
@@ -280,25 +302,16 @@ def _own_bit(file: Path) -> bool:
     return bool(file.stat().st_mode & 0o100)
 
 
+def _entry(text: bytes, mode: int) -> FileEntry:
+    return FileEntry(mode=mode, size=len(text), sha256=hashlib.sha256(text).hexdigest())
+
+
 def _as_json(manifest: Mapping[str, object]) -> bytes | None:
     """Return the manifest as npm would write it; None if it contains half a character, NaN or infinity."""
     try:
         return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except ValueError:
         return None
-
-
-def _write(files: Mapping[str, Path], modes: Mapping[str, int], manifest: bytes, into: Path) -> None:
-    into.mkdir(parents=True, exist_ok=True)
-    if any(into.iterdir()):
-        raise PackageError(f"the package's folder {into.name} is not empty.", advice="Build into a new folder.")
-    into.joinpath(MANIFEST).write_bytes(manifest)
-    for path, file in files.items():
-        target = into / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-    for path, mode in modes.items():
-        into.joinpath(path).chmod(mode)
 
 
 def _bins(manifest: Mapping[str, object], paths: Iterable[str]) -> set[str]:
@@ -330,15 +343,18 @@ def _refusal(path: str) -> str | None:
     return None
 
 
-def _holds_private_key(file: Path) -> bool:
-    """Return whether a file contains a private key in PEM or OpenPGP text form."""
+def _look_through(file: Path, stop: StopFlag) -> _Looked:
+    """Return a file's size and digest, and whether it contains a private key in PEM or OpenPGP text form."""
+    digest, size, found, rest = hashlib.sha256(), 0, False, b""
     with file.open("rb") as source:
         wide = source.read(2) in UTF_16
         source.seek(0)
-        rest = b""
         while part := source.read(CHUNK):
-            text = rest + (part.replace(b"\0", b"") if wide else part)
-            if KEY_MARK in text and KEY.search(text):
-                return True
-            rest = text[-KEY_SPAN:]
-    return False
+            stop.check()
+            digest.update(part)
+            size += len(part)
+            if not found:
+                text = rest + (part.replace(b"\0", b"") if wide else part)
+                found = KEY_MARK in text and KEY.search(text) is not None
+                rest = text[-KEY_SPAN:]
+    return _Looked(size=size, sha256=digest.hexdigest(), private_key=found)

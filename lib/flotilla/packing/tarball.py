@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import json
 import re
 import sys
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,57 +19,56 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import tarfile
 
-from flotilla.errors import ArchiveError
+from flotilla.errors import ArchiveError, PackageError
 from flotilla.family import Limits, PackedPackage
 from flotilla.packing.extract import EXECUTABLE, PLAIN, open_members
-from flotilla.packing.package import PackageFolder
+from flotilla.packing.package import Contents, FileEntry, PackageFiles
 from flotilla.packing.packlist import MANIFEST
-from flotilla.packing.streams import CHUNK, Budget
+from flotilla.packing.streams import BLOCK, CHUNK, Budget
+from flotilla.retry import StopFlag
 from flotilla.text import printable
 
 MTIME = 499_162_500  # 1985-10-26T08:15:00Z, the moment that npm pack gives every file
 LEVEL = 6  # 9 takes twice the time and saves 0.2 %
-END = bytes(2 * tarfile.BLOCKSIZE)
+END = bytes(2 * BLOCK)
+MOST_HEADERS = 8 * BLOCK  # of one file: its own, and a pax one with the longest path
 LIBRARY = re.compile(r"\.so(\.\d+)*$|\.dylib$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tarball:
-    """A packed package.
+def write_tarball(package: PackageFiles, into: Path, *, stop: StopFlag | None = None) -> PackedPackage:
+    """Pack a package, in constant memory.
 
     Args:
-        package: what is published.
-        contents: the files in it.
-    """
-
-    package: PackedPackage
-    contents: Contents
-
-
-def write_tarball(folder: PackageFolder, into: Path) -> Tarball:
-    """Pack a package folder, in constant memory.
-
-    Args:
-        folder: what build_folder made.
+        package: what package_files returned.
         into: the folder to write to; the file gets the name that npm pack would give it.
+        stop: ends the packing if the job is cancelled.
+
+    Raises:
+        PackageError: a file has changed since it was checked.
     """
     into.mkdir(parents=True, exist_ok=True)
-    path = into / tarball_name(folder.name, folder.version)
+    path = into / tarball_name(package.name, package.version)
     with path.open("wb") as file:
         sink = _Gzip(file)
-        contents = {name: _write_file(folder, name, sink) for name in package_order(folder.modes)}
+        for name in package_order(package.contents):
+            _write_file(package, name, sink, stop or StopFlag())
         sink.write(END)
         sink.close()
-    package = PackedPackage(
-        name=folder.name,
-        version=folder.version,
+    return PackedPackage(
+        name=package.name,
+        version=package.version,
+        manifest=package.manifest,
         path=path,
         integrity=sink.integrity,
         shasum=sink.shasum,
         size=sink.size,
-        manifest=folder.manifest,
     )
-    return Tarball(package=package, contents=contents)
+
+
+def most_packed(contents: Contents) -> int:
+    """Return the bytes that a tarball of these files has at the most, if nothing in them can be compressed."""
+    tar = sum(-(-each.size // BLOCK) * BLOCK + MOST_HEADERS for each in contents.values())
+    return tar + tar // 1000 + MOST_HEADERS  # zlib stores what it cannot compress, with 5 bytes for each 16 KiB
 
 
 def tarball_name(name: str, version: str) -> str:
@@ -112,19 +112,23 @@ class _Gzip:
         self.size += len(data)
 
 
-def _write_file(folder: PackageFolder, name: str, sink: _Gzip) -> FileEntry:
-    mode, path = folder.modes[name], folder.path / name
-    size = path.stat().st_size
-    sink.write(_header(f"package/{name}", size, mode))
-    digest, written = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
+def _write_file(package: PackageFiles, name: str, sink: _Gzip, stop: StopFlag) -> None:
+    entry, digest, written = package.contents[name], hashlib.sha256(), 0
+    sink.write(_header(f"package/{name}", entry.size, entry.mode))
+    text = package.texts.get(name)
+    source = package.files[name].open("rb") if text is None else io.BytesIO(text)
+    with source:
+        while part := source.read(CHUNK):
+            stop.check()
             sink.write(part)
             digest.update(part)
             written += len(part)
-    assert written == size, f"{name} changed while it was packed"  # noqa: S101 - nobody else may write there
-    sink.write(bytes(-size % tarfile.BLOCKSIZE))
-    return FileEntry(mode=mode, size=size, sha256=digest.hexdigest())
+    if digest.hexdigest() != entry.sha256:
+        raise PackageError(
+            f"{package.name}: {printable(name)} changed while it was packed",
+            advice="Something else writes into the checkout or the scratch folder: end it, then run the job again.",
+        )
+    sink.write(bytes(-written % BLOCK))
 
 
 def _header(name: str, size: int, mode: int) -> bytes:
@@ -139,23 +143,13 @@ def _header(name: str, size: int, mode: int) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
-    """One file of a package.
+def contents_digest(contents: Contents) -> str:
+    """Return the "sha256:…" that stands for all files of a package, however they are compressed.
 
-    Args:
-        mode: 0o755 if anybody may run it, otherwise 0o644; the other bits depend on the packer's umask.
-        size: bytes.
-        sha256: of the content, in hex.
+    It is the digest of a line for each file, sorted by path: its mode in octal, its sha256, its path as a JSON string.
     """
-
-    mode: int
-    size: int
-    sha256: str
-
-
-Contents = Mapping[str, FileEntry]
-"""The files of a package by their paths below package/."""
+    lines = (f"{each.mode:o} {each.sha256} {json.dumps(path)}\n" for path, each in sorted(contents.items()))
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
 def differences(ours: Contents, theirs: Contents) -> tuple[str, ...]:
