@@ -239,13 +239,19 @@ KEYS = {
     "one with a password": f"{PEM.format('RSA ', '')}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AA\n\n{BASE64}",
     "OpenPGP's": f"{PEM.format('PGP ', ' BLOCK')}\nVersion: GnuPG v2\n\n{BASE64}",
     "one in JSON": json.dumps({"private_key": f"{PEM.format('', '')}\n{BASE64}"}),
+    "PuTTY's": f"PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\nComment: x\r\nPublic-Lines: 2\r\n{BASE64}",
+    "PuTTY's of the older kind": f"PuTTY-User-Key-File-2: ssh-rsa\nEncryption: aes256-cbc\nComment: x\n{BASE64}",
     "one behind a megabyte": f"{'x' * ((1 << 20) - 7)}{PEM.format('EC ', '')}\n{BASE64}",
 }
 
 
 @pytest.mark.parametrize("kind", ["platform", "dev", "meta"])
 @pytest.mark.parametrize(
-    "path", [".env", ".env.local", "conf/.ENV", "id_rsa", "keys/id_ed25519", "a.p12", "a.PFX", ".npmrc"]
+    "path",
+    [
+        *(".env", ".env.local", "conf/.ENV", "id_rsa", "keys/id_ed25519", "a.p12", "a.PFX", ".npmrc"),
+        *(".netrc", "home/.NetRC", "_netrc", ".git-credentials", "home/.git-credentials"),
+    ],
 )
 def test_a_file_that_is_named_like_a_secret_is_refused_in_any_package(
     template: Path, content: Path, path: str, kind: str
@@ -273,7 +279,13 @@ def test_a_private_key_that_powershell_redirected_is_refused(build: Build, conte
 
 @pytest.mark.parametrize(
     "text",
-    [f"{PEM.format('', '')}\0{BASE64}", f"{PEM.format('', '')}\n...\n", "-----BEGIN CERTIFICATE-----\n" + BASE64],
+    [
+        f"{PEM.format('', '')}\0{BASE64}",
+        f"{PEM.format('', '')}\n...\n",
+        "-----BEGIN CERTIFICATE-----\n" + BASE64,
+        "PuTTY-User-Key-File-3: ssh-rsa\n",
+        "a file that begins with PuTTY-User-Key-File-2: is one of PuTTY's",
+    ],
 )
 def test_what_only_speaks_of_a_private_key_is_taken(build: Build, content: Path, text: str) -> None:
     put(content, {"share/notes.txt": text, "id_rsa.pub": "ssh-rsa", "environment": ""})

@@ -25,16 +25,20 @@ from flotilla.text import printable
 
 REFUSED = {
     ".npmrc": "may contain a token, and npm reads it; keep it out of packages",
+    ".netrc": "may contain a password, and programs read it; keep it out of packages",
+    "_netrc": "may contain a password, and programs read it; keep it out of packages",
+    ".git-credentials": "may contain a password or a token for git; keep it out of packages",
     ".git": "belongs to a git repository, which a package cannot contain",
     "node_modules": "is in npm's folder for dependencies and would be lost",
 }
 SETTINGS = re.compile(r"\.env.*")
 KEY_FILE = re.compile(r"id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(p12|pfx|ppk)")
-KEY_MARK = b"PRIVATE KEY"
+KEY_MARKS = (b"PRIVATE KEY", b"PuTTY-User-Key-File-")
 # A line may end as in JSON. A program that reads keys contains only the first line, which does not make it a key.
 KEY = re.compile(
     rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\\r|\\n|\s){1,20}"
     rb"(?:[A-Za-z-]{1,40}: [^\r\n\\]{1,200}(?:\\r|\\n|\s){1,20}){0,5}[A-Za-z0-9+/]{40}"
+    rb"|PuTTY-User-Key-File-[0-9]{1,3}: [a-z0-9-]{1,40}(?:\\r|\\n|\s){1,20}Encryption: "
 )
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what PowerShell's > writes
 KEY_SPAN = 4096  # bytes in which a key's first lines lie
@@ -344,7 +348,7 @@ def _refusal(path: str) -> str | None:
 
 
 def _look_through(file: Path, stop: StopFlag) -> _Looked:
-    """Return a file's size and digest, and whether it contains a private key in PEM or OpenPGP text form."""
+    """Return a file's size and digest, and whether it contains a private key in PEM, OpenPGP's text form or PuTTY's."""
     digest, size, found, rest = hashlib.sha256(), 0, False, b""
     with file.open("rb") as source:
         wide = source.read(2) in UTF_16
@@ -355,6 +359,6 @@ def _look_through(file: Path, stop: StopFlag) -> _Looked:
             size += len(part)
             if not found:
                 text = rest + (part.replace(b"\0", b"") if wide else part)
-                found = KEY_MARK in text and KEY.search(text) is not None
+                found = any(mark in text for mark in KEY_MARKS) and KEY.search(text) is not None
                 rest = text[-KEY_SPAN:]
     return _Looked(size=size, sha256=digest.hexdigest(), private_key=found)
