@@ -11,6 +11,12 @@ from tabulate import tabulate
 from flotilla.family import Family, Package, Placed, binaries_told, unpinned_told
 from flotilla.jobs.manifests import Manifest, meta_doubts, render_all
 
+# flotilla.yml does not say which packages exist and which trust the workflow; the registry does, when a job asks it.
+SIGN_IN = (
+    "sign-in to npm: each package by trusted publishing if it trusts the publishing job, otherwise with npm-token; "
+    "a dry run of the job shows which"
+)
+
 
 def plan(family: Family, *, root: Path, repository_url: str) -> str:
     """Return a table of the family's packages and the source of their files.
@@ -26,6 +32,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
     lines = [
         f"{family.config.family} {family.version}: {len(family.packages)} packages ({counted})",
         f"{tag}, dist-tag {family.config.publish.dist_tag or family.default_dist_tag}",
+        SIGN_IN,
         "",
         tabulate([_row(package, family) for package in family.packages], headers, disable_numparse=True),
     ]
