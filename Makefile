@@ -66,7 +66,7 @@ corpus: $(READY) ## hold published packages of other families against their plat
 	$(BIN)/python -m tests.packing.published
 
 bench: $(READY) ## speed and memory beside named alternatives
-	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python -m benchmarks.compare
 	$(BIN)/python -m benchmarks.release
 
 lock: $(READY) ## renew the locks of the Python packages
