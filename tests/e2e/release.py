@@ -76,7 +76,7 @@ def installed_program(world: Rehearsal, folder: Path, package: str) -> str:
     environment = world.environment("install", workspace=folder, id_token=False).variables
     commands = [
         [*npm(), "install", "--no-audit", "--no-fund", package],
-        [str(node()), f"node_modules/{package}/cli.js"],
+        [str(node()), f"node_modules/{package}/launcher.cjs"],
     ]
     said = ""
     for command in commands:
