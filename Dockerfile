@@ -1,4 +1,4 @@
-# The image of all four actions: Python, the library, node and npm, and nothing else that could be of use to anyone
+# The image of all actions: Python, the library, node and npm, and nothing else that could be of use to anyone
 # who got into it. It builds with the classic builder and with BuildKit, for amd64 and arm64.
 #
 # The bases are pinned by digest; Dependabot renews both together. npm comes with node's, and its version is checked.

@@ -41,7 +41,7 @@ lint: $(READY) ## the static checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/zizmor --offline --no-progress .github action-*/ examples
+	$(BIN)/zizmor --offline --no-progress .github action.yml action-*/ examples
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/actionlint .github/workflows/*.yml examples/*/.github/workflows/*.yml
 

@@ -15,11 +15,12 @@ from typing import Any
 from flotilla.commands.job_options import with_options
 from flotilla.errors import DefectError, explained
 from flotilla.jobs.context import JobContext, open_job
-from flotilla.jobs.inputs import DevInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
+from flotilla.jobs.inputs import DevInputs, FamilyInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
 from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform
 from flotilla.jobs.release import release
+from flotilla.jobs.release_family import release_family
 from flotilla.jobs.release_summary import stopped
 from flotilla.runner import Runner, temporary_folders
 
@@ -30,6 +31,7 @@ JOBS: Mapping[str, tuple[type[Inputs], Callable[[JobContext[Any]], None]]] = {
     "publish-platform": (PlatformInputs, publish_platform),
     "publish-dev": (DevInputs, publish_dev),
     "publish-meta": (MetaInputs, publish_meta),
+    "release-family": (FamilyInputs, release_family),
 }
 SECRETS = (
     *(variable(name) for name in ("github-token", "npm-token")),

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+ONE_STEP = "."  # the action in the root
 JOBS = {
+    ONE_STEP: "release-family",
     "action-release": "release",
     "action-publish-platform": "publish-platform",
     "action-publish-dev": "publish-dev",
@@ -18,13 +20,16 @@ JOBS = {
 }
 COMMON = {"version", "config", "github-token", "npm-token", "registry", "dry-run", "artifacts-digest", "tag"}
 PUBLISH = {"dist-tag", "provenance", "staged", "pause-seconds", "timeout-minutes"}
+RELEASE = {"commit", "run-id", "timeout-minutes", "draft"}
 INPUTS = {
-    "action-release": COMMON | {"phase", "commit", "run-id", "timeout-minutes", "draft"},
+    ONE_STEP: COMMON | RELEASE | PUBLISH,
+    "action-release": COMMON | RELEASE | {"phase"},
     "action-publish-platform": COMMON | PUBLISH | {"platform", "run-id"},
     "action-publish-dev": COMMON | PUBLISH | {"run-id"},
     "action-publish-meta": COMMON | PUBLISH | {"packages", "run-id"},
 }
 REQUIRED = {
+    ONE_STEP: {"version"},
     "action-release": {"version"},
     "action-publish-platform": {"version", "platform", "run-id"},
     "action-publish-dev": {"version", "run-id"},
@@ -32,6 +37,7 @@ REQUIRED = {
 }
 RELEASE_OUTPUTS = {"version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "release-id"}
 OUTPUTS = {
+    ONE_STEP: RELEASE_OUTPUTS | {"release-url", "checksums", "artifacts-digest", "packages", "ledger"},
     "action-release": RELEASE_OUTPUTS | {"release-url", "checksums", "artifacts-digest", "ledger"},
     "action-publish-platform": {"packages", "ledger"},
     "action-publish-dev": {"packages", "ledger"},
@@ -49,7 +55,7 @@ def read_action(action: str) -> dict[str, Any]:
 
 def read_table(action: str, heading: str) -> list[tuple[str, ...]]:
     """The cells of the table under a heading of an action's README, without its head."""
-    readme = (ROOT / action / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / ("docs/one-step.md" if action == ONE_STEP else f"{action}/README.md")).read_text(encoding="utf-8")
     section = readme.split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")]
     return [tuple(cell.strip().replace(r"\|", "|") for cell in row) for row in rows[2:]]
@@ -85,7 +91,8 @@ def test_the_inputs_and_outputs_are_those_that_are_promised(action: str) -> None
 
 @each_action
 def test_every_action_runs_its_job_in_the_one_image(action: str) -> None:
-    assert read_action(action)["runs"] == {"using": "docker", "image": "../Dockerfile", "args": [JOBS[action]]}
+    image = "Dockerfile" if action == ONE_STEP else "../Dockerfile"
+    assert read_action(action)["runs"] == {"using": "docker", "image": image, "args": [JOBS[action]]}
 
 
 @each_action

@@ -19,7 +19,8 @@ OF_THE_RUNNER = {"github-token"}
 
 
 def declared(job: str) -> dict[str, dict[str, Any]]:
-    document = yaml.safe_load((ROOT / f"action-{job}/action.yml").read_text(encoding="utf-8"))
+    folder = ROOT if job == "release-family" else ROOT / f"action-{job}"
+    document = yaml.safe_load((folder / "action.yml").read_text(encoding="utf-8"))
     inputs: dict[str, dict[str, Any]] = document["inputs"]
     return inputs
 

@@ -51,7 +51,7 @@ def actions(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> P
     """The repository's files, as OWNER/flotilla@v1 serves them; with PINNED, as a release's tag does."""
     tree = images.export_tree(tmp_path_factory.mktemp("actions"))
     images.name_available_bases(docker, tree)
-    for file in tree.glob("action-*/action.yml") if PINNED else ():
+    for file in [tree / "action.yml", *tree.glob("action-*/action.yml")] if PINNED else ():
         file.write_text(pin(file.read_text(encoding="utf-8"), PINNED), encoding="utf-8")
     return tree
 

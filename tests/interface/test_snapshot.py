@@ -38,7 +38,8 @@ def test_the_snapshot_holds_all_that_a_consumer_builds_on() -> None:
     ("old", "new", "size"),
     [
         ({}, {f"{INPUT} x": {"default": ""}}, MINOR),
-        ({}, {f"{INPUT} x": {"required": True}}, MAJOR),
+        ({f"{INPUT} y": {}}, {f"{INPUT} y": {}, f"{INPUT} x": {"required": True}}, MAJOR),
+        ({}, {f"{INPUT} x": {"required": True}}, MINOR),
         ({f"{INPUT} x": {"default": ""}}, {}, MAJOR),
         ({f"{INPUT} x": {"default": "a"}}, {f"{INPUT} x": {"default": "b"}}, MAJOR),
         ({f"{INPUT} x": {"required": True}}, {f"{INPUT} x": {"required": False}}, MINOR),
@@ -123,6 +124,7 @@ def repository(tmp_path: Path) -> Path:
     """The files that the snapshot is made of, and a snapshot that fits them, released as 1.0.0."""
     names = [interface.SCHEMA, "lib/flotilla/errors.py"]
     names += [str(file.relative_to(interface.ROOT)) for file in interface.ROOT.glob("action-*/action.yml")]
+    names.append("action.yml")
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(interface.ROOT / name, tmp_path / name)

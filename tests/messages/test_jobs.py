@@ -222,6 +222,21 @@ PUBLISHING = (
     Scene(heading="the metas", action="publish-meta", after="dev"),
     Scene(heading="the metas before the platforms", action="publish-meta", after="linux-x64"),
 )
+ONE_STEP = "release-family"
+WHOLE = (
+    Scene(heading="the whole family", action=ONE_STEP),
+    Scene(heading="the whole family again", action=ONE_STEP, after="everything", inputs={"draft": "true"}),
+    Scene(heading="the whole family, dry run", action=ONE_STEP, inputs={"dry_run": "true"}),
+    Scene(heading="the whole family, staged", action=ONE_STEP, inputs={"draft": "true", "staged": "true"}),
+    Scene(
+        heading="the whole family, stopped at the headers",
+        action=ONE_STEP,
+        prepare=broken(Kind.TOO_MANY, label="registry PUT /@acme/chroma-dev", times=10**6),
+        inputs={"timeout_minutes": "2"},
+    ),
+    Scene(heading="the whole family, without an artifact", action=ONE_STEP, prepare=without_one_artifact),
+)
+
 REFUSED = (
     Scene(heading="a stable version without a tag", inputs={"tag": "none"}),
     Scene(
@@ -358,6 +373,7 @@ def stage(
     [
         ("jobs-release", GOOD),
         ("jobs-publish", PUBLISHING),
+        ("jobs-family", WHOLE),
         ("jobs-refused", REFUSED),
         ("jobs-waiting", WAITING),
     ],

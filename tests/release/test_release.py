@@ -23,10 +23,10 @@ def test_a_release_pins_the_image_in_every_action_and_publishes_its_notes(world:
     assert len(set(tags.values())) == 1
     digest = images.tags["0.2.0"]
     for action in ACTIONS:
-        document = yaml.safe_load(world.git("show", f"{tags['v0.2.0']}:{action}/action.yml"))
+        document = yaml.safe_load(world.git("show", f"{tags['v0.2.0']}:{action}"))
         assert document["runs"]["image"] == f"docker://{world.image}@{digest}"
     changed = world.git("diff", "--name-only", commit, tags["v0.2.0"]).splitlines()
-    assert changed == sorted(f"{action}/action.yml" for action in ACTIONS)
+    assert changed == sorted(ACTIONS)
     assert world.git("rev-parse", f"{tags['v0.2.0']}^") == commit
     assert world.git("ls-remote", "origin", "refs/heads/main").split()[0] == commit
     release = world.releases()["v0.2.0"]

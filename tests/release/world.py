@@ -21,7 +21,7 @@ from flotilla.rehearsal.github.records import GitObject
 from flotilla.rehearsal.loopback import Serving
 
 REPOSITORY = "OWNER/flotilla"
-ACTIONS = ("action-release", "action-publish-platform")
+ACTIONS = ("action-publish-platform/action.yml", "action-release/action.yml", "action.yml")
 
 
 class StoppedError(Exception):
@@ -195,5 +195,5 @@ def small_repository() -> dict[str, str]:
         "pyproject.toml": '[project]\nname = "flotilla"\nversion = "0.1.0"\n',
         "CHANGELOG.md": "# Changelog\n\n## [0.1.0] - 2026-01-01\n\n- The first.\n",
         "Dockerfile": "FROM scratch\n",
-        **{f"{name}/action.yml": action for name in ACTIONS},
+        **{name: action if "/" in name else action.replace("../Dockerfile", "Dockerfile") for name in ACTIONS},
     }

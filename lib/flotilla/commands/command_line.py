@@ -16,7 +16,7 @@ from flotilla.jobs.context import read_config, tell_warnings
 from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
-JOBS = "release, publish-platform, publish-dev, publish-meta"
+JOBS = "release, publish-platform, publish-dev, publish-meta, or all of these as release-family"
 OWNER = "OWNER/flotilla"
 PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 

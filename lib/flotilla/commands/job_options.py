@@ -1,4 +1,4 @@
-"""The inputs of the four jobs as options of the command line."""
+"""The inputs of the jobs as options of the command line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapp
     """
     parser = argparse.ArgumentParser(
         prog=f"flotilla {arguments[0]}",
-        description=f"Run the job of action-{arguments[0]} here. The options are the action's inputs; its README "
-        "describes them. The tokens come from GITHUB_TOKEN and NPM_TOKEN.",
+        description=f"Run the job {arguments[0]} here. The options are the inputs of its action, whose page describes "
+        "them. The tokens come from GITHUB_TOKEN and NPM_TOKEN.",
         allow_abbrev=False,
     )
     for one in dataclasses.fields(kind):

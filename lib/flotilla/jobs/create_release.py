@@ -11,7 +11,7 @@ from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowR
 from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import CHECKSUMS, LEDGER, OUTPUT_FOLDER, JobContext, write_output
-from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.inputs import Inputs, ReleasingInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, is_latest
@@ -39,8 +39,31 @@ class Released:
     artifacts_digest: str | None
 
 
-def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: WorkflowRun) -> Released:
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A release that nothing forbids.
+
+    Args:
+        found: what exists of it; None for nothing.
+        known: what is released.
+    """
+
+    prepared: Prepared
+    found: Release | None
+    known: Known
+
+
+def create_release(job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun) -> Released:
     """Create the GitHub release, or complete it; everything is checked before the tag is created.
+
+    Raises:
+        FlotillaError: as `decide_release`.
+    """
+    return write_release(job, run, decide_release(job, prepared, run))
+
+
+def decide_release(job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun) -> Decided:
+    """Download, verify and build everything, and compare it with GitHub and the registry.
 
     Raises:
         ArtifactError: an artifact or an asset cannot be released.
@@ -64,18 +87,24 @@ def create_release(job: JobContext[ReleaseInputs], prepared: Prepared, run: Work
         if not found.draft and not _is_empty(found, assets):
             hold_to_release(job, unpacked, found)
     known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
+    return Decided(prepared=prepared, found=found, known=known)
+
+
+def write_release(job: JobContext[ReleasingInputs], run: WorkflowRun, decided: Decided) -> Released:
+    """Write what was decided; nothing in a dry run."""
+    prepared, known = decided.prepared, decided.known
     return Released(
-        release=_made(job, prepared, found, known),
+        release=_made(job, prepared, decided.found, known),
         commit=prepared.commit,
         ci_run=run,
-        assets=assets,
-        checksums=checksums_file(assets),
-        built=built,
-        artifacts_digest=checked.digest,
+        assets=tuple(known.assets),
+        checksums=checksums_file(known.assets),
+        built=tuple(known.built),
+        artifacts_digest=known.artifacts_digest,
     )
 
 
-def wanted_assets(job: JobContext[ReleaseInputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
+def wanted_assets(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
     """Return the release's assets: the artifacts' files that release.assets matches, and their SHA256SUMS.
 
     A version without a tag has none; what they would be is checked all the same, as everything is.
@@ -96,7 +125,7 @@ def checksums_file(assets: Sequence[WantedAsset]) -> str:
     return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
 
 
-def _made(job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | None, known: Known) -> Release | None:
+def _made(job: JobContext[ReleasingInputs], prepared: Prepared, found: Release | None, known: Known) -> Release | None:
     """Return the release, made or completed; in a dry run as it is, and None for a version without a tag."""
     tag = job.family.tag
     if tag is None:
@@ -110,7 +139,7 @@ def _made(job: JobContext[ReleaseInputs], prepared: Prepared, found: Release | N
 
 
 def _write(
-    job: JobContext[ReleaseInputs], tag: str, prepared: Prepared, found: Release | None, known: Known
+    job: JobContext[ReleasingInputs], tag: str, prepared: Prepared, found: Release | None, known: Known
 ) -> Release:
     """Tag, draft, upload the assets, and publish last, so that nobody sees a release without its files."""
     github, prerelease = job.github, job.family.prerelease
@@ -163,7 +192,7 @@ def _told_what_is_left(*things: str) -> Iterator[None]:
         raise ConflictError([*failure.faults, *left], advice=advice) from failure
 
 
-def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> None:
+def _tell(job: JobContext[ReleasingInputs], release: Release, plan: AssetPlan) -> None:
     """Say what was in the release before, and what happens to it."""
     for change in plan.replace:
         job.runner.line(f"{change.asset.name} exists, but is incomplete or has other content; it is replaced")
@@ -172,7 +201,7 @@ def _tell(job: JobContext[ReleaseInputs], release: Release, plan: AssetPlan) -> 
         job.runner.notice(f"the draft of {release.tag} already existed; these assets of it stay: {names}")
 
 
-def _notes(job: JobContext[ReleaseInputs], tag: str, prepared: Prepared) -> str:
+def _notes(job: JobContext[ReleasingInputs], tag: str, prepared: Prepared) -> str:
     if prepared.notes is None:
         return job.github.releases.generate_notes(tag, prepared.commit)[:LONGEST_NOTES]
     return prepared.notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flotilla.errors import ConflictError, RefusedError, RegistryError
@@ -14,7 +14,7 @@ from flotilla.jobs.build import Built, build, take_artifacts
 from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.create_release import checksums_file, wanted_assets
-from flotilla.jobs.inputs import ReleaseInputs
+from flotilla.jobs.inputs import ReleasingInputs
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.prepare import require_tag
@@ -36,7 +36,7 @@ class Finished:
     artifacts_digest: str | None
 
 
-def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
+def finish(job: JobContext[ReleasingInputs], run: WorkflowRun) -> Finished:
     """Add the ledger to the draft and publish it, if every package of the family is on the registry with its content.
 
     Raises:
@@ -44,46 +44,64 @@ def finish(job: JobContext[ReleaseInputs], run: WorkflowRun) -> Finished:
         ConflictError: the registry or the release has other content, or the tag another commit.
     """
     family = job.family
-    found = its_release(job)
-    if found is None:
-        raise RefusedError(
-            f"there is no release of {family.tag}, neither draft nor published",
-            advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
-        )
+    found = existing_release(job)
     manifests = render_all(
         family.packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
     checked = check_artifacts(job, run, family.artifacts)
     unpacked = take_artifacts(job, run, checked.artifacts, family.artifacts)
     hold_to_release(job, unpacked, found)
-    built = build(job, family.packages, manifests, unpacked)
-    packuments = fresh_packuments(job, (package.name for package in family.packages))
-    records = _all_published(job, built, decide_packages(job, built, packuments))
-    release = job.github.assets.with_digests(found, assets := wanted_assets(job, unpacked))
-    _refuse_incomplete(release, plan_for(release, assets))
     known = Known(
         commit=run.commit,
         ci_run=run,
-        built=built,
-        records=records,
-        assets=assets,
+        built=build(job, family.packages, manifests, unpacked),
+        assets=wanted_assets(job, unpacked),
         release=found,
         artifacts_digest=checked.digest,
     )
-    ledger = write_ledger(job, known, asset=True)
+    return publish_draft(job, found, known)
+
+
+def publish_draft(job: JobContext[ReleasingInputs], found: Release, known: Known) -> Finished:
+    """Publish a draft of these builds, if it is complete and every package is on the registry.
+
+    Raises:
+        FlotillaError: as `finish`.
+    """
+    family, built = job.family, known.built
+    packuments = fresh_packuments(job, (package.name for package in family.packages))
+    records = _all_published(job, built, decide_packages(job, built, packuments))
+    release = job.github.assets.with_digests(found, known.assets)
+    _refuse_incomplete(release, plan_for(release, known.assets))
+    ledger = write_ledger(job, replace(known, records=records, release=found), asset=True)
     if found.draft and not job.inputs.dry_run:
         job.runner.wrote = True
         _add_ledger(job, found, ledger)
-        require_tag(job, run.commit)
+        require_tag(job, known.commit or "")
         latest = is_latest(job, packuments)
         release = job.github.releases.publish(found, latest=latest, prerelease=family.prerelease)
     return Finished(
         release=release,
         records=records,
-        checksums=checksums_file(assets),
+        checksums=checksums_file(known.assets),
         ledger=ledger,
-        artifacts_digest=checked.digest,
+        artifacts_digest=known.artifacts_digest,
     )
+
+
+def existing_release(job: JobContext[ReleasingInputs]) -> Release:
+    """Return the release, a draft or already published.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    found = its_release(job)
+    if found is None:
+        raise RefusedError(
+            f"there is no release of {job.family.tag}, neither draft nor published",
+            advice="Run action-release with draft: true first, then the publishing jobs, then this phase.",
+        )
+    return found
 
 
 def _refuse_incomplete(release: Release, plan: AssetPlan) -> None:
@@ -116,7 +134,7 @@ def _refuse_incomplete(release: Release, plan: AssetPlan) -> None:
 
 
 def _all_published(
-    job: JobContext[ReleaseInputs], built: Sequence[Built], decisions: Sequence[Settled]
+    job: JobContext[ReleasingInputs], built: Sequence[Built], decisions: Sequence[Settled]
 ) -> tuple[Record, ...]:
     pairs = list(zip(built, decisions, strict=True))
     missing = [one.package for one, decision in pairs if not isinstance(decision, AlreadyPublished)]
@@ -134,7 +152,7 @@ def _all_published(
     return tuple(record for record, _ in looked)
 
 
-def _record(job: JobContext[ReleaseInputs], built: Built, decision: AlreadyPublished) -> tuple[Record, list[str]]:
+def _record(job: JobContext[ReleasingInputs], built: Built, decision: AlreadyPublished) -> tuple[Record, list[str]]:
     published = decision.published
     by = Origin(repository=f"{job.variables.server_url}/{job.variables.repository}")
     statement, faults = published_provenance(job, published, by=by)
@@ -149,7 +167,7 @@ def _record(job: JobContext[ReleaseInputs], built: Built, decision: AlreadyPubli
     return record, faults
 
 
-def _add_ledger(job: JobContext[ReleaseInputs], draft: Release, ledger: str) -> None:
+def _add_ledger(job: JobContext[ReleasingInputs], draft: Release, ledger: str) -> None:
     path = job.variables.workspace / ledger
     data = path.read_bytes()
     asset = WantedAsset(name=LEDGER, size=len(data), digest=f"sha256:{hashlib.sha256(data).hexdigest()}", path=path)

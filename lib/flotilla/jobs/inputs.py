@@ -39,14 +39,20 @@ class Inputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseInputs(Inputs):
-    """Inputs of action-release."""
+class ReleasingInputs(Inputs):
+    """Inputs of every job that creates the GitHub release."""
 
-    phase: Phase = "all"
     commit: str = ""
     run_id: int | None = None
     timeout_minutes: float = 60
     draft: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseInputs(ReleasingInputs):
+    """Inputs of action-release."""
+
+    phase: Phase = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,13 @@ class MetaInputs(PublishInputs):
 
     run_id: int | None = None
     packages: tuple[ReportedPackage, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyInputs(ReleasingInputs, PublishInputs):
+    """Inputs of the action in the root, which does the whole release in one step."""
+
+    timeout_minutes: float = 90
 
 
 T = TypeVar("T", bound=Inputs)

@@ -12,7 +12,7 @@ from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place
 from flotilla.family import LATEST, Family
 from flotilla.github import Release
 from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs, ReleaseInputs
+from flotilla.jobs.inputs import Inputs, PublishInputs, ReleasingInputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import fresh_packuments, registry_refusals, terms
 from flotilla.jobs.release_assets import its_release
@@ -175,7 +175,7 @@ class Prepared:
     notes: str | None
 
 
-def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
+def prepare(job: JobContext[ReleasingInputs], commit: str = "") -> Prepared:
     """Decide what to release, and refuse what must not be released.
 
     Args:
@@ -205,7 +205,7 @@ def prepare(job: JobContext[ReleaseInputs], commit: str = "") -> Prepared:
     return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
 
 
-def warn_of_new_names(job: JobContext[ReleaseInputs], prepared: Prepared) -> None:
+def warn_of_new_names(job: JobContext[ReleasingInputs], prepared: Prepared) -> None:
     """Warn that a version without a tag, such as a nightly, becomes `latest` if it is a package's first."""
     new = [name for name, packument in prepared.packuments.items() if is_new(packument)]
     if new and job.family.tag is None and prepared.dist_tag != LATEST:
@@ -216,7 +216,7 @@ def warn_of_new_names(job: JobContext[ReleaseInputs], prepared: Prepared) -> Non
         )
 
 
-def sign_in_refusals(job: JobContext[ReleaseInputs], packuments: Mapping[str, Packument | None]) -> list[Refusal]:
+def sign_in_refusals(job: JobContext[ReleasingInputs], packuments: Mapping[str, Packument | None]) -> list[Refusal]:
     """Return which packages no publishing job could sign in for, and tell how the others will, as far as that is known.
 
     Which of them the registry trusts with an id-token shows only in a publishing job: it has the environment and the
@@ -226,6 +226,8 @@ def sign_in_refusals(job: JobContext[ReleaseInputs], packuments: Mapping[str, Pa
     if new and not job.inputs.npm_token:
         why = f"{NEW_NAME}. {new_names_advice(new, terms(job))}"
         return grouped((Refusal(of=name, why=why) for name in new), of=len(packuments))
+    if isinstance(job.inputs, PublishInputs):
+        return []  # this job publishes, and settles it itself
     if not job.inputs.npm_token:
         told = "trusted publishing for every package; there is no npm-token"
     elif len(new) == len(packuments):
@@ -237,7 +239,7 @@ def sign_in_refusals(job: JobContext[ReleaseInputs], packuments: Mapping[str, Pa
     return []
 
 
-def tell_unprotected(job: JobContext[ReleaseInputs]) -> None:
+def tell_unprotected(job: JobContext[ReleasingInputs]) -> None:
     """Say that whoever may push to the branch or tag of this run may publish, which npm does not look at."""
     if ref := job.variables.unprotected:
         job.runner.notice(
@@ -248,7 +250,7 @@ def tell_unprotected(job: JobContext[ReleaseInputs]) -> None:
         )
 
 
-def _release_so_far(job: JobContext[ReleaseInputs], commit: str | None) -> Release | None:
+def _release_so_far(job: JobContext[ReleasingInputs], commit: str | None) -> Release | None:
     """Return the release, as far as it is made; not two drafts, and no draft for another commit with that one's notes.
 
     Args:
@@ -265,7 +267,7 @@ def _release_so_far(job: JobContext[ReleaseInputs], commit: str | None) -> Relea
     return release
 
 
-def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
+def provenance_refusals(job: JobContext[ReleasingInputs], manifests: Mapping[str, Manifest]) -> list[Refusal]:
     """Return why the registry would refuse the packages' provenance."""
     variables, publish = job.variables, job.family.config.publish
     private = job.github.runs.repository().private
@@ -275,9 +277,10 @@ def provenance_refusals(job: JobContext[ReleaseInputs], manifests: Mapping[str, 
     if provenance.refused:
         advice = "Remove that obstacle, or set publish.provenance to auto to publish without provenance here."
         return [Refusal(of="provenance", why=f"{provenance.why} {advice}")]
-    # A token can publish without an id-token, but then without provenance. Trusted publishing always has one.
-    unsure = provenance.on and job.inputs.npm_token
-    job.runner.line(f"{provenance.why.rstrip('.')}{IF_GRANTED}." if unsure else provenance.why)
+    if not isinstance(job.inputs, PublishInputs):  # a job that publishes says later what holds for itself
+        # A token can publish without an id-token, but then without provenance. Trusted publishing always has one.
+        unsure = provenance.on and job.inputs.npm_token
+        job.runner.line(f"{provenance.why.rstrip('.')}{IF_GRANTED}." if unsure else provenance.why)
     if private:
         return []
     if publish.provenance == "false":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedError
 from flotilla.jobs.context import LEDGER, JobContext
-from flotilla.jobs.inputs import MetaInputs
+from flotilla.jobs.inputs import MetaInputs, PublishInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
@@ -35,6 +35,8 @@ REPACKED = (
 )
 RELEASED = f"the release's {LEDGER}"
 FILES = "sha256:"  # how the digest of a package's files begins; no integrity begins so
+Reported = Mapping[str, tuple[str, str]]
+"""Each package's integrity by name, and its source."""
 NOT_OURS = (
     "Nothing was published, because the meta packages would pin these. Find out who published them, and from where."
 )
@@ -83,8 +85,26 @@ def _run_id(job: JobContext[MetaInputs]) -> int | None:
 
 
 def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Provenance) -> None:
-    """Check and await the platform packages; those staged or only rehearsed are reported, not awaited."""
     _refuse_another_build(job, report)
+    check_platforms(job, report, provenance, partial(_reported, job))
+
+
+def check_platforms(
+    job: JobContext[PublishInputs],
+    report: Report,
+    provenance: Provenance,
+    reported: Callable[[Collection[str]], Reported],
+) -> None:
+    """Check and await the platform packages; those staged or only rehearsed are reported, not awaited.
+
+    Args:
+        reported: returns the integrities of these packages, as far as they are known.
+
+    Raises:
+        RefusedError: a platform package was not published, or is not the one that was built.
+        DeadlineError: `npm install` does not see a platform package in time.
+        ConflictError: `npm install` sees other content than the registry has.
+    """
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
     read = fresh_packuments(job, names)
     there = {name: packument.versions.get(job.family.version) for name, packument in read.items() if packument}
@@ -97,13 +117,17 @@ def _platforms_first(job: JobContext[MetaInputs], report: Report, provenance: Pr
         )
     if missing:
         _tell(job, missing)
-    _check_pinned(job, report, found, provenance)
+    _check_pinned(job, report, found, provenance, reported(found))
     awaited: list[Awaited] = [(one.name, one.version, one.integrity) for one in found.values()]
     await_visible(job.registry, awaited, policy=job.policy, minutes=visible_minutes(job), told=job.runner.line)
 
 
 def _check_pinned(
-    job: JobContext[MetaInputs], report: Report, found: Mapping[str, PublishedVersion], provenance: Provenance
+    job: JobContext[PublishInputs],
+    report: Report,
+    found: Mapping[str, PublishedVersion],
+    provenance: Provenance,
+    reported: Reported,
 ) -> None:
     """Refuse platform packages that are not those that were built; report how they were compared.
 
@@ -116,7 +140,6 @@ def _check_pinned(
     manifests = render_all(
         packages, root=job.root, repository=job.variables.repository_url, top=job.variables.workspace
     )
-    reported = _reported(job, found)
     comparing = [partial(_content_faults, job, one, manifests, reported) for one in found.values()]
     faults = [fault for each in gather(comparing, stop=job.policy.stop) for fault in each]
     compared = [name for name in found if name in reported]
@@ -148,7 +171,7 @@ def _check_pinned(
         )
 
 
-def _reported(job: JobContext[MetaInputs], found: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+def _reported(job: JobContext[MetaInputs], found: Collection[str]) -> Reported:
     """Return each package's integrity by name, and its source: the input, or else the release's ledger.
 
     If the ledger's job checked the package without packing it, that is the digest of its files ("sha256:…").
@@ -158,12 +181,12 @@ def _reported(job: JobContext[MetaInputs], found: Mapping[str, object]) -> dict[
     """
     given = [(one.name, one.integrity) for one in job.inputs.packages if one.version == job.family.version]
     reported = _by_name("the input packages", given)
-    if found.keys() <= reported.keys():
+    if set(found) <= reported.keys():
         return reported
-    return _by_name(RELEASED, _in_ledger(job)) | reported
+    return {**_by_name(RELEASED, _in_ledger(job)), **reported}
 
 
-def _by_name(source: str, entries: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+def _by_name(source: str, entries: Sequence[tuple[str, str]]) -> Reported:
     integrities: dict[str, set[str]] = {}
     for name, integrity in entries:
         integrities.setdefault(name, set()).add(integrity)
@@ -214,10 +237,10 @@ def _in_ledger(job: JobContext[MetaInputs]) -> list[tuple[str, str]]:
 
 
 def _content_faults(
-    job: JobContext[MetaInputs],
+    job: JobContext[PublishInputs],
     found: PublishedVersion,
     manifests: Mapping[str, Manifest],
-    reported: Mapping[str, tuple[str, str]],
+    reported: Reported,
 ) -> list[str]:
     package, (source, wanted) = f"{found.name}@{found.version}", reported.get(found.name, ("", None))
     lines = version_differences(manifests[found.name], "", found, registry=job.registry.url)
@@ -230,7 +253,7 @@ def _content_faults(
     return faults
 
 
-def _file_faults(job: JobContext[MetaInputs], found: PublishedVersion, source: str, wanted: str) -> list[str]:
+def _file_faults(job: JobContext[PublishInputs], found: PublishedVersion, source: str, wanted: str) -> list[str]:
     package = f"{found.name}@{found.version}"
     try:
         digest = contents_digest(published_contents(job, found))
@@ -242,7 +265,7 @@ def _file_faults(job: JobContext[MetaInputs], found: PublishedVersion, source: s
 
 
 def _provenance_faults(
-    job: JobContext[MetaInputs], found: PublishedVersion, commits: set[str], *, known: bool
+    job: JobContext[PublishInputs], found: PublishedVersion, commits: set[str], *, known: bool
 ) -> list[str]:
     """Return what is wrong with a platform package's provenance.
 
@@ -267,13 +290,13 @@ def _provenance_faults(
     return [f"{package}: its provenance names the commit {statement.commit}, not {' or '.join(sorted(commits - {''}))}"]
 
 
-def _attested(job: JobContext[MetaInputs], found: PublishedVersion) -> PublishedVersion | None:
+def _attested(job: JobContext[PublishInputs], found: PublishedVersion) -> PublishedVersion | None:
     """Return the version if it has attestations, which may appear on the registry late."""
     again = found if found.attestations else _published(job, found.name)
     return again if again and again.attestations and again.integrity == found.integrity else None
 
 
-def _tell(job: JobContext[MetaInputs], missing: Sequence[str]) -> None:
+def _tell(job: JobContext[PublishInputs], missing: Sequence[str]) -> None:
     order = "Approve them" if job.inputs.staged else "A release publishes them"
     job.runner.warning(
         f"{len(missing)} platform packages are not on the registry yet: {', '.join(missing)}. "
@@ -282,6 +305,6 @@ def _tell(job: JobContext[MetaInputs], missing: Sequence[str]) -> None:
     )
 
 
-def _published(job: JobContext[MetaInputs], name: str) -> PublishedVersion | None:
+def _published(job: JobContext[PublishInputs], name: str) -> PublishedVersion | None:
     packument = job.registry.fresh(name)
     return packument.versions.get(job.family.version) if packument else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
@@ -88,7 +88,7 @@ class PackagePublisher:
             keep_secret=job.runner.mask,
             failed=lambda log: _show_log(job, "a failed try", log),
         )
-        sent = False
+        sent = bool(self.begun)
         for one, decision in zip(built, decisions, strict=True):
             match decision:
                 case Publish():
@@ -315,8 +315,10 @@ def _publish(_job: Context, progress: Progress) -> None:
 
 
 def _verify(job: Context, progress: Progress) -> None:
-    report = progress.report
-    report.records = verify_packages(job, report.records, provenance=progress.provenance.on)
+    report, names = progress.report, {package.name for package in progress.packages}
+    before = [record for record in report.records if record.built.package.name not in names]
+    done = [record for record in report.records if record.built.package.name in names]
+    report.records = [*before, *verify_packages(job, done, provenance=progress.provenance.on)]
 
 
 def _rehearse(job: Context, progress: Progress) -> None:
@@ -389,9 +391,20 @@ def publish_packages(
     """
     report = Report(title=title, then=then, packages=packages, started=job.policy.clock.now())
     progress = Progress(packages, run_id=run_id, before=before, report=report)
-    try:
+    with handing_over(job, report):
         for step in DRY_RUN_STEPS if job.inputs.dry_run else STEPS:
             step(job, progress)
+
+
+@contextmanager
+def handing_over(job: JobContext[PublishInputs], report: Report) -> Iterator[None]:
+    """Hand over what was done, however far it came, and say in an error which packages are done.
+
+    Raises:
+        FlotillaError: what stopped the job.
+    """
+    try:
+        yield
     except (Exception, KeyboardInterrupt) as stopping:  # noqa: BLE001 - however it ends, its outputs are handed over
         report.failure = explained(stopping, wrote=job.runner.wrote)
         with suppress(OSError):  # of two failures, the first is told

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from flotilla.errors import CancelledError, DefectError, FlotillaError, MachineError
 from flotilla.family import Package, binaries_told
-from flotilla.github import WorkflowRun
+from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import PublishInputs
@@ -31,6 +31,8 @@ class Report:
         commit: the released commit; None until it is known.
         ci_run: the run that made the files; None if the packages take none.
         same_run: whether that is this job's own run.
+        release: the GitHub release that this job created; None for a job that creates none.
+        assets: the release's assets.
         checked: what was checked before the first publish, a sentence each.
         artifacts_digest: the digest of all the family's artifacts; None if this job does not know it.
         begun: the names of the packages that npm has started to publish.
@@ -45,6 +47,8 @@ class Report:
     ci_run: WorkflowRun | None = None
     same_run: bool = False
     artifacts_digest: str | None = None
+    release: Release | None = None
+    assets: Sequence[WantedAsset] = ()
     planned: list[Built] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
@@ -71,6 +75,8 @@ def hand_over(job: JobContext[PublishInputs], report: Report) -> None:
         ci_run=report.ci_run,
         built=report.planned,
         records=report.records,
+        assets=report.assets,
+        release=report.release,
         artifacts_digest=report.artifacts_digest,
     )
     job.runner.output("ledger", write_ledger(job, known))
@@ -103,7 +109,7 @@ def publish_summary(report: Report, *, registry: str, seconds: float) -> str:
     parts = [
         f"### {report.title}",
         _source(report),
-        " ".join(report.checked),
+        " ".join(filter(None, [_release(report), *report.checked])),
         table(headers, rows) if rows else "",
         listed(binaries_told(one.package for one in report.planned)),
         _counted(report, seconds),
@@ -142,6 +148,13 @@ def _source(report: Report) -> str:
     by = "this run" if report.same_run else "CI run"
     built = f", built by {by} {link(run.id, run.url)}" if run else ""
     return f"Commit {code(report.commit)}{built}."
+
+
+def _release(report: Report) -> str:
+    if report.release is None:
+        return ""
+    kind = "The draft of" if report.release.draft else "Release"
+    return f"{kind} {link(report.release.tag, report.release.url)} has {len(report.assets)} assets."
 
 
 def _counted(report: Report, seconds: float) -> str:

@@ -10,7 +10,7 @@ from flotilla.jobs.check_artifacts import check_artifacts
 from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
-from flotilla.jobs.inputs import Phase, ReleaseInputs
+from flotilla.jobs.inputs import Inputs, Phase, ReleaseInputs
 from flotilla.jobs.prepare import (
     Prepared,
     prepare,
@@ -44,7 +44,7 @@ Step = Callable[[JobContext[ReleaseInputs], Progress], None]
 
 def _settle_commit(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     progress.commit = settle_commit(job, job.inputs.commit)
-    _hand_over_names(job, progress.commit)
+    hand_over_names(job, progress.commit)
 
 
 def _require_tag(job: JobContext[ReleaseInputs], progress: Progress) -> None:
@@ -57,7 +57,7 @@ def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     progress.prepared = prepare(job)
     warn_of_new_names(job, progress.prepared)
     progress.commit = progress.prepared.commit
-    _hand_over_names(job, progress.commit)
+    hand_over_names(job, progress.commit)
     prepared_to_release(job, progress.prepared)
 
 
@@ -126,7 +126,7 @@ def release(job: JobContext[ReleaseInputs]) -> None:
     ended(job, seconds=job.policy.clock.now() - started)
 
 
-def _hand_over_names(job: JobContext[ReleaseInputs], commit: str) -> None:
+def hand_over_names(job: JobContext[Inputs], commit: str) -> None:
     """Set the outputs that need only flotilla.yml and the tag; every phase has them."""
     family, output = job.family, job.runner.output
     output("version", family.version)

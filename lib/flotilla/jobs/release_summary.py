@@ -11,7 +11,7 @@ from flotilla.jobs.check_artifacts import Checked
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.create_release import Released
 from flotilla.jobs.finish import Finished
-from flotilla.jobs.inputs import Phase, ReleaseInputs
+from flotilla.jobs.inputs import Inputs, Phase, ReleaseInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import Prepared
@@ -65,7 +65,7 @@ def checked(job: JobContext[ReleaseInputs], run: WorkflowRun, found: Checked) ->
 
 def released(job: JobContext[ReleaseInputs], done: Released) -> None:
     """Report that the release was created, or would be."""
-    _hand_over_release(job, done.release)
+    hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     known = Known(
         commit=done.commit,
@@ -89,7 +89,7 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
 
 def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
     """Report that the family is complete and the draft published."""
-    _hand_over_release(job, done.release)
+    hand_over_release(job, done.release)
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
     job.runner.output("artifacts-digest", done.artifacts_digest or "")
@@ -103,7 +103,7 @@ def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
 
 def nothing_to_finish(job: JobContext[ReleaseInputs]) -> None:
     """Tell that a version without a tag has no release to publish."""
-    _hand_over_release(job, None)
+    hand_over_release(job, None)
     job.runner.output("checksums", "")
     job.runner.line("nothing to finish: a version without a tag (tag: none) has no release")
     job.runner.summary(f"### {_state(job, None)}\n")
@@ -148,7 +148,8 @@ def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _hand_over_release(job: JobContext[ReleaseInputs], release: Release | None) -> None:
+def hand_over_release(job: JobContext[Inputs], release: Release | None) -> None:
+    """Set the outputs that say where the release is."""
     job.runner.output("release-id", str(release.id) if release else "")
     job.runner.output("release-url", release.url if release else "")
 
