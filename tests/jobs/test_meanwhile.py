@@ -6,14 +6,17 @@ import io
 import zipfile
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from tests.conftest import RecordedClock
 from tests.jobs.test_release_refusals import draft, put_asset
 from tests.simulator.faults import Phase, Request
 from tests.world.job_world import JobWorld
 
 from flotilla.errors import RunError
 from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.npm import Packument, Registry
 from flotilla.rehearsal.github import GitObject, StoredRelease, sha256
 
 ASSET = "chroma-linux-x64-free.tar.gz"
@@ -23,12 +26,13 @@ During = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def during_ci(monkeypatch: pytest.MonkeyPatch) -> During:
-    """Lets something happen between the phases prepare and release of one job."""
+def during_ci(monkeypatch: pytest.MonkeyPatch, shared_clock: RecordedClock) -> During:
+    """Lets something happen, and a minute pass, between the phases prepare and release of one job."""
 
     def happens(change: Callable[[], object]) -> None:
         def then(*given: Any) -> Any:
             change()
+            shared_clock.sleep(60)
             return check_artifacts(*given)
 
         monkeypatch.setattr("flotilla.jobs.release.check_artifacts", then)
@@ -59,6 +63,18 @@ def test_the_registry_is_asked_again_after_the_wait_for_ci(jobs: JobWorld, durin
     assert done.status == 1
     assert "the registry's latest, 2.0.0" in done.error.text
     assert (jobs.github.tags(), jobs.github.releases) == ({}, [])
+
+
+def test_the_registry_is_asked_once_about_each_package_if_nothing_was_waited_for(jobs: JobWorld) -> None:
+    read, asked = Registry.fresh, list[str]()
+
+    def fresh(registry: Registry, name: str) -> Packument | None:
+        asked.append(name)
+        return read(registry, name)
+
+    with patch.object(Registry, "fresh", fresh):
+        assert jobs.run("release").status == 0
+    assert len(asked) == len(set(asked)) == 7
 
 
 def test_a_tag_that_is_made_on_another_commit_during_the_wait_for_ci_is_a_conflict(

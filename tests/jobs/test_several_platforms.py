@@ -82,7 +82,8 @@ def seen_artifacts() -> Iterator[list[int]]:
     real = build.PackageBuilder.build
 
     def watched(builder: build.PackageBuilder, *arguments: object) -> object:
-        seen.append(len(list((builder.scratch / "artifacts").iterdir())))
+        seen.append(len(list((builder.scratch / "contents").iterdir())))
+        assert list(builder.scratch.rglob("*.tar.gz")) == []  # nor an archive beside what was in it
         return real(builder, *arguments)  # type: ignore[arg-type]
 
     with patch.object(build.PackageBuilder, "build", watched):

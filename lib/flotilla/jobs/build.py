@@ -384,6 +384,9 @@ def build_in_turn(
         try:
             unpacked = take_artifacts(job, run, [one for one in artifacts if one.name in taken], needs)
             check(unpacked)
+            for one in unpacked.values():
+                if None not in one.contents:  # what was unpacked from its archives is all that is needed now
+                    shutil.rmtree(one.files)
             built += pack(job, build(job, group, manifests, unpacked))
         except (ArtifactError, ConflictError, PackageError) as failure:
             failures.append(failure)

@@ -36,10 +36,12 @@ class Progress:
 
     commit: str
     prepared: Prepared
+    prepared_at: float
     run: WorkflowRun
 
 
 Step = Callable[[JobContext[ReleaseInputs], Progress], None]
+STILL_TRUE = 10.0  # seconds for which what prepare found is not looked up again
 
 
 def _settle_commit(job: JobContext[ReleaseInputs], progress: Progress) -> None:
@@ -54,6 +56,7 @@ def _require_tag(job: JobContext[ReleaseInputs], progress: Progress) -> None:
 def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     tell_warnings(job.family, job.runner)
     tell_unprotected(job)
+    progress.prepared_at = job.policy.clock.now()
     progress.prepared = prepare(job)
     warn_of_new_names(job, progress.prepared)
     progress.commit = progress.prepared.commit
@@ -62,7 +65,8 @@ def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
 
 
 def _prepare_again(job: JobContext[ReleaseInputs], progress: Progress) -> None:
-    progress.prepared = prepare(job, progress.commit)
+    if job.policy.clock.now() - progress.prepared_at > STILL_TRUE:
+        progress.prepared = prepare(job, progress.commit)
 
 
 def _wait_for_ci(job: JobContext[ReleaseInputs], progress: Progress) -> None:
