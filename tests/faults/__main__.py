@@ -46,7 +46,7 @@ def main() -> int:
 
     def choose(release: Sequence[Checkpoint]) -> list[Task]:
         cases = all_cases(release)
-        say(f"{sum(len(one.requests) for one in release)} requests, {len(cases)} faults that apply")
+        say(f"{len({case.index for case in cases})} requests, {len(cases)} faults that apply")
         chosen = [replace(case, times=options.times) for case in cases if wanted(case, options)]
         if options.sample:
             chosen = sample(chosen, size=options.sample, seed=options.seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.clean import Checkpoint
-from tests.simulator.faults import Kind, PlannedFault, applicable
+from tests.simulator.faults import Kind, PlannedFault, Request, applicable
 
 RETRY_AFTER = 30
 
@@ -48,14 +48,24 @@ def all_cases(release: Sequence[Checkpoint]) -> list[Case]:
     """Return every case of a release, always in the same order."""
     keyed = [
         (job, request.label, request.occurrence, request)
-        for job, checkpoint in enumerate(release)
-        for request in checkpoint.requests
+        for job in range(len(release))
+        for request in _swept(release, job)
     ]
     return [
         Case(index=index, job=job, label=label, occurrence=occurrence, kind=kind)
         for index, (job, label, occurrence, request) in enumerate(sorted(keyed, key=lambda entry: entry[:3]), start=1)
         for kind in applicable(request)
     ]
+
+
+def _swept(release: Sequence[Checkpoint], job: int) -> list[Request]:
+    """Return the requests of a job that are broken; see Step."""
+    step, requests = release[job].step, release[job].requests
+    if step.swept == "none":
+        return []
+    earlier = [one for one in release[:job] if one.step.action == step.action] if step.swept == "new" else []
+    known = {(request.label, request.occurrence) for one in earlier for request in one.requests}
+    return [request for request in requests if (request.label, request.occurrence) not in known]
 
 
 def sample(cases: Sequence[Case], *, size: int, seed: int) -> list[Case]:

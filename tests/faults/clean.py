@@ -43,6 +43,20 @@ def clean_release(scene: Scene, steps: Sequence[Step] | None = None) -> tuple[Ch
     return tuple(_checkpoint(scene, step) for step in steps or tuple(scene.steps()))
 
 
+def clean_releases(scene: Scene) -> tuple[Checkpoint, ...]:
+    """Release the family by each of the workflows, each from the same beginning.
+
+    Raises:
+        BrokenError: a job failed; with what it printed.
+    """
+    beginning = scene.world.saved()
+    found: list[Checkpoint] = []
+    for steps in (scene.steps, scene.several_platforms, scene.same_run):
+        scene.world.restore(beginning)
+        found += clean_release(scene, tuple(steps()))
+    return tuple(found)
+
+
 def _checkpoint(scene: Scene, step: Step) -> Checkpoint:
     before = scene.world.saved()
     scene.plan.start()

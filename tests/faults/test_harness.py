@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 from tests.faults.__main__ import part
-from tests.faults.cases import Case
+from tests.faults.cases import Case, all_cases
+from tests.faults.clean import Checkpoint
 from tests.faults.report import Report
-from tests.faults.trial import differences
-from tests.simulator.faults import Kind
+from tests.faults.trial import after, differences
+from tests.simulator.faults import Kind, Request
+from tests.simulator.memory import RegistryState
+from tests.simulator.world import Saved
 from tests.world.clock import LeapingClock
 from tests.world.processes import descendants, kill_below
+from tests.world.scene import Step
+
+from flotilla.rehearsal.github import GitHubState
 
 pytestmark = pytest.mark.faults
 PARENT = (
@@ -66,3 +72,23 @@ def test_a_part_that_is_none_is_refused(text: str) -> None:
 def test_the_report_of_a_part_says_which() -> None:
     assert Report(part="2/5").lines()[-1].startswith("faults: part 2/5: 0 tried")
     assert Report().lines()[-1].startswith("faults: 0 tried")
+
+
+def checkpoint(step: Step, *labels: str) -> Checkpoint:
+    requests = [
+        Request(n=n, server="github", method="GET", path="/", label=label, occurrence=1)
+        for n, label in enumerate(labels, 1)
+    ]
+    world = Saved(github=GitHubState(), registry=RegistryState())
+    return Checkpoint(step=step, before=world, after={}, handed_over={}, requests=tuple(requests))
+
+
+def test_of_a_further_workflow_only_what_its_steps_say_is_broken() -> None:
+    first = checkpoint(Step(action="release"), "a", "b")
+    none = checkpoint(Step(action="release", workflow="other", swept="none"), "a", "c")
+    new = checkpoint(Step(action="release", workflow="third", swept="new"), "b", "d")
+    meta = checkpoint(Step(action="publish-meta", workflow="third", swept="new"), "a")
+    broken = {(case.job, case.label) for case in all_cases([first, none, new, meta])}
+    assert broken == {(0, "a"), (0, "b"), (2, "d"), (3, "a")}
+    assert after([first, none, new, meta], 2) == [meta]
+    assert after([first, none, new, meta], 0) == []

@@ -62,11 +62,16 @@ def tried(scene: Scene, release: Sequence[Checkpoint], case: Case, *, to_the_end
         *differences(checkpoint.handed_over, runs[-1].handed_over, "outputs"),
     ]
     if to_the_end and not differs:
-        for last in release[case.job + 1 :]:
+        for last in after(release, case.job):
             differs += _faults(run_until_done(scene, last.step, timeout=None))
     differs += differences(last.after, scene.world.snapshot(), "")
     failed = sum(run.status != 0 for run in runs)
     return Outcome(case=case, met=met, failed=failed, differs=tuple(differs), log="\n".join(run.log for run in runs))
+
+
+def after(release: Sequence[Checkpoint], job: int) -> list[Checkpoint]:
+    """Return the jobs after one in its workflow."""
+    return [one for one in release[job + 1 :] if one.step.workflow == release[job].step.workflow]
 
 
 def run_until_done(scene: Scene, step: Step, *, timeout: int | None) -> list[Ended]:
@@ -74,7 +79,7 @@ def run_until_done(scene: Scene, step: Step, *, timeout: int | None) -> list[End
     runs: list[Ended] = []
     while not runs or (runs[-1].status != 0 and len(runs) < MOST_RUNS):
         runs.append(scene.run(step, timeout=timeout))
-        scene.world.github.state.release_run.attempt += 1
+        scene.begin_again()
     return runs
 
 

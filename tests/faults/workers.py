@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.faults.cases import Case
-from tests.faults.clean import Checkpoint, clean_release
+from tests.faults.clean import Checkpoint, clean_releases
 from tests.faults.trial import Outcome, tried
 from tests.world.scene import Scene
 
@@ -82,7 +82,7 @@ def work(tasks: Queue[Task | None], told: Queue[Message], over: Event, artifacts
     """Run a worker: a clean release, then one task after another."""
     try:
         with Scene(EXAMPLE, artifacts, provenance=True) as scene:
-            release = clean_release(scene)
+            release = clean_releases(scene)
             told.put(Ready(release=release))
             while not over.is_set() and (task := tasks.get()) is not None and not over.is_set():
                 told.put(tried(scene, release, task.case, to_the_end=task.to_the_end))

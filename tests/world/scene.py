@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,10 +10,10 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import requests
 from tests.rehearsal.publishing import TARBALL, document
@@ -31,15 +32,23 @@ from flotilla.rehearsal.registry import TrustedPublisher
 VERSION = "1.2.3"
 EARLIER = "0.9.0"
 REPOSITORY = "acme/chroma"
+CI_WORKFLOW = "ci.yml"
 NPM_MODULES = Path(__file__).with_name("npm_modules.cjs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One job of the release, by the action that it runs."""
+    """One job of the release, by the action that it runs.
+
+    Args:
+        workflow: the workflow that it is a job of.
+        swept: which of its requests `make faults` breaks; "new" are those that no job of that action made before.
+    """
 
     action: str
     inputs: Mapping[str, str] = field(default_factory=dict)
+    workflow: str = "one job each"
+    swept: Literal["all", "new", "none"] = "all"
 
     def __str__(self) -> str:
         """The action, and the platform where it is of one."""
@@ -118,6 +127,29 @@ class Scene(AbstractContextManager["Scene"]):
             yield Step(action="publish-dev", inputs=run)
         yield Step(action="publish-meta")
 
+    def several_platforms(self) -> Iterator[Step]:
+        """The jobs of a workflow that publishes several platforms in one job."""
+        several = [platform.name for platform in self.family.config.platforms][-2:]
+        for step in self.steps():
+            platform = step.inputs.get("platform")
+            if platform == several[0]:
+                inputs = {**step.inputs, "platform": json.dumps(several)}
+                yield replace(step, inputs=inputs, workflow="several platforms")
+            elif platform not in several:
+                yield replace(step, workflow="several platforms", swept="none")
+
+    def same_run(self) -> Iterator[Step]:
+        """The jobs of a workflow that has built what it releases; begins by making the jobs part of CI's run."""
+        github = self.world.github.state
+        run = next(run for run in github.runs if run.id == self.run_id)
+        run.status, run.conclusion = "in_progress", None
+        github.release_run.id, github.release_run.workflow = run.id, CI_WORKFLOW
+        github.add_job(run, "build")
+        github.add_job(run, "release", None)
+        self.world.registry.state.trusts_all = TrustedPublisher(repository=REPOSITORY, workflow=CI_WORKFLOW)
+        for step in self.steps():
+            yield replace(step, inputs={"run-id": str(run.id), **step.inputs}, workflow="same run", swept="new")
+
     def run(self, step: Step, *, host: JobHost | None = None, timeout: int | None = None) -> Ended:
         """Run one job in a fresh checkout.
 
@@ -144,6 +176,14 @@ class Scene(AbstractContextManager["Scene"]):
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(given.folder, ignore_errors=True)
 
+    def begin_again(self) -> None:
+        """Begin the run's next attempt, as whoever re-runs its failed jobs does."""
+        github = self.world.github.state
+        github.release_run.attempt += 1
+        for run in github.runs:
+            if run.id == github.release_run.id:
+                run.attempt = github.release_run.attempt
+
     def _inputs(self, step: Step) -> dict[str, str]:
         publishing = {"provenance": "true" if self._provenance else "false"} if step.action != "release" else {}
         token = {"npm-token": next(iter(self.world.registry.state.tokens))} if self._token else {}
@@ -164,7 +204,7 @@ class Scene(AbstractContextManager["Scene"]):
 
 
 def _add_run(github: GitHubState, artifacts: Path) -> int:
-    run = github.add_run(workflow="ci.yml")
+    run = github.add_run(workflow=CI_WORKFLOW)
     for path in sorted(artifacts.iterdir()):
         add_artifact(github, run, path)
     return run.id
