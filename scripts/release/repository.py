@@ -13,6 +13,8 @@ from scripts.release.versions import Version, check, moving_tags
 
 MAIN = "refs/heads/main"
 ACTIONS = ("action.yml", "action-*/action.yml")
+WORKFLOW = ".github/workflows/release-family.yml"
+OWN_ACTION = re.compile(r"(?<=uses: )OWNER/flotilla(/[\w-]+)?@v1$", re.MULTILINE)
 IMAGE_LINE = re.compile(r"^(  image: )(\S+)$", re.MULTILINE)
 BOT = "41898282+github-actions[bot]@users.noreply.github.com"
 SERVER = "https://github.com"
@@ -72,6 +74,18 @@ def pin(text: str, pinned: str) -> str:
     return IMAGE_LINE.sub(lambda found: f"{found[1]}docker://{pinned}", text)
 
 
+def pin_own_actions(text: str, *, repository: str, tag: str) -> str:
+    """Return the reusable workflow with its actions at this release's own tag: a caller that pins it, pins them.
+
+    Raises:
+        ReleaseError: if it names none.
+    """
+    pinned, count = OWN_ACTION.subn(lambda found: f"{repository}{found[1] or ''}@{tag}", text)
+    if not count:
+        raise ReleaseError(f"expected {WORKFLOW} to use OWNER/flotilla@v1")
+    return pinned
+
+
 def release_commit(settings: Settings) -> str:
     """Return the commit to tag: the released one with its images pinned. The same inputs make the same commit."""
     names = git(settings, "ls-tree", "-r", "--name-only", settings.commit).splitlines()
@@ -84,8 +98,11 @@ def release_commit(settings: Settings) -> str:
         for role in ("AUTHOR", "COMMITTER"):
             more |= {f"GIT_{role}_NAME": "github-actions[bot]", f"GIT_{role}_EMAIL": BOT, f"GIT_{role}_DATE": date}
         git(settings, "read-tree", settings.commit, more=more)
-        for name in actions:
-            content = pin(text_of(settings, name), settings.pinned)
+        changed = {name: pin(text_of(settings, name), settings.pinned) for name in actions}
+        if WORKFLOW in names:
+            text = text_of(settings, WORKFLOW)
+            changed[WORKFLOW] = pin_own_actions(text, repository=settings.repository, tag=settings.tag)
+        for name, content in changed.items():
             blob = git(settings, "hash-object", "-w", "--stdin", given=content.encode())
             git(settings, "update-index", "--cacheinfo", f"100644,{blob},{name}", more=more)
         tree = git(settings, "write-tree", more=more)

@@ -35,7 +35,7 @@ REQUIRED = {
     "action-publish-dev": {"version", "run-id"},
     "action-publish-meta": {"version"},
 }
-RELEASE_OUTPUTS = {"version", "tag", "commit", "run-id", "dist-tag", "prerelease", "platforms", "release-id"}
+RELEASE_OUTPUTS = {"version", "tag", "commit", "run-id", "dist-tag", "prerelease", "has-dev", "platforms", "release-id"}
 OUTPUTS = {
     ONE_STEP: RELEASE_OUTPUTS | {"release-url", "checksums", "artifacts-digest", "packages", "ledger"},
     "action-release": RELEASE_OUTPUTS | {"release-url", "checksums", "artifacts-digest", "ledger"},
@@ -108,3 +108,21 @@ def test_no_default_is_a_secret_but_the_jobs_own_token(action: str) -> None:
     defaults = {name: one.get("default", "") for name, one in read_action(action)["inputs"].items()}
     assert {name for name, default in defaults.items() if "${{" in default} == {"github-token"}
     assert defaults["npm-token"] == ""
+
+
+def test_the_reusable_workflow_uses_inputs_and_outputs_that_exist_with_a_limit_and_permissions_for_each_job() -> None:
+    text = (ROOT / ".github/workflows/release-family.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    given = set(workflow[True]["workflow_call"]["inputs"])  # YAML 1.1 reads `on` as true
+    assert set(re.findall(r"inputs\.([a-z-]+)", text)) == given
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"], name
+        assert ("id-token" in job["permissions"]) == name.startswith("publish-")
+        assert ("environment" in job) == name.startswith("publish-")
+        assert not ({"id-token", "contents"} <= {key for key, right in job["permissions"].items() if right == "write"})
+        (step,) = [step for step in job["steps"] if "OWNER/flotilla" in step["uses"]]
+        action = step["uses"].split("/")[2].removesuffix("@v1")
+        assert REQUIRED[action] <= set(step["with"]) <= INPUTS[action], name
+    read = set(re.findall(r"steps\.release\.outputs\.([a-z-]+)", text))
+    assert read <= OUTPUTS["action-release"]

@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 from scripts.release.__main__ import STEPS
+from scripts.release.repository import WORKFLOW
 from tests.release.oci import MemoryRegistry
 from tests.release.world import ACTIONS, REPOSITORY, StoppedError, World
 
@@ -26,7 +27,8 @@ def test_a_release_pins_the_image_in_every_action_and_publishes_its_notes(world:
         document = yaml.safe_load(world.git("show", f"{tags['v0.2.0']}:{action}"))
         assert document["runs"]["image"] == f"docker://{world.image}@{digest}"
     changed = world.git("diff", "--name-only", commit, tags["v0.2.0"]).splitlines()
-    assert changed == sorted(ACTIONS)
+    assert changed == sorted((WORKFLOW, *ACTIONS))
+    assert f"uses: {REPOSITORY}/action-release@v0.2.0" in world.git("show", f"{tags['v0.2.0']}:{WORKFLOW}")
     assert world.git("rev-parse", f"{tags['v0.2.0']}^") == commit
     assert world.git("ls-remote", "origin", "refs/heads/main").split()[0] == commit
     release = world.releases()["v0.2.0"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
-from scripts.release.repository import pin
+from scripts.release.repository import WORKFLOW, pin, pin_own_actions
 from scripts.release.settings import ReleaseError
 from scripts.release.versions import Version, check, is_latest, moving_tags
 
+ROOT = Path(__file__).resolve().parents[2]
 CHANGELOG = """# Changelog
 
 ## [Unreleased]
@@ -108,3 +110,16 @@ def test_an_action_names_the_image_by_digest_and_is_else_unchanged() -> None:
 def test_an_action_that_is_pinned_or_has_no_single_image_is_refused(line: str) -> None:
     with pytest.raises(ReleaseError, match="Dockerfile"):
         pin(f"name: a\nruns:\n  using: docker\n{line}", PINNED)
+
+
+def test_the_reusable_workflow_names_its_own_actions_at_the_releases_tag_and_no_others() -> None:
+    text = (ROOT / WORKFLOW).read_text(encoding="utf-8")
+    pinned = pin_own_actions(text, repository="acme/flotilla", tag="v1.4.0")
+    assert "OWNER/flotilla/action" not in pinned
+    assert pinned.count("uses: acme/flotilla/action-") == pinned.count("@v1.4.0\n") == 5
+    assert pinned.count("actions/checkout@") == text.count("actions/checkout@")
+
+
+def test_a_reusable_workflow_without_own_actions_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="OWNER/flotilla"):
+        pin_own_actions("jobs: {}\n", repository="acme/flotilla", tag="v1.4.0")

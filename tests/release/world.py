@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.release.__main__ import main
+from scripts.release.repository import WORKFLOW
 from tests.release import programs
 from tests.simulator.faults import FaultPlan
 from tests.simulator.servers import GitHubServer
@@ -195,5 +196,6 @@ def small_repository() -> dict[str, str]:
         "pyproject.toml": '[project]\nname = "flotilla"\nversion = "0.1.0"\n',
         "CHANGELOG.md": "# Changelog\n\n## [0.1.0] - 2026-01-01\n\n- The first.\n",
         "Dockerfile": "FROM scratch\n",
+        WORKFLOW: "jobs:\n  one:\n    steps:\n      - uses: OWNER/flotilla/action-release@v1\n",
         **{name: action if "/" in name else action.replace("../Dockerfile", "Dockerfile") for name in ACTIONS},
     }

@@ -138,4 +138,5 @@ def hand_over_names(job: JobContext[Inputs], commit: str) -> None:
     output("commit", commit)
     output("dist-tag", job.dist_tag.name)
     output("prerelease", "true" if family.prerelease else "false")
+    output("has-dev", "true" if family.devs else "false")
     output("platforms", json.dumps([platform.name for platform in family.config.platforms]))
