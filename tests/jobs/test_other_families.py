@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from tests.world.job_world import JobWorld, unpacked
@@ -12,9 +13,7 @@ from flotilla.jobs.ledger import inner_faults, read_ledger
 
 @pytest.fixture
 def without_meta(jobs: JobWorld) -> JobWorld:
-    jobs.edit(
-        "flotilla.yml", lambda text: text.replace('  meta:\n    template: "npm/meta{suffix}"\n', "  meta: false\n")
-    )
+    jobs.edit("flotilla.yml", lambda text: re.sub(r"(?m)^  meta:\n(    .*\n)+", "  meta: false\n", text))
     return jobs
 
 
