@@ -82,3 +82,37 @@ def test_the_designs_four_platforms_make_11_packages(
         [published] = world.snapshot()["github"]["releases"]
         assert set(published["assets"]) == assets(FOUR_PLATFORMS)
         assert token not in result.log
+
+
+ONE_STEP = """
+on: {workflow_dispatch: {inputs: {version: {type: string}, dry-run: {type: string}}}}
+jobs:
+  release:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v6
+      - uses: OWNER/flotilla@v1
+        with:
+          version: ${{ inputs.version }}
+          draft: true
+          pause-seconds: 0
+          npm-token: ${{ secrets.NPM_TOKEN }}
+"""
+
+
+@pytest.mark.usefixtures("runner")
+def test_the_action_in_the_root_releases_the_family_in_one_step(
+    tmp_path: Path, actions: Path, artifacts: Path, modules: Path
+) -> None:
+    consumer = make_consumer(tmp_path / "chroma", workflow=ONE_STEP)
+    with world_of(consumer, artifacts=artifacts, folder=tmp_path / "world", modules=modules) as world:
+        token = next(iter(world.registry.state.tokens))
+        result = release(world, consumer, actions=actions, scratch=tmp_path / "act", version="1.0.0", npm_token=token)
+        assert result.succeeded, result.log
+        assert result.jobs() == {"release": "succeeded"}
+        github, registry = world.snapshot()["github"], world.snapshot()["registry"]
+        assert registry["accepted"] == dict.fromkeys((f"{name}@1.0.0" for name in packages(PLATFORMS)), 1)
+        assert [(one["tag"], one["draft"]) for one in github["releases"]] == [("v1.0.0", False)]
+        user = tmp_path / "user"
+        user.mkdir()
+        assert "(free)" in installed_program(world, user, FAMILY)

@@ -37,9 +37,11 @@ class WorkflowResult:
         return dict(re.findall(r"^\[[^/\]]+/(.+?)\s*\] 🏁  Job (\w+)$", self.log, re.MULTILINE))
 
 
-def make_consumer(folder: Path, *, without_platforms: tuple[str, ...] = ()) -> Consumer:
-    """The example as a git repository of its own, less some of its platforms."""
+def make_consumer(folder: Path, *, without_platforms: tuple[str, ...] = (), workflow: str = "") -> Consumer:
+    """The example as a git repository of its own, less some of its platforms; with another release workflow, if any."""
     shutil.copytree(EXAMPLE, folder)
+    if workflow:
+        (folder / ".github/workflows/release.yml").write_text(workflow, encoding="utf-8")
     config = folder / "flotilla.yml"
     lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not any(_lists(line, name) for name in without_platforms)]
