@@ -43,10 +43,10 @@ def steps(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_there_are_workflows_and_locks_to_look_at() -> None:
-    assert len(OURS) == 4
+    assert len(OURS) == 5
     assert len(INIT) == 1
-    assert len(WORKFLOWS) == 7
-    assert len(LOCKS) == 3
+    assert len(WORKFLOWS) == 8
+    assert len(LOCKS) == 4
 
 
 @pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
