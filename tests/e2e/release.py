@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def world_of(consumer: Consumer, *, artifacts: Path, folder: Path, modules: Path
         yield world
 
 
-def release(
+def release(  # noqa: PLR0913 - keyword-only, each a part of the run
     world: Rehearsal,
     consumer: Consumer,
     *,
@@ -49,8 +49,9 @@ def release(
     scratch: Path,
     version: str,
     npm_token: str = "",
+    inputs: Mapping[str, str] | None = None,
 ) -> WorkflowResult:
-    """The consumer's release workflow, run to its end by act.
+    """The consumer's release workflow, run to its end by act; it is started by the event of the world's release run.
 
     Args:
         world: what it releases into.
@@ -59,6 +60,7 @@ def release(
         scratch: a folder for what act keeps.
         version: the version to release.
         npm_token: the secret NPM_TOKEN; without it, trusted publishing.
+        inputs: of workflow_dispatch beside the version; by default the example's.
     """
     secrets = {"GITHUB_TOKEN": world.github.state.token, **({"NPM_TOKEN": npm_token} if npm_token else {})}
     return run_release(
@@ -66,8 +68,9 @@ def release(
         actions=actions,
         environment=_variables(world, consumer),
         secrets=secrets,
-        inputs={"version": version, "dry-run": "false"},
+        inputs={"version": version, **({"dry-run": "false"} if inputs is None else inputs)},
         scratch=scratch,
+        event=world.github.state.release_run.event,
     )
 
 

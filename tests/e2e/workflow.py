@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.images import ROOT, RUNNER
@@ -19,10 +19,15 @@ MINUTES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """A repository that releases a family with flotilla."""
+    """A repository that releases a family with flotilla.
+
+    Args:
+        others: folders that stand for further actions of its workflow, by owner/name@ref.
+    """
 
     folder: Path
     commit: str
+    others: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +52,18 @@ def make_consumer(folder: Path, *, without_platforms: tuple[str, ...] = (), work
     kept = [line for line in lines if not any(_lists(line, name) for name in without_platforms)]
     assert len(lines) - len(kept) == len(without_platforms)
     config.write_text("".join(kept), encoding="utf-8")
+    return commit_all(folder)
+
+
+def commit_all(folder: Path, others: Mapping[str, Path] | None = None) -> Consumer:
+    """Make a folder a git repository of its own."""
     identity = ("-c", "user.name=example", "-c", "user.email=example@example.invalid")
     for command in (["init", "-q", "-b", "main"], ["add", "--all"], [*identity, "commit", "-q", "-m", "Example"]):
         _git(folder, *command)
-    return Consumer(folder=folder, commit=_git(folder, "rev-parse", "HEAD").strip())
+    return Consumer(folder=folder, commit=_git(folder, "rev-parse", "HEAD").strip(), others=others or {})
 
 
-def run_release(
+def run_release(  # noqa: PLR0913 - keyword-only, each a part of the run
     consumer: Consumer,
     *,
     actions: Path,
@@ -61,8 +71,9 @@ def run_release(
     secrets: Mapping[str, str],
     inputs: Mapping[str, str],
     scratch: Path,
+    event: str,
 ) -> WorkflowResult:
-    """The release workflow, dispatched by hand.
+    """The release workflow, run to its end.
 
     Args:
         consumer: the repository to release.
@@ -71,9 +82,11 @@ def run_release(
         secrets: the repository's secrets.
         inputs: those of workflow_dispatch.
         scratch: a folder for what act keeps.
+        event: what starts it.
     """
     values = {"--env": environment, "--secret": secrets, "--input": inputs}
-    command = [str(Path(sys.executable).with_name("act")), "workflow_dispatch", *_options(actions, scratch)]
+    command = [str(Path(sys.executable).with_name("act")), event, *_options(actions, scratch)]
+    command += [word for name, path in consumer.others.items() for word in ("--local-repository", f"{name}={path}")]
     command += [word for option, given in values.items() for pair in given.items() for word in (option, "=".join(pair))]
     done = subprocess.run(
         command,
