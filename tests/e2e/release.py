@@ -77,16 +77,15 @@ def release(  # noqa: PLR0913 - keyword-only, each a part of the run
 def installed_program(world: Rehearsal, folder: Path, package: str) -> str:
     """What the program of an installed meta package says on this machine."""
     environment = world.environment("install", workspace=folder, id_token=False).variables
-    commands = [
-        [*npm(), "install", "--no-audit", "--no-fund", package],
-        [str(node()), f"node_modules/{package}/launcher.cjs"],
-    ]
-    said = ""
-    for command in commands:
+
+    def run(*command: str) -> str:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        said = done.stdout
         assert done.returncode == 0, done.stdout + done.stderr
-    return said
+        return done.stdout
+
+    run(*npm(), "install", "--no-audit", "--no-fund", package)
+    (program,) = (folder / "node_modules/.bin").iterdir()
+    return run(str(node()), str(program.resolve()))
 
 
 def _variables(world: Rehearsal, consumer: Consumer) -> dict[str, str]:
