@@ -25,7 +25,15 @@ from flotilla.family.model import (
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import NO_TAG, BuiltPackage, PackedPackage, binaries_told, unpinned_told
+from flotilla.family.packages import (
+    NO_TAG,
+    BuiltPackage,
+    PackedPackage,
+    binaries_told,
+    previous_tag,
+    tag_prefix,
+    unpinned_told,
+)
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
 from flotilla.family.versions import LATEST, dist_tag_fault, is_below, parse_version
@@ -63,10 +71,12 @@ __all__ = [
     "nothing_to_use",
     "parse_config",
     "parse_version",
+    "previous_tag",
     "program_files",
     "render_manifest",
     "repository_url",
     "same_repository",
     "schema",
+    "tag_prefix",
     "unpinned_told",
 ]

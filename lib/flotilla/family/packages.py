@@ -5,8 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from semver import Version
 
 from flotilla.errors import InputError
 from flotilla.family.model import (
@@ -110,6 +113,23 @@ def version_of(config: Config, given: str) -> str:
             advice="Push a tag with a version such as 1.2.3 or 1.2.3-beta.1.",
         )
     return found[1]
+
+
+def tag_prefix(config: Config) -> str:
+    """Return what the family's tags begin with and no other family's do; empty for the default form and the like."""
+    before = rendered(_tag_form(config), family_values(config.family) | {"version": MARK}).partition(MARK)[0]
+    return "" if before == "v" else before
+
+
+def previous_tag(config: Config, version: str, tags: Iterable[str]) -> str | None:
+    """Return the family's tag before a version: of the highest lower version, a stable one for a stable version."""
+    this, found = parsed_version(version), list[tuple[Version, str]]()
+    for tag in tags:
+        with suppress(InputError):
+            other = parsed_version(version_of(config, tag))
+            if this and other and other < this and (this.prerelease or not other.prerelease):
+                found.append((other, tag))
+    return max(found)[1] if found else None
 
 
 def notes_of(config: Config, version: str) -> str | None:

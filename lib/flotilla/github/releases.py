@@ -55,13 +55,17 @@ class Releases:
         call = Call(what=f"list the assets of {release.tag}", path=f"{self._root}/{release.id}/assets")
         return tuple(parse_asset(document) for document in self._calls.listed(call))
 
-    def generate_notes(self, tag: str, commit: str) -> str:
-        """Return release notes that GitHub generates, since the previous release; GitHub stores nothing."""
+    def generate_notes(self, tag: str, commit: str, *, since: str | None = None) -> str:
+        """Return GitHub's own release notes; nothing is stored.
+
+        Args:
+            since: the tag that they begin at; None for the one that GitHub takes for the one before.
+        """
         call = Call(
             what=f"generate the notes of {tag}",
             verb="POST",
             path=f"{self._root}/generate-notes",
-            body={"tag_name": tag, "target_commitish": commit},
+            body={"tag_name": tag, "target_commitish": commit, **({"previous_tag_name": since} if since else {})},
             hint="Generating release notes needs `contents: write`.",
         )
         return self._calls.document(call).text("body")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
 
-from flotilla.documents import Document
+from flotilla.documents import Document, documents
 from flotilla.errors import ConflictError, FlotillaError, GitHubError
 from flotilla.github.api import Call, Calls, Reply
 from flotilla.github.models import unusable
@@ -38,6 +38,12 @@ class Tags:
         if found.text("ref") != f"refs/tags/{tag}":
             raise unusable(call.what, f"it is about {one_line(found.text('ref'))}")
         return self._dereferenced(found, tag)
+
+    def beginning(self, prefix: str) -> list[str]:
+        """Return the tags whose names begin so."""
+        call = Call(what=f"list the tags {prefix}*", path=f"{self._root}/git/matching-refs/tags/{quote(prefix)}")
+        found = documents(self._calls.ask(call).document, call.what, unusable)
+        return [one.text("ref").removeprefix("refs/tags/") for one in found]
 
     def create(self, tag: str, commit: str) -> None:
         """Create the tag; do nothing if it already points to this commit.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from flotilla.errors import ConflictError
+from flotilla.family import previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
 from flotilla.jobs.check_artifacts import check_artifacts
@@ -202,6 +203,10 @@ def _tell(job: JobContext[ReleasingInputs], release: Release, plan: AssetPlan) -
 
 
 def _notes(job: JobContext[ReleasingInputs], tag: str, prepared: Prepared) -> str:
-    if prepared.notes is None:
-        return job.github.releases.generate_notes(tag, prepared.commit)[:LONGEST_NOTES]
-    return prepared.notes
+    if prepared.notes is not None:
+        return prepared.notes
+    config, prefix = job.family.config, tag_prefix(job.family.config)
+    # GitHub would begin at the release before, which may be another family's.
+    tags = job.github.tags.beginning(prefix) if prefix else []
+    since = previous_tag(config, job.family.version, tags)
+    return job.github.releases.generate_notes(tag, prepared.commit, since=since)[:LONGEST_NOTES]

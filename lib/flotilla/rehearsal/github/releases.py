@@ -109,12 +109,13 @@ async def generate_notes(call: Call) -> web.Response:
     tag = required(body, "tag_name")
     if f"refs/tags/{tag}" not in call.state.refs and not body.get("target_commitish"):
         raise invalid("Release", "target_commitish", "missing_field")
-    return reply({"name": tag, "body": notes(call, tag)})
+    return reply({"name": tag, "body": notes(call, tag, since=str(body.get("previous_tag_name") or ""))})
 
 
-def notes(call: Call, tag: str) -> str:
+def notes(call: Call, tag: str, *, since: str = "") -> str:
     """Return generated release notes."""
-    return f"**Full Changelog**: {call.replies.page}/commits/{tag}"
+    path = f"compare/{since}...{tag}" if since else f"commits/{tag}"
+    return f"**Full Changelog**: {call.replies.page}/{path}"
 
 
 def find(call: Call, name: str = "id") -> StoredRelease:
