@@ -23,7 +23,7 @@ from flotilla.rehearsal.github import GitObject
 from flotilla.rehearsal.registry import Grant
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"version", "tag", "commit", "dist-tag", "prerelease", "platforms"}
+NAMES = {"version", "tag", "commit", "dist-tag", "prerelease", "platforms", "has-dev"}
 OF_PHASE = {
     "prepare": NAMES,
     "wait-for-ci": NAMES | {"run-id"},
@@ -55,6 +55,7 @@ def test_each_phase_alone_sets_its_outputs(jobs: JobWorld, phase: str) -> None:
         "dist-tag": "latest",
         "prerelease": "false",
         "platforms": '["linux-x64", "linux-x64-musl"]',
+        "has-dev": "true",
     }
     assert {name: done.outputs[name] for name in NAMES} == expected
     assert done.outputs.get("run-id", str(jobs.run_id)) == str(jobs.run_id)
