@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from tests.clients.clients import CLIENTS, Client
+from tests.world.npm_packages import installed
 
-from flotilla.errors import RegistryError
 from flotilla.family import Package, Platform
 from flotilla.family.launcher import launcher_fields, launcher_files
 from flotilla.family.model import Launcher
 from flotilla.rehearsal.loopback import Serving
-from flotilla.rehearsal.node import HERE, node, node_modules
+from flotilla.rehearsal.node import node
 from flotilla.rehearsal.registry import RegistryServer, RegistryState, VerdaccioBackend
 
 pytestmark = [pytest.mark.npm, pytest.mark.registry, pytest.mark.slow]
@@ -43,16 +43,6 @@ def platforms() -> dict[str, Platform]:
     }
 
 
-def installed(locks: Path) -> Path:
-    cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache"))
-    try:
-        return node_modules(cache, environment=os.environ, locks=locks)
-    except RegistryError as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"not installed, and the registry cannot be reached: {why}")
-
-
 @pytest.fixture(scope="module")
 def modules() -> Path:
     return installed(Path(__file__).parent)
@@ -62,7 +52,7 @@ def modules() -> Path:
 def registry(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Iterator[str]:
     """A registry with two families: a program's and a library's."""
     folder = tmp_path_factory.mktemp("registry")
-    with Serving() as serving, VerdaccioBackend(installed(HERE), folder, serving) as backend:
+    with Serving() as serving, VerdaccioBackend(installed(), folder, serving) as backend:
         server = RegistryServer(RegistryState(), serving, backend=backend)
         token = next(iter(server.state.tokens))
         for meta, package in families().items():

@@ -20,12 +20,12 @@ import pytest
 import requests
 from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.simulator.world import Rehearsal
+from tests.world.npm_packages import installed
 
-from flotilla.errors import RegistryError
 from flotilla.family import Family, Package, launcher_files, parse_config
 from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun
-from flotilla.rehearsal.node import node_bin, node_modules
+from flotilla.rehearsal.node import node_bin
 from flotilla.rehearsal.users import install_everywhere
 
 VERSION = "3.1.4"
@@ -99,13 +99,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
     run = github.add_run(workflow="ci.yml")
     for path in sorted(example_artifacts().iterdir()):
         add_artifact(github, run, path)
-    cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache"))
-    try:
-        modules = node_modules(cache, environment=os.environ)
-    except RegistryError as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"the registry is not installed, and not to be had: {why}")
+    modules = installed()
     with Rehearsal(folder / "world", github=github, modules=modules, verdaccio=True, sigstore=True) as world:
         inputs = {"version": VERSION, "npm-token": next(iter(world.registry.state.tokens)), "pause-seconds": "0"}
         graph = Graph(world=world, workspace=folder / "workspace", inputs=inputs, told=lambda _run: None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,31 +11,19 @@ from tests.rehearsal.openapi import Description
 from tests.simulator.faults import FaultPlan
 from tests.simulator.memory import RegistryState
 from tests.simulator.servers import GitHubServer, RegistryServer, wipe
+from tests.world.npm_packages import installed
 
-from flotilla.errors import RegistryError
 from flotilla.rehearsal.github import GitHubState
 from flotilla.rehearsal.loopback import Serving
-from flotilla.rehearsal.node import HERE, node_modules
 from flotilla.rehearsal.registry import VerdaccioBackend
 
 ROOT = Path(__file__).parents[2]
 STALL_SECONDS = 0.05
 
 
-def installed(locks: Path) -> Path:
-    """The node_modules of a lock; where it cannot be installed the tests fail in CI, and are skipped locally."""
-    cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache"))
-    try:
-        return node_modules(cache, environment=os.environ, locks=locks)
-    except RegistryError as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"not installed, and not to be had: {why}")
-
-
 @pytest.fixture(scope="session")
 def modules() -> Path:
-    return installed(HERE)
+    return installed()
 
 
 @pytest.fixture(scope="session")
