@@ -160,15 +160,16 @@ def _check_pinned(
             report.checked.append(f"{len(names)} of {len(found)} platform packages have the {of} from {source}.")
     if not provenance.on and len(compared) < len(found):
         left = [name for name in found if name not in reported]
-        which = "the platform packages" if not compared else ", ".join(left)
-        report.checked.append(
-            f"Neither provenance nor a list of integrities shows that {which} are those that were built."
-        )
-        job.runner.warning(
-            f"nothing shows that {which} on the registry are those that were built; "
-            "pass the platform jobs' outputs `packages` as the input packages",
-            title="Platform packages were not compared",
-        )
+        _warn_of_uncompared(job, report, "the platform packages" if not compared else ", ".join(left))
+
+
+def _warn_of_uncompared(job: JobContext[PublishInputs], report: Report, which: str) -> None:
+    report.checked.append(f"Neither provenance nor a list of integrities shows that {which} are those that were built.")
+    job.runner.warning(
+        f"nothing shows that {which} on the registry are those that were built; "
+        "pass the platform jobs' outputs `packages` as the input packages",
+        title="Platform packages were not compared",
+    )
 
 
 def _reported(job: JobContext[MetaInputs], found: Collection[str]) -> Reported:
