@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from flotilla.errors import InputError
+from flotilla.github.api import Endpoint
 from flotilla.github.downloads import safe_name
-from flotilla.github.endpoint import Endpoint
 
 TOKEN = "ghs_canary0123456789"  # noqa: S105 - no secret, but a canary
 

@@ -1,11 +1,6 @@
 """GitHub: workflow runs, artifacts, tags and releases, as frozen values and in plain words."""
 
-from flotilla.github.artifacts import (
-    ArtifactRow,
-    artifact_table,
-    artifacts_digest,
-    from_earlier_attempts,
-)
+from flotilla.github.artifacts import ArtifactRow, artifact_table, artifacts_digest
 from flotilla.github.assets import (
     MOST_ASSETS,
     UPLOADED,
@@ -25,10 +20,12 @@ from flotilla.github.runs import (
     Succeeded,
     Trusted,
     choose_run,
+    from_earlier_attempts,
+    job_faults,
     origin_faults,
     run_faults,
+    stale_faults,
 )
-from flotilla.github.same_run import job_faults, stale_faults
 
 __all__ = [
     "MOST_ASSETS",

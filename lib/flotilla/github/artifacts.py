@@ -11,7 +11,7 @@ from pathlib import Path
 from flotilla.errors import RunError
 from flotilla.github.api import Call, Calls
 from flotilla.github.downloads import Downloads
-from flotilla.github.models import Artifact, Download, WorkflowRun, parse_artifact
+from flotilla.github.models import Artifact, Download, parse_artifact
 from flotilla.github.runs import READ
 from flotilla.parallel import WORKERS
 from flotilla.text import one_line
@@ -98,11 +98,6 @@ def artifacts_digest(digests: Mapping[str, str]) -> str:
     lines = [f"{digest.removeprefix('sha256:')}  {name}\n" for name, digest in sorted(digests.items())]
     text = f"{DIGEST_FORM}\n{''.join(lines)}"
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def from_earlier_attempts(artifacts: Sequence[Artifact], run: WorkflowRun) -> tuple[Artifact, ...]:
-    """Return the artifacts older than the run's latest attempt (rightly so if only failed jobs were re-run)."""
-    return tuple(artifact for artifact in artifacts if run.attempt > 1 and artifact.created_at < run.started_at)
 
 
 def artifact_table(needed: Sequence[str], found: Sequence[Artifact]) -> tuple[ArtifactRow, ...]:

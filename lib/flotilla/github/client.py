@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Self
 
 from flotilla.errors import GitHubError
-from flotilla.github.api import Calls
+from flotilla.github.api import Calls, Endpoint
 from flotilla.github.artifacts import Artifacts
 from flotilla.github.assets import UPLOADED, AssetPlan, WantedAsset
 from flotilla.github.downloads import Downloads
-from flotilla.github.endpoint import Endpoint
 from flotilla.github.models import Asset, Release
-from flotilla.github.releases import Releases
+from flotilla.github.releases import Releases, Tags
 from flotilla.github.runs import Runs
-from flotilla.github.tags import Tags
 from flotilla.github.transfers import Streams, Uploads
 from flotilla.http import Http
 from flotilla.parallel import WORKERS, gather

@@ -16,8 +16,7 @@ from typing import IO, Self
 from urllib.parse import urlsplit
 
 from flotilla.errors import ArtifactError
-from flotilla.github.api import ACCEPT
-from flotilla.github.endpoint import Endpoint
+from flotilla.github.api import ACCEPT, Endpoint
 from flotilla.github.models import Artifact, Asset, Download
 from flotilla.github.transfers import RangeRefused, Source, Streams
 from flotilla.http import Stream

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from flotilla.documents import Document, parse_json
 from flotilla.errors import ArtifactError, ConflictError, FlotillaError
-from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
+from flotilla.github.api import ACCEPT, LARGEST, Calls, Endpoint, Reply, parsed, refusal
 from flotilla.github.assets import (
     KEPT_NAME,
     UPLOADED,
@@ -22,7 +22,6 @@ from flotilla.github.assets import (
     asset_name_faults,
     same_content,
 )
-from flotilla.github.endpoint import Endpoint
 from flotilla.github.models import Asset, Release, parse_asset, unusable
 from flotilla.github.releases import Releases
 from flotilla.http import Http, Request, Stream, Unsure
