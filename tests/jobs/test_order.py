@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from tests.simulator.faults import Kind, PlannedFault
@@ -60,6 +61,34 @@ def test_a_meta_waits_until_npm_install_sees_its_platform_packages(platforms: Jo
     labels = [request.label for request in platforms.world.plan.requests]
     first_put = next(number for number, label in enumerate(labels) if " PUT " in label)
     assert sum("chroma-linux-x64-musl" in label for label in labels[:first_put]) > 5
+
+
+def test_a_platform_job_leaves_the_wait_for_what_a_meta_pins_to_the_meta_job(released: JobWorld) -> None:
+    """A read through the registry's cache right after the publish would keep the old state there."""
+    released.world.plan.start()
+    done = released.platform(pause_seconds="0")
+    assert set(done.statuses.values()) == {"published"}
+    assert reads_by_npm_install(released) == []
+
+
+def test_a_platform_job_awaits_a_package_that_no_meta_pins(released: JobWorld) -> None:
+    released.edit(
+        "flotilla.yml", lambda text: text.replace("{name: linux-x64-musl,", "{name: linux-x64-musl, pin: false,")
+    )
+    released.hide("@acme/chroma-linux-x64-musl", seconds=60)
+    done = released.platform("linux-x64-musl", pause_seconds="0")
+    assert set(done.statuses.values()) == {"published"}
+    assert "1 of 2 packages not visible yet" in done.log
+    assert len(reads_by_npm_install(released)) > len(done.statuses)
+
+
+def reads_by_npm_install(jobs: JobWorld) -> list[str]:
+    """The packages that were read as `npm install` reads them; npm itself writes @acme%2fchroma."""
+    return [
+        one.path
+        for one in jobs.world.plan.requests
+        if one.method == "GET" and re.fullmatch(r"/@acme%2F[\w-]+", one.path)
+    ]
 
 
 def test_a_meta_that_waits_in_vain_names_what_is_missing_and_publishes_nothing(platforms: JobWorld) -> None:

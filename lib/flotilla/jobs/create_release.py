@@ -10,7 +10,7 @@ from flotilla.errors import ConflictError
 from flotilla.family import previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
-from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.check_artifacts import Checked, check_artifacts
 from flotilla.jobs.context import CHECKSUMS, LEDGER, OUTPUT_FOLDER, JobContext, write_output
 from flotilla.jobs.inputs import Inputs, ReleasingInputs
 from flotilla.jobs.ledger import Known, write_ledger
@@ -54,24 +54,34 @@ class Decided:
     known: Known
 
 
-def create_release(job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun) -> Released:
+def create_release(
+    job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun, checked: Checked | None = None
+) -> Released:
     """Create the GitHub release, or complete it; everything is checked before the tag is created.
+
+    Args:
+        checked: as for `decide_release`.
 
     Raises:
         FlotillaError: as `decide_release`.
     """
-    return write_release(job, run, decide_release(job, prepared, run))
+    return write_release(job, run, decide_release(job, prepared, run, checked))
 
 
-def decide_release(job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun) -> Decided:
+def decide_release(
+    job: JobContext[ReleasingInputs], prepared: Prepared, run: WorkflowRun, checked: Checked | None = None
+) -> Decided:
     """Download, verify and build everything, and compare it with GitHub and the registry.
+
+    Args:
+        checked: the run's artifacts, if this job has just checked them.
 
     Raises:
         ArtifactError: an artifact or an asset cannot be released.
         PackageError: a package cannot be published.
         ConflictError: the registry or GitHub has this version with other content.
     """
-    checked = check_artifacts(job, run, job.family.artifacts)
+    checked = checked or check_artifacts(job, run, job.family.artifacts)
     unpacked = take_artifacts(job, run, checked.artifacts, job.family.artifacts)
     built = build(job, job.family.packages, prepared.manifests, unpacked)
     for words in unused_executables(job.family.config, built):

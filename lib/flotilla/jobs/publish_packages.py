@@ -316,9 +316,10 @@ def _publish(_job: Context, progress: Progress) -> None:
 
 def _verify(job: Context, progress: Progress) -> None:
     report, names = progress.report, {package.name for package in progress.packages}
+    pinned = {name for meta in job.family.metas for name in meta.depends_on}
     before = [record for record in report.records if record.built.package.name not in names]
     done = [record for record in report.records if record.built.package.name in names]
-    report.records = [*before, *verify_packages(job, done, provenance=progress.provenance.on)]
+    report.records = [*before, *verify_packages(job, done, provenance=progress.provenance.on, later=pinned)]
 
 
 def _rehearse(job: Context, progress: Progress) -> None:
@@ -335,7 +336,7 @@ PLAN: Step = _plan  # compare with the registry and decide about every package; 
 SIGN_IN: Step = _sign_in  # each package by an exchange of the id-token, else with the token; one without ends the job
 CHECK_NPM: Step = _check_npm  # an npm that is too old is refused before it publishes
 PUBLISH: Step = _publish  # one package after another, with a pause between two
-VERIFY: Step = _verify  # `npm install` sees each package, and its provenance is ours
+VERIFY: Step = _verify  # its provenance is ours, and `npm install` sees each package that no meta package pins
 REHEARSE: Step = _rehearse  # a dry run tells the decisions instead
 
 DECIDING = (

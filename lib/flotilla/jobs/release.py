@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from flotilla.github import WorkflowRun
-from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.check_artifacts import Checked, check_artifacts
 from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
@@ -38,6 +38,7 @@ class Progress:
     prepared: Prepared
     prepared_at: float
     run: WorkflowRun
+    checked: Checked | None = None
 
 
 Step = Callable[[JobContext[ReleaseInputs], Progress], None]
@@ -76,11 +77,12 @@ def _wait_for_ci(job: JobContext[ReleaseInputs], progress: Progress) -> None:
 
 
 def _check_artifacts(job: JobContext[ReleaseInputs], progress: Progress) -> None:
-    checked(job, progress.run, check_artifacts(job, progress.run, job.family.artifacts))
+    progress.checked = check_artifacts(job, progress.run, job.family.artifacts)
+    checked(job, progress.run, progress.checked)
 
 
 def _release(job: JobContext[ReleaseInputs], progress: Progress) -> None:
-    released(job, create_release(job, progress.prepared, progress.run))
+    released(job, create_release(job, progress.prepared, progress.run, progress.checked))
 
 
 def _finish(job: JobContext[ReleaseInputs], progress: Progress) -> None:

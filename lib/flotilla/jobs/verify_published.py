@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from flotilla.errors import DeadlineError, RegistryError
 from flotilla.jobs.context import JobContext
 from flotilla.jobs.inputs import Inputs, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated, with_shasum
+from flotilla.parallel import gather
 
 VISIBLE_MINUTES = 15.0
 PROVENANCE_PAUSE = 5.0
@@ -17,18 +19,25 @@ PROVENANCE_LIMIT = 60.0
 ESTRANGED = "Do not announce this release. Find out who published it, and from where."
 
 
-def verify_packages(job: JobContext[PublishInputs], records: Sequence[Record], *, provenance: bool) -> list[Record]:
+def verify_packages(
+    job: JobContext[PublishInputs], records: Sequence[Record], *, provenance: bool, later: Collection[str] = ()
+) -> list[Record]:
     """Return the records, completed with what the registry shows.
 
-    A version that appears late is only a warning: the registry accepted it, and the meta job waits for it again.
+    A version that appears late is only a warning: the registry accepted it.
+
+    Args:
+        provenance: whether the packages were published with it.
+        later: the packages that a meta package pins. They are not awaited: whoever publishes the meta package awaits
+            and compares them, and a read right after the publish would put their old state into the registry's cache.
 
     Raises:
         RegistryError: the registry has provenance that does not match this tarball and this run.
     """
-    _await(job, [record for record in records if record.status != "staged"])
+    _await(job, [one for one in records if one.status != "staged" and one.built.package.name not in later])
     if not provenance:
         return list(records)
-    looked = [(one, []) if one.status == "staged" else _look(job, one) for one in records]
+    looked = gather([partial(_look, job, one) for one in records], stop=job.policy.stop)
     if faults := [fault for _, faults in looked for fault in faults]:
         raise RegistryError(faults, advice=ESTRANGED)
     return [record for record, _ in looked]
@@ -70,6 +79,8 @@ def _await(job: JobContext[PublishInputs], records: Sequence[Record]) -> None:
 
 def _look(job: JobContext[PublishInputs], record: Record) -> tuple[Record, list[str]]:
     """Return a record with its provenance; if the registry cannot show it now, the publish still counts."""
+    if record.status == "staged":
+        return record, []
     try:
         return _look_at_provenance(job, record)
     except DeadlineError as late:
