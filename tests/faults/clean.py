@@ -51,7 +51,7 @@ def clean_releases(scene: Scene) -> tuple[Checkpoint, ...]:
     """
     beginning = scene.world.saved()
     found: list[Checkpoint] = []
-    for steps in (scene.steps, scene.several_platforms, scene.same_run):
+    for steps in (scene.steps, scene.several_platforms, scene.same_run, scene.one_step, scene.draft_in_one_step):
         scene.world.restore(beginning)
         found += clean_release(scene, tuple(steps()))
     return tuple(found)

@@ -6,9 +6,11 @@ import argparse
 import subprocess
 import sys
 import time
+from multiprocessing.queues import Queue
 from pathlib import Path
 
 import pytest
+from tests.faults import workers
 from tests.faults.__main__ import part
 from tests.faults.cases import Case, all_cases
 from tests.faults.clean import Checkpoint
@@ -67,6 +69,16 @@ def test_the_parts_of_a_sweep_are_the_whole_each_case_once() -> None:
 def test_a_part_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         part(text)
+
+
+def a_worker_with_much_to_say(_tasks: object, told: Queue[str], _over: object, _artifacts: Path) -> None:
+    told.put("x" * 2**20)  # more than fits into a pipe
+
+
+def test_a_sweep_that_is_stopped_while_its_workers_start_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "work", a_worker_with_much_to_say)
+    with pytest.raises(TypeError):
+        list(workers.outcomes(lambda _release: [], workers=2))
 
 
 def test_the_report_of_a_part_says_which() -> None:

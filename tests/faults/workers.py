@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.artifacts import EXAMPLE, example_artifacts
@@ -18,6 +20,7 @@ from tests.world.scene import Scene
 from flotilla.jobs.context import LEDGER
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
     from multiprocessing.synchronize import Event
 
@@ -75,7 +78,15 @@ def outcomes(choose: Callable[[Sequence[Checkpoint]], Sequence[Task]], *, worker
         for _ in processes:
             tasks.put(None)
         for process in processes:
-            process.join()
+            _end(process, told)
+
+
+def _end(process: BaseProcess, told: Queue[Message]) -> None:
+    """Wait for a worker's end; read what it still says, since it does not end before that is read."""
+    while process.is_alive():
+        with suppress(Empty):
+            told.get(timeout=0.1)
+    process.join()
 
 
 def work(tasks: Queue[Task | None], told: Queue[Message], over: Event, artifacts: Path) -> None:

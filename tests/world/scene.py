@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 import requests
+import yaml
 from tests.rehearsal.publishing import TARBALL, document
 from tests.simulator.faults import FaultPlan
 from tests.simulator.memory import RegistryState
@@ -33,6 +34,7 @@ VERSION = "1.2.3"
 EARLIER = "0.9.0"
 REPOSITORY = "acme/chroma"
 CI_WORKFLOW = "ci.yml"
+SMALLEST = "smallest.yml"
 NPM_MODULES = Path(__file__).with_name("npm_modules.cjs")
 
 
@@ -80,6 +82,7 @@ class Scene(AbstractContextManager["Scene"]):
         self.clock = LeapingClock(self.folder / "clock")
         self.plan = FaultPlan(stall_seconds=3.0)
         self.family = Family(parse_config((source / "flotilla.yml").read_text(encoding="utf-8")), VERSION)
+        self._smallest = _smallest(source)
         self._provenance = provenance
         self._token = token
         self._one_at_a_time = threading.Lock()
@@ -150,6 +153,21 @@ class Scene(AbstractContextManager["Scene"]):
         for step in self.steps():
             yield replace(step, inputs={"run-id": str(run.id), **step.inputs}, workflow="same run", swept="new")
 
+    def one_step(self) -> Iterator[Step]:
+        """The only job of a workflow with the action in the repository's root, for the family's smallest part."""
+        inputs = {"config": SMALLEST, "run-id": str(self.run_id), "provenance": "false"}
+        yield Step(action="release-family", inputs=inputs, workflow="one step")
+
+    def draft_in_one_step(self) -> Iterator[Step]:
+        """The same job, with a release that stays a draft until npm has every package."""
+        for step in self.one_step():
+            yield replace(
+                step,
+                inputs={**step.inputs, "draft": "true", "provenance": "true"},
+                workflow="a draft in one step",
+                swept="new",
+            )
+
     def run(self, step: Step, *, host: JobHost | None = None, timeout: int | None = None) -> Ended:
         """Run one job in a fresh checkout.
 
@@ -163,6 +181,7 @@ class Scene(AbstractContextManager["Scene"]):
             given = self.world.environment(step.action, workspace=workspace, inputs=self._inputs(step))
         try:
             shutil.copytree(self.source, workspace)
+            (workspace / SMALLEST).write_text(self._smallest, encoding="utf-8")
             (folder / "tmp").mkdir()
             environment = given.variables | {
                 "TMPDIR": str(folder / "tmp"),
@@ -203,6 +222,14 @@ class Scene(AbstractContextManager["Scene"]):
             answer.raise_for_status()
 
 
+def _smallest(source: Path) -> str:
+    """Return the family's file with one platform, one variant and no dev package."""
+    config = yaml.safe_load((source / "flotilla.yml").read_text(encoding="utf-8"))
+    config |= {key: config[key][:1] for key in ("platforms", "variants") if key in config}
+    packages = {kind: package for kind, package in config["packages"].items() if kind != "dev"}
+    return json.dumps({**config, "packages": packages})
+
+
 def _add_run(github: GitHubState, artifacts: Path) -> int:
     run = github.add_run(workflow=CI_WORKFLOW)
     for path in sorted(artifacts.iterdir()):
@@ -218,7 +245,8 @@ def _warm_npm(folder: Path, compiled: Path) -> Path:
     """A folder with the real `npm`, started faster: it keeps its code between two runs (see npm_modules.cjs)."""
     folder.mkdir()
     kept = shutil.copy(NPM_MODULES, folder)
-    subprocess.run([node(), kept, npm_script().parents[1]], check=True)
+    environment = {**os.environ, "NODE_COMPILE_CACHE": str(compiled)}  # npm turns that on; it would stay in TMPDIR
+    subprocess.run([node(), kept, npm_script().parents[1]], check=True, env=environment)
     program = folder / "npm"
     start = f'exec "{node()}" --require "{kept}" "{npm_script()}" "$@"'
     program.write_text(f'#!/bin/sh\nNODE_COMPILE_CACHE="{compiled}" {start}\n', "utf-8")
