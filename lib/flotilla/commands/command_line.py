@@ -1,4 +1,4 @@
-"""The command line of init, plan, check, rehearse and verify."""
+"""The command line of init, plan, check, rehearse, verify and doctor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flotilla.commands.check import check
+from flotilla.commands.doctor import doctor
 from flotilla.commands.init import init
 from flotilla.commands.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
@@ -38,6 +39,15 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
             return 0
         case "verify":
             return verify(options.ledger, environment, runner, registry=options.registry)
+        case "doctor":
+            return doctor(
+                options.package,
+                environment,
+                runner,
+                registry=options.registry,
+                with_binaries=options.binaries,
+                json_wanted=options.json,
+            )
     family, root = _family(options)
     repository = _repository(options, environment, family)
     url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
@@ -133,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
     verified.add_argument("ledger", type=Path, help="the ledger file, from a job or the release's assets")
     verified.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
+    examined = commands.add_parser("doctor", help="examine a published family, by whatever tool it was published")
+    examined.add_argument("package", help="the package that users install: NAME, NAME@VERSION or NAME@DIST-TAG")
+    examined.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
+    examined.add_argument("--binaries", action="store_true", help="download each platform package and check it")
+    examined.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
@@ -45,12 +47,14 @@ class Packument:
 
     Args:
         burnt: version numbers that were used and unpublished; the registry never accepts them again.
+        times: when each version was published, in UTC; empty if the registry does not tell.
     """
 
     name: str
     dist_tags: Mapping[str, str]
     versions: Mapping[str, PublishedVersion]
     burnt: frozenset[str] = frozenset()
+    times: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
 
     def tags_of(self, version: str) -> tuple[str, ...]:
         """Return the dist-tags that point to this version."""
@@ -89,6 +93,7 @@ def parse_packument(document: object, *, name: str, what: str) -> Packument:
         dist_tags={tag: tags.text(tag) for tag in tags.fields} if tags else {},
         versions=parsed,
         burnt=_burnt(top) - parsed.keys(),
+        times=_times(top),
     )
 
 
@@ -170,6 +175,16 @@ def _burnt(packument: Document) -> frozenset[str]:
     listed = unpublished.get("versions") if isinstance(unpublished, dict) else None
     gone = [number for number in listed if isinstance(number, str)] if isinstance(listed, list) else []
     return frozenset(moments.keys() - _MOMENTS) | frozenset(gone)
+
+
+def _times(packument: Document) -> dict[str, datetime]:
+    time = packument.optional_inner("time")
+    moments = {}
+    for key, moment in time.fields.items() if time else ():
+        with suppress(ValueError):  # some registries write other things
+            if isinstance(moment, str):
+                moments[key] = datetime.fromisoformat(moment)
+    return {key: moment.astimezone(UTC) for key, moment in moments.items() if moment.tzinfo}
 
 
 def _from_shasum(shasum: str) -> str:
