@@ -17,7 +17,7 @@ from rich.console import Console
 
 from flotilla.errors import FlotillaError
 from flotilla.family import Family
-from flotilla.jobs.context import read_config
+from flotilla.jobs.inputs import read_config
 from flotilla.rehearsal.rehearse import Plan, rehearse
 from flotilla.rehearsal.show import WIDTH, Show
 

@@ -12,10 +12,19 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from flotilla.commands.job_options import with_options
 from flotilla.errors import DefectError, explained
-from flotilla.jobs.context import JobContext, open_job
-from flotilla.jobs.inputs import DevInputs, FamilyInputs, Inputs, MetaInputs, PlatformInputs, ReleaseInputs, variable
+from flotilla.jobs.inputs import (
+    DevInputs,
+    FamilyInputs,
+    Inputs,
+    JobContext,
+    MetaInputs,
+    PlatformInputs,
+    ReleaseInputs,
+    open_job,
+    variable,
+    with_options,
+)
 from flotilla.jobs.publish_dev import publish_dev
 from flotilla.jobs.publish_meta import publish_meta
 from flotilla.jobs.publish_platform import publish_platform

@@ -7,14 +7,16 @@ Sources: actions/runner src/Runner.Common/ActionCommand.cs and src/Runner.Worker
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from flotilla.errors import Fault, FlotillaError, MachineError
+from flotilla.errors import Fault, FlotillaError, InputError, MachineError
 from flotilla.text import defused, hide
 
 LISTED = "- "  # how FlotillaError begins one of several faults
@@ -160,3 +162,118 @@ def _property(text: str) -> str:
 
 def _file(name: str | None) -> Path | None:
     return Path(name) if name else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerVariables:
+    """The variables of a GitHub Actions job that flotilla uses.
+
+    Source: GitHub's documentation, "Variables reference", and actions/runner src/Runner.Worker/Handlers.
+
+    Args:
+        repository: "OWNER/REPO" that the job runs in.
+        commit: the commit that triggered the run, 40 hex digits; empty locally.
+        workflow: file name of the calling workflow, which npm compares; empty if unknown.
+        run_id: id of this workflow run; empty locally.
+        run_attempt: the run's attempt that this job belongs to; empty locally.
+        workspace: the checked-out repository.
+        unprotected: the branch or tag that the job runs on, if GitHub says that no rule protects it; empty otherwise.
+    """
+
+    repository: str
+    server_url: str
+    api_url: str
+    commit: str
+    workflow: str
+    run_id: str
+    workspace: Path
+    run_attempt: str = ""
+    unprotected: str = ""
+
+    @property
+    def run_url(self) -> str:
+        """Return the URL of this run's page."""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
+
+    @property
+    def repository_url(self) -> str:
+        """Return the repository's URL as npm writes it in a manifest."""
+        return f"git+{self.server_url}/{self.repository}.git"
+
+
+def read_variables(environment: Mapping[str, str]) -> RunnerVariables:
+    """Return the variables of this job.
+
+    Raises:
+        InputError: GITHUB_REPOSITORY is missing or is not OWNER/REPO.
+    """
+    repository = environment.get("GITHUB_REPOSITORY", "")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise InputError(
+            f"GITHUB_REPOSITORY is {repository!r}; expected OWNER/REPO",
+            advice="A runner always sets it; locally, set it to the repository that contains flotilla.yml.",
+        )
+    server_url = environment.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
+    return RunnerVariables(
+        repository=repository,
+        server_url=server_url,
+        api_url=environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
+        commit=environment.get("GITHUB_SHA", ""),
+        workflow=workflow,
+        run_id=environment.get("GITHUB_RUN_ID", ""),
+        run_attempt=environment.get("GITHUB_RUN_ATTEMPT", ""),
+        workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
+        unprotected=environment.get("GITHUB_REF", "") if environment.get("GITHUB_REF_PROTECTED") == "false" else "",
+    )
+
+
+OUTPUT_FOLDER = "flotilla-output"
+
+
+CHECKSUMS = "SHA256SUMS"
+
+
+LEDGER = "flotilla-ledger.json"
+
+
+def output_file(workspace: Path, name: str) -> Path:
+    """Return the path of a file for later steps, in flotilla's own folder in the workspace.
+
+    Raises:
+        InputError: the repository has a link or something else in its place, so that we would write elsewhere.
+    """
+    folder = workspace / OUTPUT_FOLDER
+    file = folder / name
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(
+            f"{OUTPUT_FOLDER} already exists and is not a plain folder",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository; flotilla writes its files there.",
+        )
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise InputError(
+            f"{OUTPUT_FOLDER}/{name} already exists and is not a plain file",
+            advice=f"Remove {OUTPUT_FOLDER} from the repository; flotilla writes its files there.",
+        )
+    return file
+
+
+def write_output(workspace: Path, name: str, text: str) -> str:
+    """Write a file for later steps, and return its path relative to the workspace.
+
+    The container's user is root. A self-hosted runner's is not, but must be able to remove files from its workspace, so
+    the workspace's owner gets the folder and the file.
+
+    Raises:
+        InputError: something else is in its place.
+    """
+    file = output_file(workspace, name)
+    file.parent.mkdir(exist_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    if os.geteuid() == 0:
+        owner = workspace.stat()
+        for path in (file.parent, file):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return f"{OUTPUT_FOLDER}/{name}"

@@ -17,7 +17,7 @@ from tests.faults.clean import Checkpoint, clean_releases
 from tests.faults.trial import Outcome, tried
 from tests.world.scene import Scene
 
-from flotilla.jobs.context import LEDGER
+from flotilla.runner import LEDGER
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

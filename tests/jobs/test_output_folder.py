@@ -14,7 +14,7 @@ from tests.jobs.test_raw_artifacts import as_zip
 from tests.world.job_world import JobWorld
 
 from flotilla.errors import InputError
-from flotilla.jobs.context import write_output
+from flotilla.runner import write_output
 
 
 def test_the_folder_and_its_files_belong_to_the_owner_of_the_workspace(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_link_that_comes_after_the_look_does_not_lead_our_files_elsewhere(
     (tmp_path / "flotilla-output").mkdir()
     file = tmp_path / "flotilla-output" / "SHA256SUMS"
     file.symlink_to(elsewhere)
-    monkeypatch.setattr("flotilla.jobs.context.output_file", lambda _workspace, _name: file)
+    monkeypatch.setattr("flotilla.runner.output_file", lambda _workspace, _name: file)
     with pytest.raises(OSError, match="SHA256SUMS"):
         write_output(tmp_path, "SHA256SUMS", "x\n")
     assert elsewhere.read_bytes() == b"canary"

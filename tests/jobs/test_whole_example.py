@@ -43,7 +43,7 @@ import json, os, sys
 from pathlib import Path
 from flotilla.commands import check
 from flotilla.family import Family
-from flotilla.jobs.context import read_config
+from flotilla.jobs.inputs import read_config
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.build import PackageBuilder
 

@@ -14,7 +14,7 @@ from tests.layouts.artifacts import LAYOUTS, make
 from tests.layouts.binaries import SAYS
 
 from flotilla.family import Family
-from flotilla.jobs.context import read_config
+from flotilla.jobs.inputs import read_config
 from flotilla.rehearsal.rehearse import Plan, rehearse
 from flotilla.rehearsal.show import WIDTH, Show
 from flotilla.rehearsal.users import host

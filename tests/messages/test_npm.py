@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from tests.messages.conftest import Golden, Messages
 
-from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, refusals, trusted_publishing_faults
+from flotilla.family import DistTag
+from flotilla.npm import Packument, PublishedVersion, Terms, refusals, trusted_publishing_faults
 from flotilla.npm import errors as npm_errors
 from flotilla.npm.errors import TABLE, Context, Row, explain
 from flotilla.npm.output import NpmAnswer

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from flotilla.errors import ConflictError
-from flotilla.family import PackedPackage
+from flotilla.family import DistTag, PackedPackage
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,
-    DistTag,
     Packument,
     Publish,
     PublishedVersion,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from flotilla.npm import DistTag, Packument, PublishedVersion, Terms, refusals, trust_command, trusted_publishing_faults
+from flotilla.family import DistTag
+from flotilla.npm import Packument, PublishedVersion, Terms, refusals, trust_command, trusted_publishing_faults
 from flotilla.npm.preflight import manifest_faults, new_names_advice
 
 NAME = "@acme/tool"

@@ -16,7 +16,7 @@ from tests.world.stage import Stage, below, shown, state_of, stop
 
 from flotilla import __main__ as program
 from flotilla.errors import DefectError
-from flotilla.jobs.context import JobContext
+from flotilla.jobs.inputs import JobContext
 
 if TYPE_CHECKING:
     from tests.trust.conftest import MakeStage, SignIn

@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 from tests.world.stage import PACKAGES, PLATFORMS, Stage
 
 from flotilla.errors import InputError
-from flotilla.jobs.context import output_file
 from flotilla.jobs.ledger import inner_faults, ledger_schema, schema_faults
 from flotilla.npm import sha512_of
+from flotilla.runner import output_file
 
 if TYPE_CHECKING:
     from pathlib import Path

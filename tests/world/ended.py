@@ -114,7 +114,7 @@ def in_process(arguments: list[str], variables: Mapping[str, str], clock: Clock 
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(errors))
         if clock is not None:
-            stack.enter_context(patch("flotilla.jobs.context.SystemClock", lambda _stop: clock))
+            stack.enter_context(patch("flotilla.jobs.inputs.SystemClock", lambda _stop: clock))
         try:
             status = program.main(arguments)
         finally:

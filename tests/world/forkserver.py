@@ -67,7 +67,7 @@ def _job(order: dict[str, Any], clock: LeapingClock) -> None:
 def _surroundings(clock: LeapingClock, timeout: int | None) -> ExitStack:
     """The leaping clock; and where an answer is to be waited for in vain, no more than so many seconds for it."""
     stack = ExitStack()
-    stack.enter_context(patch("flotilla.jobs.context.SystemClock", lambda _stop: clock))
+    stack.enter_context(patch("flotilla.jobs.inputs.SystemClock", lambda _stop: clock))
     for name in TIMEOUTS if timeout else ():
         stack.enter_context(patch(name, timeout))
     return stack

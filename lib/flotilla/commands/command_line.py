@@ -13,7 +13,7 @@ from flotilla.commands.init import init
 from flotilla.commands.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
-from flotilla.jobs.context import read_config, tell_warnings
+from flotilla.jobs.inputs import read_config, tell_warnings
 from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 

@@ -36,7 +36,14 @@ from flotilla.family.packages import (
 )
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
-from flotilla.family.versions import LATEST, dist_tag_fault, is_below, parse_version
+from flotilla.family.version_and_dist_tag import (
+    LATEST,
+    DistTag,
+    dist_tag_fault,
+    is_below,
+    parse_version,
+    settle_dist_tag,
+)
 
 __all__ = [
     "LATEST",
@@ -48,6 +55,7 @@ __all__ = [
     "Ci",
     "Config",
     "DevSpec",
+    "DistTag",
     "Family",
     "FileChoice",
     "Limits",
@@ -77,6 +85,7 @@ __all__ = [
     "repository_url",
     "same_repository",
     "schema",
+    "settle_dist_tag",
     "tag_prefix",
     "unpinned_told",
 ]

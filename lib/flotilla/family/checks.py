@@ -25,7 +25,7 @@ from flotilla.family.names import (
 )
 from flotilla.family.packages import NO_TAG, family_packages, notes_of, own_needs, platform_packages, tag_of
 from flotilla.family.platforms import platform_findings
-from flotilla.family.versions import dist_tag_fault, version_fault
+from flotilla.family.version_and_dist_tag import dist_tag_fault, version_fault
 from flotilla.family.yaml import Document, Finding, Path, dotted
 from flotilla.text import did_you_mean, quoted
 

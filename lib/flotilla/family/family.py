@@ -18,7 +18,7 @@ from flotilla.family.packages import (
     tag_of,
     version_of,
 )
-from flotilla.family.versions import default_dist_tag, is_below, is_prerelease
+from flotilla.family.version_and_dist_tag import default_dist_tag, is_below, is_prerelease
 from flotilla.text import did_you_mean, quoted
 
 EVERY_PLATFORM = "all"

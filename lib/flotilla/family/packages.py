@@ -29,7 +29,7 @@ from flotilla.family.model import (
     Variant,
 )
 from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
-from flotilla.family.versions import parse_version, parsed_version, version_fault
+from flotilla.family.version_and_dist_tag import parse_version, parsed_version, version_fault
 from flotilla.text import quoted
 
 # Stands for the version in a tag; no flotilla.yml can hold it.

@@ -15,8 +15,7 @@ from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, 
 from flotilla.family import Archive, BuiltPackage, Config, Family, Need, Package, PackedPackage
 from flotilla.family.yaml import dotted
 from flotilla.github import Artifact, Download, WorkflowRun
-from flotilla.jobs.context import OUTPUT_FOLDER, JobContext
-from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import (
     Contents,
@@ -31,6 +30,7 @@ from flotilla.packing import (
 )
 from flotilla.parallel import CORES, gather
 from flotilla.retry import StopFlag
+from flotilla.runner import OUTPUT_FOLDER
 from flotilla.text import printable
 
 FLAGS = glob.GLOBSTAR | glob.NODIR | glob.BRACE

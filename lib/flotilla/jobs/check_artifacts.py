@@ -16,8 +16,7 @@ from flotilla.github import (
     artifacts_digest,
     from_earlier_attempts,
 )
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.jobs.markdown import code, link, linked, size, table
 from flotilla.jobs.same_run import FITTING, NEEDS, is_same_run, own_job_faults
 

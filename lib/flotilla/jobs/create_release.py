@@ -11,12 +11,12 @@ from flotilla.family import previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
 from flotilla.jobs.check_artifacts import Checked, check_artifacts
-from flotilla.jobs.context import CHECKSUMS, LEDGER, OUTPUT_FOLDER, JobContext, write_output
-from flotilla.jobs.inputs import Inputs, ReleasingInputs
+from flotilla.jobs.inputs import Inputs, JobContext, ReleasingInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, is_latest
 from flotilla.jobs.release_assets import OURS, file_asset, hold_to_release, its_release, release_assets
+from flotilla.runner import CHECKSUMS, LEDGER, OUTPUT_FOLDER, write_output
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,8 @@ from flotilla.family import is_below
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, build, take_artifacts
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.jobs.context import LEDGER, JobContext
 from flotilla.jobs.create_release import checksums_file, wanted_assets
-from flotilla.jobs.inputs import ReleasingInputs
+from flotilla.jobs.inputs import JobContext, ReleasingInputs
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
 from flotilla.jobs.prepare import require_tag
@@ -23,6 +22,7 @@ from flotilla.jobs.release_assets import hold_to_release, its_release
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Settled
 from flotilla.parallel import gather
+from flotilla.runner import LEDGER
 
 
 @dataclass(frozen=True, kw_only=True)

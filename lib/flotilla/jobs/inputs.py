@@ -1,17 +1,25 @@
-"""Read each action's inputs once, into one frozen object; each action.yml describes them."""
+"""What a job is given: its action's inputs, read once into one frozen object, flotilla.yml, and the clients."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-from flotilla.errors import Fault, InputError
-from flotilla.family import NO_TAG
+from flotilla.errors import ConfigError, Fault, InputError, Place
+from flotilla.family import NO_TAG, Config, DistTag, Family, parse_config, settle_dist_tag
+from flotilla.github import GitHub
+from flotilla.npm import Npm, Registry
+from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
+from flotilla.runner import CHECKSUMS, LEDGER, Runner, RunnerVariables, output_file, read_variables
 from flotilla.text import LONGEST_NAME, shorten
 
 Phase = Literal["all", "prepare", "wait-for-ci", "check-artifacts", "release", "finish"]
@@ -239,3 +247,139 @@ def _number(given: str) -> float:
     if not 0 <= number < 10**6:
         raise ValueError("expected a number of 0 or more")
     return number
+
+
+LARGEST_CONFIG = 1_000_000
+
+T_co = TypeVar("T_co", bound=Inputs, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContext(Generic[T_co]):
+    """What a job knows and may use.
+
+    Args:
+        dist_tag: the release's dist-tag, settled once for everything that follows.
+        root: folder of flotilla.yml, to which templates are relative.
+        environment: the runner's variables, for npm and the id-tokens.
+        scratch: a private folder, removed when the job ends.
+    """
+
+    inputs: T_co
+    variables: RunnerVariables
+    family: Family
+    dist_tag: DistTag
+    root: Path
+    github: GitHub
+    registry: Registry
+    npm: Npm
+    policy: RetryPolicy
+    runner: Runner
+    environment: Mapping[str, str] = field(repr=False)
+    scratch: Path
+
+
+@contextmanager
+def open_job(kind: type[T_co], environment: Mapping[str, str], runner: Runner) -> Iterator[JobContext[T_co]]:
+    """Yield the job that the runner's variables describe; its scratch folder is removed at the end.
+
+    Raises:
+        InputError: an input is missing or malformed, or something is in the place of the output files.
+        ConfigError: flotilla.yml is missing or malformed.
+    """
+    inputs = read_inputs(kind, environment)
+    variables = read_variables(environment)
+    for name in (CHECKSUMS, LEDGER):
+        output_file(variables.workspace, name)
+    config = read_config(variables.workspace, inputs.config)
+    family = Family(config, inputs.version, tagged=inputs.tag != NO_TAG)
+    stop = StopFlag()
+    clock = SystemClock(stop)
+    policy = RetryPolicy(deadline=until(_minutes(inputs), clock), clock=clock, told=runner.line, stop=stop)
+    npm = Npm(environment=environment)
+    github = GitHub(
+        api_url=variables.api_url,
+        token=inputs.github_token,
+        repository=variables.repository,
+        policy=policy,
+    )
+    registry_url = inputs.registry or npm.configured_registry(variables.workspace)
+    registry = Registry(registry_url, token=inputs.npm_token or None, policy=policy)
+    with tempfile.TemporaryDirectory(prefix="flotilla-") as scratch:
+        yield JobContext(
+            inputs=inputs,
+            variables=variables,
+            family=family,
+            dist_tag=settle_dist_tag(
+                family.version,
+                given=inputs.dist_tag if isinstance(inputs, PublishInputs) else "",
+                configured=config.publish.dist_tag,
+                tagged=family.tag is not None,
+            ),
+            root=(variables.workspace / inputs.config).parent,
+            github=github,
+            registry=registry,
+            npm=npm,
+            policy=policy,
+            runner=runner,
+            environment=environment,
+            scratch=Path(scratch),
+        )
+
+
+def tell_warnings(family: Family, runner: Runner) -> None:
+    """Annotate with what may be wrong in flotilla.yml."""
+    for warning in family.config.warnings:
+        runner.warning(str(warning), title="Check flotilla.yml")
+
+
+def read_config(workspace: Path, name: str) -> Config:
+    """Return the checked-out repository's flotilla.yml.
+
+    Raises:
+        ConfigError: it is missing or malformed.
+        InputError: the path leaves the workspace.
+    """
+    file = workspace / name
+    if not file.resolve().is_relative_to(workspace.resolve()):
+        raise InputError(f"input config is {name!r}, which is outside the repository")
+    try:
+        data = file.read_bytes()
+    except OSError as failure:
+        raise ConfigError(
+            f"{name} cannot be read: {failure.strerror}",
+            advice="Check out the repository before this step (actions/checkout), or name the file in `config`.",
+        ) from failure
+    try:
+        return parse_config(data[:LARGEST_CONFIG].decode(), file=name)
+    except UnicodeDecodeError as failure:
+        raise ConfigError(Fault(text="is not UTF-8 text", place=Place(file=name))) from failure
+
+
+def _minutes(inputs: Inputs) -> float:
+    return float(getattr(inputs, "timeout_minutes", 30))
+
+
+def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a job's variables, with its inputs overridden by command-line options: --run-id 7 sets INPUT_RUN-ID.
+
+    Tokens have no option, because everyone on the machine can see arguments. Locally they come from the environment's
+    GITHUB_TOKEN and NPM_TOKEN.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"flotilla {arguments[0]}",
+        description=f"Run the job {arguments[0]} here. The options are the inputs of its action, whose page describes "
+        "them. The tokens come from GITHUB_TOKEN and NPM_TOKEN.",
+        allow_abbrev=False,
+    )
+    for one in dataclasses.fields(kind):
+        if one.repr:
+            parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)
+    given = vars(parser.parse_args(arguments[1:]))
+    tokens = {} if environment.get("GITHUB_ACTIONS") == "true" else _tokens(environment)
+    return {**tokens, **environment, **{variable(name): value for name, value in given.items() if value is not None}}
+
+
+def _tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
+    named = {"github-token": "GITHUB_TOKEN", "npm-token": "NPM_TOKEN"}
+    return {variable(name): environment[given] for name, given in named.items() if given in environment}

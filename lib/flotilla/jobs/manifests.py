@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family import ROOT, Package, nothing_to_use, render_manifest, same_repository
-from flotilla.jobs.context import RunnerVariables
+from flotilla.runner import RunnerVariables
 
 Manifest = Mapping[str, object]
 NAMED = 3  # so many packages are named though a reason holds for all

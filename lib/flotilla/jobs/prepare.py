@@ -11,8 +11,7 @@ from typing import TypeVar
 from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place, RefusedError
 from flotilla.family import LATEST, Family
 from flotilla.github import Release
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs, PublishInputs, ReleasingInputs
+from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs, ReleasingInputs
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import fresh_packuments, registry_refusals, terms
 from flotilla.jobs.release_assets import its_release

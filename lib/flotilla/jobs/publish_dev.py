@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from flotilla.errors import InputError
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import DevInputs
+from flotilla.jobs.inputs import DevInputs, JobContext
 from flotilla.jobs.publish_packages import publish_packages
 
 

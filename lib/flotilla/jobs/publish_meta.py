@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedError
-from flotilla.jobs.context import LEDGER, JobContext
-from flotilla.jobs.inputs import MetaInputs, PublishInputs
+from flotilla.jobs.inputs import JobContext, MetaInputs, PublishInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
@@ -28,6 +27,7 @@ from flotilla.npm import (
 )
 from flotilla.packing import contents_digest
 from flotilla.parallel import gather
+from flotilla.runner import LEDGER
 
 REPACKED = (
     "If another version of flotilla packed them, pass the platform jobs' outputs `packages` as the input "

@@ -12,8 +12,7 @@ from flotilla.errors import RefusedError, explained
 from flotilla.family import Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn, pack
 from flotilla.jobs.check_artifacts import check_artifacts
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
 from flotilla.jobs.markdown import code

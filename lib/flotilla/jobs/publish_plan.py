@@ -9,8 +9,7 @@ from functools import partial
 from flotilla.errors import RefusedError
 from flotilla.family import is_below
 from flotilla.jobs.build import Built
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs, PublishInputs
+from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs
 from flotilla.jobs.manifests import NAMED, Manifest, Refusal, grouped
 from flotilla.npm import (
     NEW_NAME,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import PlatformInputs
+from flotilla.jobs.inputs import JobContext, PlatformInputs
 from flotilla.jobs.publish_packages import publish_packages
 
 

@@ -10,8 +10,7 @@ from flotilla.errors import CancelledError, DefectError, FlotillaError, MachineE
 from flotilla.family import Package, binaries_told
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import PublishInputs
+from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Known, Record, packages_output, write_ledger
 from flotilla.jobs.markdown import block, code, link, listed, size, table
 

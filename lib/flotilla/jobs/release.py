@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flotilla.github import WorkflowRun
 from flotilla.jobs.check_artifacts import Checked, check_artifacts
-from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import create_release
 from flotilla.jobs.finish import finish
-from flotilla.jobs.inputs import Inputs, Phase, ReleaseInputs
+from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, tell_warnings
 from flotilla.jobs.prepare import (
     Prepared,
     prepare,

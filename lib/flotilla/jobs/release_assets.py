@@ -11,9 +11,9 @@ from flotilla.errors import ArtifactError, ConflictError, InputError
 from flotilla.family import Family
 from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets, the_release
 from flotilla.jobs.build import UnpackedArtifact, matching_files
-from flotilla.jobs.context import CHECKSUMS, LEDGER, JobContext
-from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.jobs.ledger import Ledger, read_ledger
+from flotilla.runner import CHECKSUMS, LEDGER
 
 OURS = (CHECKSUMS, LEDGER)
 

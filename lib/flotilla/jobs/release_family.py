@@ -12,10 +12,9 @@ from flotilla.family import Package
 from flotilla.github import WorkflowRun
 from flotilla.jobs import publish_packages as publishing
 from flotilla.jobs.build import CONTENTS, pack
-from flotilla.jobs.context import JobContext, tell_warnings
 from flotilla.jobs.create_release import Decided, decide_release, write_release
 from flotilla.jobs.finish import existing_release, publish_draft
-from flotilla.jobs.inputs import FamilyInputs
+from flotilla.jobs.inputs import FamilyInputs, JobContext, tell_warnings
 from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import Prepared, prepare, tell_unprotected, warn_of_new_names
 from flotilla.jobs.publish_meta import Reported, check_platforms

@@ -8,10 +8,9 @@ from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
 from flotilla.jobs.check_artifacts import Checked
-from flotilla.jobs.context import JobContext
 from flotilla.jobs.create_release import Released
 from flotilla.jobs.finish import Finished
-from flotilla.jobs.inputs import Inputs, Phase, ReleaseInputs
+from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import Prepared

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flotilla.github import Artifact, WorkflowRun, job_faults, stale_faults
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.inputs import Inputs, JobContext
 
 NEEDS = (
     "flotilla cannot wait for its own run: make this job wait for the jobs that build, with `needs:` in the workflow. "

@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from flotilla.errors import DeadlineError, RegistryError
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs, PublishInputs
+from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated, with_shasum
 from flotilla.parallel import gather

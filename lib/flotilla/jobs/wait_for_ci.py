@@ -20,8 +20,7 @@ from flotilla.github import (
     run_faults,
 )
 from flotilla.jobs.check_artifacts import artifact_rows, refuse_incomplete
-from flotilla.jobs.context import JobContext
-from flotilla.jobs.inputs import Inputs
+from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.jobs.same_run import FITTING, is_same_run, own_job_faults, own_run
 
 POLL_SECONDS = 20.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from flotilla.errors import ConflictError
-from flotilla.family import BuiltPackage, PackedPackage
+from flotilla.family import BuiltPackage, DistTag, PackedPackage
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.packument import Packument, PublishedVersion, is_own_tarball, same_integrity
 
@@ -24,22 +24,6 @@ OTHER_CONTENT = (
 Status = Literal["published", "already-published", "staged", "dry-run"]
 # Statuses in which the registry has the version.
 ON_REGISTRY = frozenset[Status]({"published", "already-published"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class DistTag:
-    """The dist-tag of a release.
-
-    Args:
-        given: set in flotilla.yml or as an input, not derived from the version.
-    """
-
-    name: str
-    given: bool = False
-
-    def __str__(self) -> str:
-        """Return the name."""
-        return self.name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,13 @@
-"""Versions and dist-tags, by npm's rules."""
+"""Which versions and dist-tags npm takes, and which dist-tag a release gets."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from semver import Version
 
-from flotilla.errors import InputError, RegistryError
+from flotilla.errors import InputError, RefusedError, RegistryError
 from flotilla.text import quoted
 
 LONGEST_VERSION = 256
@@ -106,3 +107,57 @@ def dist_tag_fault(tag: str) -> str | None:
     if tag[0] in "-.~":
         return f"the dist-tag {quoted(tag)} must not begin with {tag[0]}."
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistTag:
+    """The dist-tag of a release.
+
+    Args:
+        given: set in flotilla.yml or as an input, not derived from the version.
+    """
+
+    name: str
+    given: bool = False
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+def settle_dist_tag(version: str, *, given: str, configured: str | None, tagged: bool) -> DistTag:
+    """Return the release's dist-tag: the input, or else flotilla.yml's, or else the version's own.
+
+    Args:
+        given: the input dist-tag; empty if it is not set.
+        configured: publish.dist-tag of flotilla.yml.
+        tagged: whether the version gets a tag; one without, such as a nightly, becomes `latest` only if it is named.
+
+    Raises:
+        RefusedError: npm does not accept it as a dist-tag, or `latest` was surely not meant.
+    """
+    named, own = given or configured or "", default_dist_tag(version)
+    if named and (fault := dist_tag_fault(named)):
+        raise RefusedError(fault, advice="Correct the input dist-tag, or publish.dist-tag in flotilla.yml.")
+    if not tagged and (named or own) == LATEST and not given:
+        _refuse_latest(version, named)
+    return DistTag(name=named or own, given=bool(named))
+
+
+def _refuse_latest(version: str, named: str) -> None:
+    """Refuse to let a version without a tag become `latest`, unless flotilla.yml says so.
+
+    Raises:
+        RefusedError: flotilla.yml does not say it, or says it and the version is a prerelease.
+    """
+    if is_prerelease(version):
+        raise RefusedError(
+            f"{version} is a prerelease without a tag, and publish.dist-tag would make it `latest`",
+            advice="Leave out publish.dist-tag; the version has its own dist-tag.",
+        )
+    if not named:
+        raise RefusedError(
+            f"{version} is not a prerelease; without a tag it would become `latest` for every user",
+            advice=f"Use a prerelease version for a nightly, such as {version}-nightly.20261125. If you do want "
+            "`latest`, set publish.dist-tag: latest in flotilla.yml.",
+        )
