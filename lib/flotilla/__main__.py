@@ -25,12 +25,9 @@ from flotilla.jobs.inputs import (
     variable,
     with_options,
 )
-from flotilla.jobs.publish_dev import publish_dev
-from flotilla.jobs.publish_meta import publish_meta
-from flotilla.jobs.publish_platform import publish_platform
-from flotilla.jobs.release import release
+from flotilla.jobs.publishing_jobs import publish_dev, publish_meta, publish_platform
+from flotilla.jobs.release import release, stopped
 from flotilla.jobs.release_family import release_family
-from flotilla.jobs.release_summary import stopped
 from flotilla.runner import Runner, temporary_folders
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)

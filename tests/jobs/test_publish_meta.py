@@ -13,7 +13,7 @@ import pytest
 from tests.world.job_world import JobWorld
 
 from flotilla.errors import InputError
-from flotilla.jobs import publish_meta
+from flotilla.jobs import publishing_jobs
 from flotilla.jobs.inputs import MetaInputs, ReportedPackage, read_inputs
 from flotilla.npm import Packument, Registry, Statement
 
@@ -175,8 +175,8 @@ def test_with_provenance_each_platform_package_names_this_repository_and_commit(
     said = {"statement": statement, "faults": list[str]()}
     attested = {"attestations": "https://registry.example/"}
     with (
-        patch.object(publish_meta, "_attested", lambda _job, found: replace(found, **attested)),
-        patch.object(publish_meta, "published_provenance", lambda *_, **__: (said["statement"], said["faults"])),
+        patch.object(publishing_jobs, "_attested", lambda _job, found: replace(found, **attested)),
+        patch.object(publishing_jobs, "published_provenance", lambda *_, **__: (said["statement"], said["faults"])),
     ):
         done = platforms.run("publish-meta", id_token=True, dry_run="true")
         assert done.status == 0, done.log

@@ -20,7 +20,7 @@ from flotilla.errors import (
     MachineError,
     RunError,
 )
-from flotilla.jobs.release_summary import stopped
+from flotilla.jobs.release import stopped
 
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device", "lib/libchroma.so")
 

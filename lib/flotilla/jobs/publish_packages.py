@@ -11,7 +11,7 @@ from typing import assert_never
 from flotilla.errors import RefusedError, explained
 from flotilla.family import Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn, pack
-from flotilla.jobs.check_artifacts import check_artifacts
+from flotilla.jobs.ci_run import check_artifacts, checked_run, is_same_run
 from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
@@ -20,9 +20,7 @@ from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
-from flotilla.jobs.same_run import is_same_run
 from flotilla.jobs.verify_published import verify_packages
-from flotilla.jobs.wait_for_ci import checked_run
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,

@@ -1,4 +1,7 @@
-"""publish-meta: publish the meta packages last, once `npm install` sees every platform package that was built."""
+"""publish-platform, publish-dev and publish-meta.
+
+Meta packages come last, once `npm install` sees every platform package that was built.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedError
-from flotilla.jobs.inputs import JobContext, MetaInputs, PublishInputs
+from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
 from flotilla.jobs.markdown import code
@@ -309,3 +312,40 @@ def _tell(job: JobContext[PublishInputs], missing: Sequence[str]) -> None:
 def _published(job: JobContext[PublishInputs], name: str) -> PublishedVersion | None:
     packument = job.registry.fresh(name)
     return packument.versions.get(job.family.version) if packument else None
+
+
+def publish_platform(job: JobContext[PlatformInputs]) -> None:
+    """Publish the platforms' packages from the run's artifacts, in the order given; decide about all of them first.
+
+    Raises:
+        InputError: the family has no such platform, or one is named twice.
+    """
+    packages, family = job.family.of_platform(*job.inputs.platform), job.family
+    names = list(dict.fromkeys(package.platform.name for package in packages if package.platform))
+    others = len(names) < len(family.config.platforms)
+    steps = [
+        *(["the jobs of the other platforms"] if others else ["action-publish-dev"] if family.devs else []),
+        *(["action-publish-meta"] if family.metas else []),
+    ]
+    publish_packages(
+        job,
+        packages,
+        title=f"Platform{'s' if len(names) > 1 else ''} {', '.join(names)}",
+        then=f"Next: {', then '.join(steps)}." if steps else "",
+        run_id=job.inputs.run_id,
+    )
+
+
+def publish_dev(job: JobContext[DevInputs]) -> None:
+    """Publish the dev packages from the run's artifacts, in flotilla.yml's order.
+
+    Raises:
+        InputError: the family has none.
+    """
+    if not job.family.devs:
+        raise InputError(
+            "the family has no dev package",
+            advice="Remove this job from the workflow, or add packages.dev to flotilla.yml.",
+        )
+    then = "Next: action-publish-meta, once all platforms are published." if job.family.metas else ""
+    publish_packages(job, job.family.devs, title="Headers", then=then, run_id=job.inputs.run_id)
