@@ -121,8 +121,21 @@ def test_the_reusable_workflow_uses_inputs_and_outputs_that_exist_with_a_limit_a
         assert ("id-token" in job["permissions"]) == name.startswith("publish-")
         assert ("environment" in job) == name.startswith("publish-")
         assert not ({"id-token", "contents"} <= {key for key, right in job["permissions"].items() if right == "write"})
-        (step,) = [step for step in job["steps"] if "OWNER/flotilla" in step["uses"]]
+        (step,) = [step for step in job["steps"] if "OWNER/flotilla" in step.get("uses", "")]
         action = step["uses"].split("/")[2].removesuffix("@v1")
         assert REQUIRED[action] <= set(step["with"]) <= INPUTS[action], name
+        if name != "finish":  # it writes nothing that an input could change
+            assert given & INPUTS[action] <= set(step["with"]), name
+            assert (COMMON & INPUTS[action]) - set(step["with"]) <= {"github-token", "artifacts-digest"}, name
+        if name.startswith("publish-"):
+            assert step["with"]["artifacts-digest"], name
     read = set(re.findall(r"steps\.release\.outputs\.([a-z-]+)", text))
     assert read <= OUTPUTS["action-release"]
+    assert workflow["jobs"]["publish-meta"]["steps"][-1]["with"]["packages"]
+
+
+def test_the_page_lists_every_input_of_the_reusable_workflow() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release-family.yml").read_text(encoding="utf-8"))
+    declared = {f"`{name}`": one["description"] for name, one in workflow[True]["workflow_call"]["inputs"].items()}
+    rows = read_table(ONE_STEP, "All jobs in one `uses:`")
+    assert {name: meaning for name, _default, meaning in rows} == declared

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.workflow import Consumer, WorkflowResult, run_release
+from tests.e2e.workflow import RELEASE_WORKFLOW, Consumer, WorkflowResult, run_release
 from tests.simulator.memory import RegistryState
 from tests.simulator.world import Rehearsal
 
@@ -50,6 +50,10 @@ def release(  # noqa: PLR0913 - keyword-only, each a part of the run
     version: str,
     npm_token: str = "",
     inputs: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    workflow: Path = RELEASE_WORKFLOW,
+    more: Sequence[str] = (),
+    told: Callable[[str], None] = lambda _line: None,
 ) -> WorkflowResult:
     """The consumer's release workflow, run to its end by act; it is started by the event of the world's release run.
 
@@ -61,16 +65,23 @@ def release(  # noqa: PLR0913 - keyword-only, each a part of the run
         version: the version to release.
         npm_token: the secret NPM_TOKEN; without it, trusted publishing.
         inputs: of workflow_dispatch beside the version; by default the example's.
+        variables: of every step, beside those of the world.
+        workflow: another file than the repository's release workflow.
+        more: further options of act.
+        told: is given each line of the log at once.
     """
     secrets = {"GITHUB_TOKEN": world.github.state.token, **({"NPM_TOKEN": npm_token} if npm_token else {})}
     return run_release(
         consumer,
         actions=actions,
-        environment=_variables(world, consumer),
+        environment={**_variables(world, consumer), **(variables or {})},
         secrets=secrets,
         inputs={"version": version, **({"dry-run": "false"} if inputs is None else inputs)},
         scratch=scratch,
         event=world.github.state.release_run.event,
+        workflow=workflow,
+        more=more,
+        told=told,
     )
 
 

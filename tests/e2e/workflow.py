@@ -7,14 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 from tests.e2e.images import ROOT, RUNNER
 
 EXAMPLE = ROOT / "examples/chroma"
 MINUTES = 10
+RELEASE_WORKFLOW = Path(".github/workflows/release.yml")
+# One image stands for all of them: what is built here is built for every platform.
+LABELS = ("ubuntu-latest", "macos-latest", "windows-latest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,9 @@ def run_release(  # noqa: PLR0913 - keyword-only, each a part of the run
     inputs: Mapping[str, str],
     scratch: Path,
     event: str,
+    workflow: Path = RELEASE_WORKFLOW,
+    more: Sequence[str] = (),
+    told: Callable[[str], None] = lambda _line: None,
 ) -> WorkflowResult:
     """The release workflow, run to its end.
 
@@ -83,34 +91,60 @@ def run_release(  # noqa: PLR0913 - keyword-only, each a part of the run
         inputs: those of workflow_dispatch.
         scratch: a folder for what act keeps.
         event: what starts it.
+        workflow: another file than the repository's release workflow.
+        more: further options of act.
+        told: is given each line of the log at once.
     """
     values = {"--env": environment, "--secret": secrets, "--input": inputs}
-    command = [str(Path(sys.executable).with_name("act")), event, *_options(actions, scratch)]
+    command = [
+        str(Path(sys.executable).with_name("act")),
+        event,
+        *_options(actions, scratch),
+        "--workflows",
+        str(workflow),
+        *more,
+    ]
     command += [word for name, path in consumer.others.items() for word in ("--local-repository", f"{name}={path}")]
     command += [word for option, given in values.items() for pair in given.items() for word in (option, "=".join(pair))]
-    done = subprocess.run(
+    process = subprocess.Popen(
         command,
         cwd=consumer.folder,
         env={**os.environ, "XDG_CONFIG_HOME": str(scratch), "XDG_CACHE_HOME": str(scratch)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
-        timeout=60 * MINUTES,
+        text=True,
+        errors="replace",
     )
-    return WorkflowResult(succeeded=done.returncode == 0, log=done.stdout.decode(errors="replace"))
+    lines = list[str]()
+    with process, ended_after(process, 60 * MINUTES):
+        for line in process.stdout or ():
+            lines.append(line)
+            told(line)
+    return WorkflowResult(succeeded=process.returncode == 0, log="".join(lines))
+
+
+@contextmanager
+def ended_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+    """End a process that runs for longer, so that reading from it ends, too."""
+    timer = Timer(seconds, process.terminate)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _options(actions: Path, scratch: Path) -> list[str]:
     """Of act: local actions and images only, and nothing kept outside scratch."""
     options = {
-        "--workflows": ".github/workflows/release.yml",
         "--local-repository": f"OWNER/flotilla@v1={actions}",
-        "--platform": f"ubuntu-latest={RUNNER}",
         "--action-cache-path": str(scratch / "actions"),
         "--container-daemon-socket": "-",
     }
-    return ["--pull=false", "--rm", "--no-cache-server", *(word for option in options.items() for word in option)]
+    runners = [word for label in LABELS for word in ("--platform", f"{label}={RUNNER}")]
+    switches = ["--pull=false", "--rm", "--no-cache-server"]
+    return [*switches, *runners, *(word for option in options.items() for word in option)]
 
 
 def _lists(line: str, platform: str) -> bool:
