@@ -66,8 +66,8 @@ corpus: $(READY) ## hold published packages of other families against their plat
 	$(BIN)/python -m tests.packing.published
 
 bench: $(READY) ## speed and memory beside named alternatives
-	$(BIN)/python -m benchmarks.compare
-	$(BIN)/python -m benchmarks.release
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.scale
 
 lock: $(READY) ## renew the locks of the Python packages
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --upgrade \

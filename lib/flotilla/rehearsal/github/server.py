@@ -78,7 +78,8 @@ class GitHubServer:
         )
         application[HUB] = self._hub
         for method, path, handler in routes:
-            application.router.add_route(method, path, _handler(handler))
+            for verb in (method, "HEAD") if method == "GET" else (method,):  # gh asks for a release with HEAD
+                application.router.add_route(verb, path, _handler(handler))
         return application
 
     def _before(self, server: str) -> list[Middleware]:
