@@ -30,7 +30,7 @@ TRANSFERS = tuple(f"tests/github/test_{part}.py" for part in ("downloads", "tran
 MODULES: Mapping[str, Sequence[str]] = {
     "http": ("tests/test_http.py", "tests/npm/test_registry.py", "tests/npm/test_oidc.py", *TRANSFERS),
     "retry": ("tests/test_retry.py", "tests/test_http.py"),
-    "text": ("tests/test_text.py", "tests/test_runner.py", "tests/jobs/test_markdown.py", "tests/family"),
+    "text": ("tests/test_text.py", "tests/test_runner.py", "tests/test_markdown.py", "tests/family"),
     "runner": ("tests/test_runner.py",),
     "family/names": ("tests/family",),
     "family/yaml": ("tests/family",),
@@ -40,7 +40,6 @@ MODULES: Mapping[str, Sequence[str]] = {
     "github/releases": ("tests/github/test_tags.py", "tests/github/test_releases.py"),
     "github/runs": ("tests/github/test_runs.py", "tests/github/test_same_run.py"),
     "github/transfers": TRANSFERS,
-    "jobs/markdown": ("tests/jobs/test_markdown.py",),
     "npm/manifest_diff": ("tests/npm/test_manifest_diff.py",),
     "npm/oidc": ("tests/npm/test_oidc.py",),
     "npm/packument": ("tests/npm/test_packument.py", "tests/npm/test_registry.py"),
@@ -50,11 +49,11 @@ MODULES: Mapping[str, Sequence[str]] = {
     "npm/runner": ("tests/npm/test_runner.py",),
     "packing/extract": PACKING,
     "packing/paths": PACKING,
-    "packing/placing": PACKING,
+    "packing/choose_files": PACKING,
     "packing/platform_check": ("tests/packing/test_platform_check.py", "tests/packing/test_elf.py"),
     "packing/streams": PACKING,
-    "packing/tar": PACKING,
-    "packing/zip": PACKING,
+    "packing/read_tar": PACKING,
+    "packing/read_zip": PACKING,
 }
 
 

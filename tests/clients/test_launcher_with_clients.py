@@ -15,7 +15,7 @@ from tests.clients.clients import CLIENTS, Client
 from tests.world.npm_packages import installed
 
 from flotilla.family import Package, Platform
-from flotilla.family.launcher import launcher_fields, launcher_files
+from flotilla.family.entry_points import launcher_fields, launcher_files
 from flotilla.family.model import Launcher
 from flotilla.rehearsal.loopback import Serving
 from flotilla.rehearsal.node import node

@@ -14,7 +14,7 @@ import pytest
 
 from flotilla.errors import ConfigError
 from flotilla.family import Family, Package, Platform, parse_config, render_manifest
-from flotilla.family.launcher import launcher_fields, launcher_files
+from flotilla.family.entry_points import launcher_fields, launcher_files
 from flotilla.family.model import Launcher
 from flotilla.rehearsal.node import node
 

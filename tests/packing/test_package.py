@@ -14,7 +14,7 @@ from tests.packing.conftest import Zig, upx_program
 
 from flotilla.errors import PackageError
 from flotilla.family import Package, Platform, Variant
-from flotilla.family.launcher import launcher_fields
+from flotilla.family.entry_points import launcher_fields
 from flotilla.family.model import Binaries, Launcher
 from flotilla.packing import PackageFiles, package_files
 

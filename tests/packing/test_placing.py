@@ -9,7 +9,7 @@ import pytest
 from flotilla.errors import PackageError
 from flotilla.family import FileChoice, Package, Placed, Platform, Variant
 from flotilla.packing import package_files
-from flotilla.packing.placing import taken_files
+from flotilla.packing.choose_files import taken_files
 
 FILES = ("LICENSE", "biome-linux-x64", "dist/a.node", "dist/lib/a.js", "dist/lib/b/c.js", "dist/lib/[x].js")
 

@@ -23,7 +23,7 @@ from tests.trust.hostile import (
 from tests.world.ended import Ended
 from tests.world.stage import Stage, artifact
 
-from flotilla.jobs.markdown import block, code, link, table
+from flotilla.text import block, code, link, table
 
 if TYPE_CHECKING:
     from tests.trust.conftest import MakeStage

@@ -15,12 +15,11 @@ from flotilla.family import Family, nothing_to_use
 from flotilla.github import Artifact
 from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtifact, unused_executables
 from flotilla.jobs.manifests import NOTHING_TO_USE, meta_doubts, render_all
-from flotilla.jobs.markdown import size
 from flotilla.jobs.prepare import own_notes
 from flotilla.jobs.release_assets import release_assets
 from flotilla.packing import extract
 from flotilla.runner import CHECKSUMS, OUTPUT_FOLDER
-from flotilla.text import printable
+from flotilla.text import printable, size
 
 FOLDER = "Give the folder with CI's artifacts, each in a sub-folder of its name: --artifacts DIR"
 

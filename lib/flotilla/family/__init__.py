@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from flotilla.family.config import parse_config
-from flotilla.family.entry_points import NamedFile, missing_files, named_files, nothing_to_use
+from flotilla.family.entry_points import (
+    NamedFile,
+    launcher_files,
+    missing_files,
+    named_files,
+    nothing_to_use,
+    program_files,
+)
 from flotilla.family.family import Family
-from flotilla.family.launcher import launcher_files, program_files
 from flotilla.family.manifest import render_manifest, repository_url, same_repository
 from flotilla.family.model import (
     ROOT,

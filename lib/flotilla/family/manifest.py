@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family.launcher import launcher_fields
+from flotilla.family.entry_points import launcher_fields
 from flotilla.family.model import WASM, Package
 from flotilla.family.names import LONGEST_NAME, PLACEHOLDER, rendered
 from flotilla.family.platforms import reads_as_platform

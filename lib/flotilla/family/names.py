@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 
 from wcmatch import glob
 
-from flotilla.family.model import Platform, Variant
 from flotilla.text import did_you_mean, quoted
 
 LONGEST_NAME = 214
@@ -147,23 +146,3 @@ def rendered_pattern(pattern: str, values: Mapping[str, str]) -> str:
 def pattern_faults(pattern: str, available: Collection[str]) -> list[str]:
     """Return what is wrong with the placeholders of a pattern; {a,b} is none."""
     return [_fault(word, available) for word in PLACEHOLDER.findall(pattern) if word not in available]
-
-
-def family_values(family: str) -> dict[str, str]:
-    """Return family, scope and name: @acme/ffmpeg is of scope @acme and has the name ffmpeg."""
-    scope, slash, name = family.rpartition("/")
-    return {"family": family, "scope": scope if slash else "", "name": name}
-
-
-def variant_values(variant: Variant) -> dict[str, str]:
-    """Return variant, suffix, and license if it has one."""
-    values = {"variant": variant.name, "suffix": variant.suffix}
-    return values if variant.license is None else {**values, "license": variant.license}
-
-
-def platform_values(platform: Platform) -> dict[str, str]:
-    """Return platform, os, cpu, libc, build and exe; several words are joined by hyphens."""
-    words = {"os": platform.os, "cpu": platform.cpu, "libc": platform.libc}
-    exe = ".exe" if platform.os == ("win32",) else ""
-    values = {"platform": platform.name, "build": platform.build, "exe": exe}
-    return values | {key: "-".join(of) for key, of in words.items()}

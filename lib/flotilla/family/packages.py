@@ -28,7 +28,7 @@ from flotilla.family.model import (
     Siblings,
     Variant,
 )
-from flotilla.family.names import family_values, platform_values, rendered, rendered_pattern, variant_values
+from flotilla.family.names import rendered, rendered_pattern
 from flotilla.family.version_and_dist_tag import parse_version, parsed_version, version_fault
 from flotilla.text import quoted
 
@@ -230,6 +230,26 @@ def unpinned_told(packages: Iterable[Package]) -> list[str]:
         for package in packages
         if package.kind == "platform" and package.platform and not package.platform.pin
     ]
+
+
+def family_values(family: str) -> dict[str, str]:
+    """Return family, scope and name: @acme/ffmpeg is of scope @acme and has the name ffmpeg."""
+    scope, slash, name = family.rpartition("/")
+    return {"family": family, "scope": scope if slash else "", "name": name}
+
+
+def variant_values(variant: Variant) -> dict[str, str]:
+    """Return variant, suffix, and license if it has one."""
+    values = {"variant": variant.name, "suffix": variant.suffix}
+    return values if variant.license is None else {**values, "license": variant.license}
+
+
+def platform_values(platform: Platform) -> dict[str, str]:
+    """Return platform, os, cpu, libc, build and exe; several words are joined by hyphens."""
+    words = {"os": platform.os, "cpu": platform.cpu, "libc": platform.libc}
+    exe = ".exe" if platform.os == ("win32",) else ""
+    values = {"platform": platform.name, "build": platform.build, "exe": exe}
+    return values | {key: "-".join(of) for key, of in words.items()}
 
 
 def _pairs(config: Config) -> Iterator[tuple[Platform, Variant]]:

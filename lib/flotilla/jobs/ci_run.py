@@ -31,7 +31,7 @@ from flotilla.github import (
     stale_faults,
 )
 from flotilla.jobs.inputs import Inputs, JobContext
-from flotilla.jobs.markdown import code, link, linked, size, table
+from flotilla.text import code, link, linked, size, table
 
 NEEDS = (
     "flotilla cannot wait for its own run: make this job wait for the jobs that build, with `needs:` in the workflow. "

@@ -6,7 +6,7 @@ A release that is kept as a draft is published by finish, once npm has the whole
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,18 +14,24 @@ from functools import partial
 from flotilla.errors import ConflictError, RefusedError, RegistryError
 from flotilla.family import is_below, previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
-from flotilla.jobs.build import Built, UnpackedArtifact, build, take_artifacts, unused_executables
+from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
 from flotilla.jobs.ci_run import Checked, check_artifacts
-from flotilla.jobs.inputs import Inputs, JobContext, ReleasingInputs
+from flotilla.jobs.inputs import JobContext, ReleasingInputs
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
+from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, its_release, require_tag
 from flotilla.jobs.publish_plan import decide_packages, fresh_packuments, is_latest
-from flotilla.jobs.release_assets import OURS, file_asset, hold_to_release, its_release, release_assets
+from flotilla.jobs.release_assets import (
+    OURS,
+    checksums_file,
+    file_asset,
+    hold_to_release,
+    wanted_assets,
+)
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Settled
 from flotilla.parallel import gather
-from flotilla.runner import CHECKSUMS, LEDGER, OUTPUT_FOLDER, write_output
+from flotilla.runner import LEDGER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,27 +128,6 @@ def write_release(job: JobContext[ReleasingInputs], run: WorkflowRun, decided: D
         built=tuple(known.built),
         artifacts_digest=known.artifacts_digest,
     )
-
-
-def wanted_assets(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
-    """Return the release's assets: the artifacts' files that release.assets matches, and their SHA256SUMS.
-
-    A version without a tag has none; what they would be is checked all the same, as everything is.
-
-    Raises:
-        ArtifactError: as `release_assets`.
-    """
-    assets = release_assets(job.family, unpacked)
-    if not assets or job.family.tag is None:
-        return ()
-    unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
-    lines = "".join(f"{digest}  {name}\n" for name, digest in unique)
-    return (*assets, file_asset(job.variables.workspace / write_output(job.variables.workspace, CHECKSUMS, lines)))
-
-
-def checksums_file(assets: Sequence[WantedAsset]) -> str:
-    """Return the path of the SHA256SUMS file relative to the workspace; empty if there are no assets."""
-    return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""
 
 
 def _made(job: JobContext[ReleasingInputs], prepared: Prepared, found: Release | None, known: Known) -> Release | None:

@@ -15,7 +15,6 @@ from flotilla.jobs.ci_run import check_artifacts, checked_run, is_same_run
 from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.manifests import Manifest, Refusal, grouped, render_all, repository_faults
-from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
@@ -41,6 +40,7 @@ from flotilla.npm import (
     possible,
     trusted_publishing_faults,
 )
+from flotilla.text import code
 
 
 @dataclass(frozen=True, kw_only=True)

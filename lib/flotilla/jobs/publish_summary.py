@@ -12,7 +12,7 @@ from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built
 from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Known, Record, packages_output, write_ledger
-from flotilla.jobs.markdown import block, code, link, listed, size, table
+from flotilla.text import block, code, link, listed, size, table
 
 # Failures after which it is unknown whether the interrupted npm had succeeded.
 CUT_OFF = (CancelledError, MachineError, DefectError)

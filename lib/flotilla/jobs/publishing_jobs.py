@@ -12,12 +12,11 @@ from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedErro
 from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs
 from flotilla.jobs.ledger import Ledger
 from flotilla.jobs.manifests import Manifest, render_all
-from flotilla.jobs.markdown import code
-from flotilla.jobs.prepare import released_commit
+from flotilla.jobs.prepare import its_release, released_commit
 from flotilla.jobs.publish_packages import publish_packages
 from flotilla.jobs.publish_plan import fresh_packuments, published_contents
 from flotilla.jobs.publish_summary import Report, hand_over
-from flotilla.jobs.release_assets import its_release, release_ledger
+from flotilla.jobs.release_assets import release_ledger
 from flotilla.jobs.verify_published import PROVENANCE_LIMIT, PROVENANCE_PAUSE, published_provenance, visible_minutes
 from flotilla.npm import (
     Awaited,
@@ -31,6 +30,7 @@ from flotilla.npm import (
 from flotilla.packing import contents_digest
 from flotilla.parallel import gather
 from flotilla.runner import LEDGER
+from flotilla.text import code
 
 REPACKED = (
     "If another version of flotilla packed them, pass the platform jobs' outputs `packages` as the input "

@@ -12,7 +12,6 @@ from flotilla.jobs.ci_run import Checked, check_artifacts, is_same_run, wait_for
 from flotilla.jobs.create_release import Finished, Released, create_release, finish
 from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, tell_warnings
 from flotilla.jobs.ledger import Known, write_ledger
-from flotilla.jobs.markdown import code, link, linked, listed, size, table
 from flotilla.jobs.prepare import (
     Prepared,
     prepare,
@@ -21,6 +20,7 @@ from flotilla.jobs.prepare import (
     tell_unprotected,
     warn_of_new_names,
 )
+from flotilla.text import code, link, linked, listed, size, table
 
 # What comes after a phase.
 NEXT: Mapping[Phase, str] = {

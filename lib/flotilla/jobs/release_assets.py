@@ -9,11 +9,12 @@ from pathlib import Path
 
 from flotilla.errors import ArtifactError, ConflictError, InputError
 from flotilla.family import Family
-from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets, the_release
+from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets
 from flotilla.jobs.build import UnpackedArtifact, matching_files
 from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.jobs.ledger import Ledger, read_ledger
-from flotilla.runner import CHECKSUMS, LEDGER
+from flotilla.jobs.prepare import its_release
+from flotilla.runner import CHECKSUMS, LEDGER, OUTPUT_FOLDER, write_output
 
 OURS = (CHECKSUMS, LEDGER)
 
@@ -69,12 +70,6 @@ def _matching_files(unpacked: Iterable[UnpackedArtifact], pattern: str) -> Itera
     for source in unpacked:
         for name in matching_files(source.files, pattern):
             yield source.files / name, source.artifact.name
-
-
-def its_release(job: JobContext[Inputs]) -> Release | None:
-    """Return the release of the family's tag, as far as this job may see it; None if there is none, or no tag."""
-    tag = job.family.tag
-    return the_release(job.github.releases.of(tag), tag) if tag else None
 
 
 Comparison = Callable[[Mapping[str, UnpackedArtifact]], None]
@@ -186,3 +181,24 @@ def _another_build(ledger: Ledger | None) -> str:
         f"{of} and artifacts-digest of the job that made it; if its artifacts are gone, release a new version. "
         "This job wrote nothing."
     )
+
+
+def wanted_assets(job: JobContext[Inputs], unpacked: Mapping[str, UnpackedArtifact]) -> tuple[WantedAsset, ...]:
+    """Return the release's assets: the artifacts' files that release.assets matches, and their SHA256SUMS.
+
+    A version without a tag has none; what they would be is checked all the same, as everything is.
+
+    Raises:
+        ArtifactError: as `release_assets`.
+    """
+    assets = release_assets(job.family, unpacked)
+    if not assets or job.family.tag is None:
+        return ()
+    unique = sorted({(asset.name, asset.digest.removeprefix("sha256:")) for asset in assets})
+    lines = "".join(f"{digest}  {name}\n" for name, digest in unique)
+    return (*assets, file_asset(job.variables.workspace / write_output(job.variables.workspace, CHECKSUMS, lines)))
+
+
+def checksums_file(assets: Sequence[WantedAsset]) -> str:
+    """Return the path of the SHA256SUMS file relative to the workspace; empty if there are no assets."""
+    return f"{OUTPUT_FOLDER}/{CHECKSUMS}" if assets else ""

@@ -15,11 +15,11 @@ from flotilla.jobs.build import CONTENTS, pack
 from flotilla.jobs.ci_run import is_same_run, wait_for_ci
 from flotilla.jobs.create_release import Decided, decide_release, existing_release, publish_draft, write_release
 from flotilla.jobs.inputs import FamilyInputs, JobContext, tell_warnings
-from flotilla.jobs.markdown import code
 from flotilla.jobs.prepare import Prepared, prepare, tell_unprotected, warn_of_new_names
 from flotilla.jobs.publish_summary import Report
 from flotilla.jobs.publishing_jobs import Reported, check_platforms
 from flotilla.jobs.release import hand_over_names, hand_over_release
+from flotilla.text import code
 
 
 class Progress(publishing.Progress):

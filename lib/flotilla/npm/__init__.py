@@ -2,21 +2,19 @@
 
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, Exchange, IdTokens, TokenExchange, claims_of_job
+from flotilla.npm.output import Staged
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
-from flotilla.npm.plan import (
+from flotilla.npm.preflight import (
+    NEW_NAME,
     ON_REGISTRY,
     AlreadyPublished,
     AlreadyStaged,
     Publish,
     Settled,
-    Staged,
     Status,
     Terms,
     decide,
     decide_all,
-)
-from flotilla.npm.preflight import (
-    NEW_NAME,
     is_new,
     new_names_advice,
     refusals,

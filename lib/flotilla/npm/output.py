@@ -166,3 +166,13 @@ def _observed(notes: str) -> Iterable[Observed]:
             failed=plain(str(note.get("failed", "")), longest=50),
             after=after if isinstance(after, str) else None,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A version that awaits approval on the registry; the tag is empty if the registry does not say it."""
+
+    id: str
+    version: str
+    shasum: str
+    tag: str = ""

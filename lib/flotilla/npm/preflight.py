@@ -1,15 +1,205 @@
-"""Find out before the tag exists what the registry would refuse or change. Pure: no input or output."""
+"""Decide about a package before anything is written: publish it, already published, a conflict, or refused by npm."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
+from flotilla.errors import ConflictError
+from flotilla.family import BuiltPackage, DistTag, PackedPackage
 from flotilla.npm.manifest_diff import Manifest, version_differences
-from flotilla.npm.packument import Packument, PublishedVersion
-from flotilla.npm.plan import Terms
+from flotilla.npm.output import Staged
+from flotilla.npm.packument import Packument, PublishedVersion, is_own_tarball, same_integrity
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.registry import path_of, scope_of
+
+# Returns how a published tarball's files differ from ours, a line each; empty if they do not.
+Differs = Callable[[PublishedVersion], Sequence[str]]
+
+OTHER_CONTENT = (
+    "Nothing was published. Release under a new version number. Or, if flotilla.yml, the templates or the CI run have "
+    "changed since the version was published, re-run with the ones it was made from."
+)
+
+
+# A package's status, from the decision to the output `packages` and the ledger.
+Status = Literal["published", "already-published", "staged", "dry-run"]
+# Statuses in which the registry has the version.
+ON_REGISTRY = frozenset[Status]({"published", "already-published"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is the same for all packages of a release.
+
+    Args:
+        repository: OWNER/NAME, for the command that sets up trusted publishing.
+        workflow: the file name of the calling workflow, release.yml; empty if unknown.
+        staged: packages are staged instead of published.
+        below: returns whether the version is lower than the given one.
+        registry: the registry's URL.
+        dist_tag: the dist-tag of the version.
+    """
+
+    repository: str
+    workflow: str
+    staged: bool
+    below: Callable[[str], bool]
+    registry: str
+    dist_tag: DistTag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publish:
+    """The registry does not have the version: publish it."""
+
+    package: BuiltPackage
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyPublished:
+    """The registry has the version, with this content.
+
+    Args:
+        wanted: this release's dist-tag. flotilla reports it and never moves it: only a publish sets it.
+        wanted_on: the version that this dist-tag points to; None if there is none.
+        dist_tag: one of the version's dist-tags, the wanted one if possible; empty if it has none.
+        repacked: the registry has another tarball with the same files.
+    """
+
+    package: BuiltPackage
+    published: PublishedVersion
+    wanted: str
+    wanted_on: str | None
+    dist_tag: str
+    repacked: bool
+
+    def next_step(self, below: Callable[[str], bool]) -> str:
+        """Return what to do if the dist-tag points elsewhere; empty if it does not.
+
+        Args:
+            below: returns whether this version is lower than the given one.
+        """
+        if self.dist_tag == self.wanted:
+            return ""
+        has = f'has the dist-tag "{self.dist_tag}", not "{self.wanted}"' if self.dist_tag else "has no dist-tag"
+        if self.wanted_on is not None and below(self.wanted_on):
+            return f'{has}: "{self.wanted}" points to {self.wanted_on}, a newer version, and stays there'
+        on = f"on {self.wanted_on}" if self.wanted_on else "on no version"
+        return f'{has}: "{self.wanted}" is {on}. To set it: npm dist-tag add {self.package} {self.wanted}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyStaged:
+    """The version is staged with this content and awaits approval."""
+
+    package: BuiltPackage
+    staged: Staged
+    wanted: str
+
+    @property
+    def dist_tag(self) -> str:
+        """Return the dist-tag that it gets once approved, which was chosen when it was staged."""
+        return self.staged.tag or self.wanted
+
+    def next_step(self) -> str:
+        """Return what to do if the dist-tag is not the wanted one; empty if it is."""
+        if self.dist_tag == self.wanted:
+            return ""
+        return (
+            f'an earlier run staged it with the dist-tag "{self.dist_tag}", not "{self.wanted}"; to change that, '
+            f"reject it (npm stage reject {self.staged.id}) and re-run this job"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """The registry has the version, published or staged, with other content."""
+
+    package: BuiltPackage
+    differences: tuple[str, ...]
+
+
+Decision = Publish | AlreadyPublished | AlreadyStaged | Conflict
+Settled = Publish | AlreadyPublished | AlreadyStaged
+
+
+def decide(
+    package: BuiltPackage,
+    packument: Packument | None,
+    terms: Terms,
+    *,
+    differs: Differs,
+    files: Collection[str],
+    staged: Sequence[Staged] = (),
+) -> Decision:
+    """Return what to do about one package.
+
+    Args:
+        package: packed, or not; a package that is not packed is compared by its files.
+        packument: freshly read; None if the registry has no such package.
+        terms: what is the same for all packages of the release.
+        differs: called only if the registry has this version, and not with this very tarball.
+        files: the package's paths.
+        staged: versions that await approval, as far as the credential can see them; only for a packed package.
+    """
+    dist_tag = terms.dist_tag.name
+    published = packument.versions.get(package.version) if packument else None
+    if packument and published:
+        integrity = package.integrity if isinstance(package, PackedPackage) else ""
+        same = bool(integrity) and same_integrity(integrity, published.integrity)
+        # A tarball at another address is a difference already, and must not be fetched.
+        own = is_own_tarball(published.tarball, registry=terms.registry, name=package.name, version=package.version)
+        changed = differs(published) if own and not same else ()
+        # npm installs by the registry's manifest, so comparing the tarball is not enough.
+        lines = version_differences(package.manifest, "", published, registry=terms.registry, files=files)
+        if differences := (*changed, *(f"manifest: {line}" for line in lines)):
+            return Conflict(package=package, differences=differences)
+        tags = packument.tags_of(package.version)
+        return AlreadyPublished(
+            package=package,
+            published=published,
+            wanted=dist_tag,
+            wanted_on=packument.dist_tags.get(dist_tag),
+            dist_tag=dist_tag if dist_tag in tags else next(iter(tags), ""),
+            repacked=bool(integrity) and not same,
+        )
+    waiting = next((each for each in staged if each.version == package.version), None)
+    if waiting is None or not isinstance(package, PackedPackage):
+        return Publish(package=package)
+    return _compare_staged(package, waiting, dist_tag)
+
+
+def decide_all(decisions: Sequence[Decision]) -> tuple[Settled, ...]:
+    """Return the decisions for a whole job, in order; any conflict stops the job before it writes anything.
+
+    Raises:
+        ConflictError: names every package that exists with other content, and what differs.
+    """
+    faults: list[str] = []
+    settled: list[Settled] = []
+    for decision in decisions:
+        match decision:
+            case Conflict():
+                words = "; ".join(decision.differences)
+                faults.append(f"{decision.package} is on the registry with other content: {words}")
+            case Publish() | AlreadyPublished() | AlreadyStaged():
+                settled.append(decision)
+            case _:
+                assert_never(decision)
+    if faults:
+        raise ConflictError(faults, advice=OTHER_CONTENT)
+    return tuple(settled)
+
+
+def _compare_staged(package: PackedPackage, waiting: Staged, dist_tag: str) -> Decision:
+    if waiting.shasum == package.shasum:
+        return AlreadyStaged(package=package, staged=waiting, wanted=dist_tag)
+    difference = f"it is staged as {waiting.id} with the shasum {waiting.shasum}; ours is {package.shasum}"
+    return Conflict(package=package, differences=(difference,))
+
 
 # publishConfig may set these; flotilla's flags override them (npm: lib/commands/publish.js, #getManifest).
 _OVERRIDDEN = frozenset({"access", "tag", "registry", "provenance"})

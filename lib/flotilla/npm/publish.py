@@ -14,8 +14,7 @@ from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
 from flotilla.npm.output import NpmAnswer
 from flotilla.npm.packument import same_integrity, with_shasum
-from flotilla.npm.plan import Status
-from flotilla.npm.preflight import trust_command
+from flotilla.npm.preflight import Status, trust_command
 from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
 from flotilla.npm.registry import Registry
 from flotilla.npm.runner import Npm

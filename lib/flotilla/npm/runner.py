@@ -16,8 +16,7 @@ from pathlib import Path
 
 from flotilla.errors import InputError, RegistryError
 from flotilla.npm.errors import Context, Kind, explain
-from flotilla.npm.output import NpmAnswer, is_stage_id, parse_answer, parse_staged
-from flotilla.npm.plan import Staged
+from flotilla.npm.output import NpmAnswer, Staged, is_stage_id, parse_answer, parse_staged
 from flotilla.npm.publish_command import (
     ANSWERS,
     ID_TOKEN_BEARER,

@@ -1,8 +1,7 @@
 """Files in, files out: extract archives safely, check binaries, build package folders, write deterministic tarballs."""
 
 from flotilla.packing.binaries import Binary, UnreadableError
-from flotilla.packing.checksums import sidecar_faults
-from flotilla.packing.extract import extract
+from flotilla.packing.extract import extract, sidecar_faults
 from flotilla.packing.package import Contents, FileEntry, PackageFiles, package_files
 from flotilla.packing.paths import matching
 from flotilla.packing.platform_check import binary_faults, identify

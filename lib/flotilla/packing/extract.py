@@ -1,9 +1,11 @@
-"""Unpack an archive that may be hostile: only files, only inside the folder, and within limits."""
+"""Unpack an archive that may be hostile, within limits, and check the .sha256 files that CI put beside its files."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -12,14 +14,12 @@ from typing import BinaryIO
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
-from flotilla.packing.paths import DRIVE, DanglingLinkError, File, Folder, Link, Parts, Tree, safe_parts
-from flotilla.packing.streams import DAMAGED, Budget, Member
-from flotilla.packing.tar import looks_like_tar, tar_members
-from flotilla.packing.zip import zip_members
+from flotilla.packing.paths import DRIVE, DanglingLinkError, File, Folder, Link, Parts, Tree, files_below, safe_parts
+from flotilla.packing.read_tar import looks_like_tar, tar_members
+from flotilla.packing.read_zip import zip_members
+from flotilla.packing.streams import DAMAGED, EXECUTABLE, PLAIN, Budget, Member
 from flotilla.retry import StopFlag
 from flotilla.text import printable, quoted
-
-EXECUTABLE, PLAIN = 0o755, 0o644
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEAD = 512
@@ -224,3 +224,49 @@ def link_parts(member: Member) -> Parts:
             advice="Pack the file itself, or a link inside the archive.",
         )
     return tuple(step for step in target.split("/") if step not in ("", "."))
+
+
+SIDECAR = ".sha256"
+LONGEST_SIDECAR = 1 << 20  # bytes of such a file
+SUM_LINE = re.compile(r"\\?(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<name>.+))?")
+
+
+def sidecar_faults(folder: Path) -> list[str]:
+    """Return what is wrong with the .sha256 files below a folder, a line each, sorted; empty if nothing is.
+
+    Each file holds one hash, for the file beside it, or sha256sum's lines of hash and name. Only the last part of a
+    name counts, because CI may have run sha256sum in another folder.
+
+    Args:
+        folder: where to look.
+    """
+    files, _ = files_below(folder)
+    sidecars = [path for path in files if path.endswith(SIDECAR)]
+    return [f"{printable(path)} {fault}" for path in sidecars for fault in _sidecar_faults(files[path])]
+
+
+def _sidecar_faults(sidecar: Path) -> Iterator[str]:
+    for line in _sum_lines(sidecar):
+        match = SUM_LINE.fullmatch(line)
+        if match is None:
+            yield "is not in sha256sum's format"
+            return
+        yield from _line_faults(sidecar, match["hash"].lower(), match["name"])
+
+
+def _sum_lines(sidecar: Path) -> list[str]:
+    with sidecar.open("rb") as file:
+        text = file.read(LONGEST_SIDECAR).decode(errors="replace")
+    return [line.strip() for line in text.splitlines() if line.strip()] or [""]
+
+
+def _line_faults(sidecar: Path, expected: str, name: str | None) -> Iterator[str]:
+    wanted = name.replace("\\", "/").rpartition("/")[2] if name else sidecar.name.removesuffix(SIDECAR)
+    target = sidecar.with_name(wanted) if wanted not in ("", ".", "..") else None
+    if target is None or target.is_symlink() or not target.is_file():
+        yield f"names {printable(wanted)}, but there is no such file beside it"
+        return
+    with target.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected:
+        yield f"expects the sha256 {expected[:12]}… for {printable(wanted)}, which has {actual[:12]}…"

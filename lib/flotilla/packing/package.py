@@ -13,13 +13,11 @@ from pathlib import Path
 
 from flotilla.errors import PackageError
 from flotilla.family import ROOT, BuiltPackage, Package, launcher_files, missing_files, program_files
-from flotilla.packing.extract import EXECUTABLE, PLAIN
+from flotilla.packing.choose_files import listed_files, root_files, taken_files, template_files, unlisted_files
 from flotilla.packing.packlist import MANIFEST, builds_on_install
 from flotilla.packing.paths import collision_key, matching, name_fault
-from flotilla.packing.placing import taken_files
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
-from flotilla.packing.streams import CHUNK
-from flotilla.packing.template import listed_files, root_files, template_files, unlisted_files
+from flotilla.packing.streams import CHUNK, EXECUTABLE, PLAIN
 from flotilla.retry import StopFlag
 from flotilla.text import printable
 

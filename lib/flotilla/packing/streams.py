@@ -15,6 +15,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
 
@@ -268,3 +269,6 @@ class Member:
     executable: bool = False
     target: str = ""
     content: Callable[[], Iterator[bytes]] = no_content
+
+
+EXECUTABLE, PLAIN = 0o755, 0o644

@@ -21,10 +21,10 @@ else:
 
 from flotilla.errors import ArchiveError, PackageError
 from flotilla.family import Limits, PackedPackage
-from flotilla.packing.extract import EXECUTABLE, PLAIN, open_members
+from flotilla.packing.extract import open_members
 from flotilla.packing.package import Contents, FileEntry, PackageFiles
 from flotilla.packing.packlist import MANIFEST
-from flotilla.packing.streams import BLOCK, CHUNK, Budget
+from flotilla.packing.streams import BLOCK, CHUNK, EXECUTABLE, PLAIN, Budget
 from flotilla.retry import StopFlag
 from flotilla.text import printable
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from flotilla.family import Family
-from flotilla.jobs.markdown import size
 from flotilla.rehearsal.job_graph import JobRun
 from flotilla.rehearsal.users import Installed
+from flotilla.text import size
 
 WIDTH = 110
 

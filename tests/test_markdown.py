@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from flotilla.jobs.markdown import block, code, link, linked, size, table
+from flotilla.text import block, code, link, linked, size, table
 
 
 @pytest.mark.parametrize(
