@@ -45,7 +45,7 @@ def steps(file: Path) -> Iterator[dict[str, Any]]:
 def test_there_are_workflows_and_locks_to_look_at() -> None:
     assert len(OURS) == 5
     assert len(INIT) == 1
-    assert len(WORKFLOWS) == 8
+    assert len(WORKFLOWS) == 10
     assert len(LOCKS) == 4
 
 

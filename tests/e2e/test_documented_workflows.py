@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -118,10 +119,9 @@ def test_two_families_of_one_repository_are_released_by_one_workflow(
     tmp_path: Path, actions: Path, modules: Path
 ) -> None:
     folder, artifacts = tmp_path / "chroma", tmp_path / "artifacts"
-    write(folder, blocks("several-families.md"))
+    shutil.copytree(ROOT / "examples/two-families", folder)
     families = {"encoder": ("linux-x64", "linux-x64-musl"), "decoder": ("linux-x64",)}
     for name, platforms in families.items():
-        write(folder / name, template(name))
         built(artifacts, name, *platforms)
     consumer = commit_all(folder)
     with world(
