@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.messages.conftest import Golden, Messages
 from tests.messages.printed import refusal
-from tests.packing.conftest import Archives, Entry, on, put, upx_program, xcoff
+from tests.packing.conftest import PLATFORMS, Archives, Entry, Zig, on, put, upx_program, xcoff
 
 from flotilla.family import Limits, Platform
 from flotilla.packing import binary_faults, extract
+from flotilla.packing.floors import floor_faults, floor_warnings
 from flotilla.packing.platform_check import binary_warnings, inspect
 
 NAMES = ("/etc/passwd", "../x", "C:/x", "a\\b", "a\u202eb", "x" * 256, "/".join(["a"] * 105))
@@ -75,7 +76,42 @@ def test_binaries_for_another_platform(golden: Golden, tmp_path: Path) -> None:
     golden("binaries", said())
 
 
+def test_binaries_that_no_users_machine_could_load(golden: Golden, zig: Zig, tmp_path: Path) -> None:
+    mac, windows = PLATFORMS["darwin-arm64"], PLATFORMS["win32-x64"]
+    signed = zig.shared("darwin-arm64").read_bytes()
+    node_18: dict[str, object] = {"engines": {"node": ">=18"}}
+    cases: list[tuple[str, Platform, Path | bytes, dict[str, object]]] = [
+        ("a library from outside", LINUX, zig.linked("linux-x64", "libssl.so.1.1"), {}),
+        ("a DLL from outside", windows, zig.linked("win32-x64", "libcrypto-3-x64.dll"), {}),
+        ("a library by its path", mac, zig.linked("darwin-arm64", "/opt/homebrew/lib/libpng.dylib"), {}),
+        ("a library that is by itself", LINUX, zig.linked("linux-x64", "libown.so.1"), {}),
+        ("a RUNPATH", LINUX, zig.linked("linux-x64", "libc.so.6", "-Wl,-rpath,/home/builder/lib"), {}),
+        ("a relative RUNPATH", LINUX, zig.linked("linux-x64", "libc.so.6", "-Wl,-rpath,lib"), {}),
+        ("an rpath", mac, zig.linked("darwin-arm64", "/usr/lib/libz.dylib", "-Wl,-rpath,/Users/builder/lib"), {}),
+        ("a loader", LINUX, zig.program("linux-x64", loader="/nix/store/abc/lib/ld-linux-x86-64.so.2"), {}),
+        ("changed after signing", mac, signed[:16000] + b"x" + signed[16001:], {}),
+        ("an old node", LINUX, zig.addon("linux-x64", "node_api_symbol_for"), node_18),
+    ]
+
+    def said() -> Messages:
+        for number, (heading, platform, content, manifest) in enumerate(cases):
+            root = put(tmp_path / str(number), tool__node=content)
+            (root / "lib").mkdir()
+            own = root / "lib/libown.so.1" if heading == "a library that is by itself" else root / "tool.node"
+            own.write_bytes(own.read_bytes() if own.exists() else zig.shared("linux-x64").read_bytes())
+            files = {file.relative_to(root).as_posix(): inspect(file) for file in (root / "tool.node", own)}
+            told = [*floor_faults("@acme/tool-x", platform, manifest, files)]
+            yield heading, "\n".join([*told, *floor_warnings("@acme/tool-x", platform, manifest, files)])
+
+    golden("floors", said())
+
+
 @pytest.fixture
 def archives(tmp_path: Path) -> Archives:
     (tmp_path / "archives").mkdir()
     return Archives(tmp_path / "archives")
+
+
+@pytest.fixture(scope="module")
+def zig(tmp_path_factory: pytest.TempPathFactory) -> Zig:
+    return Zig(tmp_path_factory.mktemp("zig"))

@@ -223,6 +223,46 @@ class Zig:
         )
         self.compile(platform, out, *options, self.source("needy.c", calls + extra), *stubs)
 
+    def linked(self, platform: str, library: str, *options: str) -> Path:
+        """A shared library that is linked to another of that name: its soname, its install name, or its DLL's name."""
+        name = "-".join([platform, library, *options]).replace("/", "+")
+        return self._once(f"{name}.linked", partial(self._linked, platform, library, options))
+
+    def _linked(self, platform: str, library: str, options: tuple[str, ...], out: str) -> None:
+        stub, flags = f"{out}.stub", ("-shared", "-nostdlib")
+        if platform.startswith("win32"):
+            self.source(f"{stub}.def", f"LIBRARY {library}\nEXPORTS\nacme_stub\n")
+            self.run("dlltool", "-m", "i386:x86-64", "-d", f"{stub}.def", "-l", f"{stub}.lib")
+            other, entry = f"{stub}.lib", "-Wl,-e,acme_use"
+        else:
+            told = "-install_name" if platform.startswith("darwin") else "-soname"
+            other, entry = f"{stub}.so", "-Wl,-e,acme_use"
+            self.compile(
+                platform,
+                other,
+                *flags,
+                self.source("stub.c", "int acme_stub(void) { return 1; }\n"),
+                f"-Wl,{told},{library}",
+            )
+        uses = self.source("uses.c", "int acme_stub(void); int acme_use(void) { return acme_stub(); }\n")
+        self.compile(platform, out, *flags, uses, other, entry, *options)
+
+    def addon(self, platform: str, *functions: str) -> Path:
+        """A shared library that takes these functions from whatever loads it; for win32-x64, from node.exe."""
+        name = "-".join([platform, *functions])
+        return self._once(f"{name}.addon", partial(self._addon, platform, functions))
+
+    def _addon(self, platform: str, functions: tuple[str, ...], out: str) -> None:
+        declared = "".join(f"int {name}(void);\n" for name in functions)
+        calls = "".join(f"    {name}();\n" for name in functions)
+        source = self.source("addon.c", f"{declared}void acme_init(void) {{\n{calls}}}\n")
+        options = ["-Wl,-undefined,dynamic_lookup"] if platform.startswith("darwin") else []
+        if platform.startswith("win32"):
+            self.source(f"{out}.def", "\n".join(["LIBRARY node.exe", "EXPORTS", *functions, ""]))
+            self.run("dlltool", "-m", "i386:x86-64", "-d", f"{out}.def", "-l", f"{out}.lib")
+            options = [f"{out}.lib", "-Wl,-e,acme_init"]
+        self.compile(platform, out, "-shared", "-nostdlib", source, *options)
+
     def _archive(self, platform: str, out: str) -> None:
         second = f"{platform}-an-object-of-a-rather-long-name.o"
         self.compile(platform, second, "-c", self.source("second.c", SECOND))

@@ -133,6 +133,9 @@ def build_platform(item: str | Values) -> Platform:
         libc=as_words(item["libc"]) if "libc" in item else words.libc,
         build=item.get("build", name),
         glibc=item.get("glibc"),
+        glibcxx=item.get("glibcxx"),
+        macos=item.get("macos"),
+        libraries=tuple(item.get("libraries", ())),
         binaries=item.get("binaries", "check"),
         pin=item.get("pin", cpu != (WASM,)),
     )

@@ -30,6 +30,9 @@ class Platform:
         libc: npm's libc words; empty where npm need not look.
         build: what CI calls it.
         glibc: the newest glibc version that its binaries may ask for ("2.28"), None for no floor.
+        glibcxx: the same of libstdc++'s GLIBCXX ("3.4.25").
+        macos: the same of macOS ("11.0").
+        libraries: patterns of the libraries that users must have installed.
         binaries: whether they are checked, or must not be there ("none").
         pin: whether the meta package pins its package.
     """
@@ -40,6 +43,9 @@ class Platform:
     libc: tuple[str, ...] = ()
     build: str
     glibc: str | None = None
+    glibcxx: str | None = None
+    macos: str | None = None
+    libraries: tuple[str, ...] = ()
     binaries: Binaries = "check"
     pin: bool = True
 

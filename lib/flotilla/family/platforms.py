@@ -21,6 +21,7 @@ CPU = (
     "wasm32", "x64",
 )  # fmt: skip
 LIBC = ("glibc", "musl")
+FLOORS = ("glibc", "glibcxx", "macos")  # the keys for the newest versions that binaries may need
 
 # What may follow the cpu in a name: the libc it means, and the systems on which it means it.
 ENDINGS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
@@ -202,10 +203,13 @@ def platform_findings(item: object, path: Path) -> Iterator[Finding]:
         wrong = [
             Finding(path=(*path, key), text=fault) for key, words in given.items() for fault in word_faults(key, words)
         ]
-        yield from wrong or _name_and_fields(item["name"], given, item.get("glibc"), path)
+        floors = {key for key in FLOORS if item.get(key) is not None}
+        yield from wrong or _name_and_fields(item["name"], given, floors, path)
 
 
-def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
+def _name_and_fields(
+    name: str, given: Mapping[str, tuple[str, ...]], floors: Collection[str], path: Path
+) -> Iterator[Finding]:
     _, faults = read_name(name)
     words = read_words(name, told=_told(given))
     if _told(given) or given.get("cpu") == (WASM,):
@@ -213,7 +217,7 @@ def _name_and_fields(name: str, given: Mapping[str, tuple[str, ...]], glibc: obj
     yield from (Finding(path=(*path, "name"), text=f"{fault} Or set os and cpu as well.") for fault in faults)
     if not faults:
         yield from _contradictions(name, words, given, path)
-        yield from _libc_findings(words, given, glibc, path)
+        yield from _libc_findings(words, given, floors, path)
 
 
 def _told(given: Mapping[str, tuple[str, ...]]) -> bool:
@@ -243,11 +247,18 @@ def _contradictions(name: str, words: Words, given: Mapping[str, tuple[str, ...]
             yield Finding(path=(*path, key), text=text)
 
 
-def _libc_findings(words: Words, given: Mapping[str, tuple[str, ...]], glibc: object, path: Path) -> Iterator[Finding]:
-    linux = "linux" in given.get("os", words.os)
+def _libc_findings(
+    words: Words, given: Mapping[str, tuple[str, ...]], floors: Collection[str], path: Path
+) -> Iterator[Finding]:
+    os = given.get("os", words.os)
+    linux = "linux" in os
     libc = given.get("libc", words.libc)
     if "libc" in given and not linux:
         yield Finding(path=(*path, "libc"), text="npm knows libc only on linux; leave it out.", on_key=True)
-    if glibc is not None and (not linux or "musl" in libc):
+    if "glibc" in floors and (not linux or "musl" in libc):
         text = "a glibc version is only for linux with glibc; leave it out."
         yield Finding(path=(*path, "glibc"), text=text, on_key=True)
+    if "glibcxx" in floors and not linux:
+        yield Finding(path=(*path, "glibcxx"), text="a GLIBCXX version is only for linux; leave it out.", on_key=True)
+    if "macos" in floors and "darwin" not in os:
+        yield Finding(path=(*path, "macos"), text="a macOS version is only for darwin; leave it out.", on_key=True)

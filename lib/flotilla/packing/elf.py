@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -11,7 +12,16 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment, NoteSegment
 
-from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
+from flotilla.packing.binaries import (
+    LARGEST_TABLE,
+    LONGEST_NAME,
+    Binary,
+    Needs,
+    UnreadableError,
+    Window,
+    newest,
+    node_api_names,
+)
 
 MAGIC = b"\x7fELF"
 
@@ -71,6 +81,8 @@ BARE_LIBC = "libc.so"  # musl's where it was built from source, and bionic's
 BIONIC = {"libm.so", "libdl.so", "liblog.so"}  # which musl has inside its libc.so
 
 GLIBC_VERSION = re.compile(r"^GLIBC_(\d+(?:\.\d+)+)$")
+CXX_LIBRARY = "libstdc++.so."
+CXX_VERSION = re.compile(r"^(GLIBCXX|CXXABI)_(\d+(?:\.\d+)+)$")
 GLIBC_OF_ABI = {"GLIBC_ABI_DT_RELR": "2.36"}  # a promise of the loader's, made since then
 
 UPX = b"UPX!"  # behind the program headers of what it packed: https://github.com/upx/upx, src/p_lx_elf.cpp
@@ -95,16 +107,22 @@ def read_elf(window: Window, member: str | None) -> Binary | None:
     )
     needed = {cast("Any", tag).needed for tag in dynamic.iter_tags("DT_NEEDED")} if dynamic else set()
     os, libc = _system(elf, interpreter, needed)
-    versions = sorted(_glibc_versions(elf, dynamic), key=version_key) if dynamic and libc == "glibc" else []
+    executable = _executable(elf, dynamic, interpreter)
     return Binary(
         member=member,
         format="ELF",
         os=os,
         cpus=(_cpu(elf),),
         libc=libc,
-        glibc_needed=versions[-1] if versions else None,
-        executable=_executable(elf, dynamic, interpreter),
+        executable=executable,
         packed=libc is None and dynamic is None and UPX in window.head(UPX_HEAD),
+        needs=Needs(
+            libraries=tuple(sorted(needed)),
+            search=_search(dynamic) if dynamic else (),
+            interpreter=interpreter,
+            versions=newest(_versions(elf, dynamic, glibc=libc == "glibc")) if dynamic else (),
+            node_api=_node_api(elf, dynamic) if dynamic and not executable else (),
+        ),
     )
 
 
@@ -162,8 +180,32 @@ def _executable(elf: ELFFile, dynamic: DynamicSegment | None, interpreter: str |
     return elf["e_type"] == "ET_DYN" and (interpreter is not None or bool(flags & DF_1_PIE))
 
 
-def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
-    """Yield the glibc versions that it needs, found as the loader does: from the dynamic tags, not from section names.
+def _search(dynamic: DynamicSegment) -> tuple[str, ...]:
+    """Return the folders that the loader looks in for its libraries; a RUNPATH replaces an RPATH."""
+    paths = {tag.entry.d_tag: cast("Any", tag) for tag in dynamic.iter_tags()}
+    if (runpath := paths.get("DT_RUNPATH")) is not None:
+        text = runpath.runpath
+    elif (rpath := paths.get("DT_RPATH")) is not None:
+        text = rpath.rpath
+    else:
+        text = ""
+    return tuple(text.split(":")) if text else ()
+
+
+def _versions(elf: ELFFile, dynamic: DynamicSegment, *, glibc: bool) -> Iterator[tuple[str, str]]:
+    """Yield the versions of glibc and of libstdc++ that it needs."""
+    for library, name in _verneed(elf, dynamic):
+        if glibc and GLIBC_LIBRARY.search(library):
+            if name in GLIBC_OF_ABI:
+                yield "glibc", GLIBC_OF_ABI[name]
+            elif match := GLIBC_VERSION.match(name):
+                yield "glibc", match[1]
+        elif library.startswith(CXX_LIBRARY) and (match := CXX_VERSION.match(name)):
+            yield match[1].lower(), match[2]
+
+
+def _verneed(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[tuple[str, str]]:
+    """Yield the libraries and their versions, found as the loader does: from the dynamic tags, not from section names.
 
     Each entry points to the next; the loader ignores their number (glibc: elf/dl-version.c).
     """
@@ -173,21 +215,68 @@ def _glibc_versions(elf: ELFFile, dynamic: DynamicSegment) -> Iterator[str]:
         return
     while True:
         library = struct_parse(elf.structs.Elf_Verneed, elf.stream, start)
-        of_glibc = GLIBC_LIBRARY.search(_text(elf, names + library["vn_file"])) is not None
+        file = _text(elf, names + library["vn_file"])
         at = start + library["vn_aux"]
         while True:
             version = struct_parse(elf.structs.Elf_Vernaux, elf.stream, at)
-            name = _text(elf, names + version["vna_name"])
-            if of_glibc and name in GLIBC_OF_ABI:
-                yield GLIBC_OF_ABI[name]
-            elif of_glibc and (match := GLIBC_VERSION.match(name)):
-                yield match[1]
+            yield file, _text(elf, names + version["vna_name"])
             if not version["vna_next"]:
                 break
             at += version["vna_next"]
         if not library["vn_next"]:
             return
         start += library["vn_next"]
+
+
+def _node_api(elf: ELFFile, dynamic: DynamicSegment) -> tuple[str, ...] | None:
+    """Return the functions of Node-API among its undefined symbols; None for more symbols than are read."""
+    _, symbols = dynamic.get_table_offset("DT_SYMTAB")
+    _, names = dynamic.get_table_offset("DT_STRTAB")
+    size = next((tag["d_val"] for tag in dynamic.iter_tags("DT_STRSZ")), 0)
+    count = _symbol_count(elf, dynamic)
+    if symbols is None or names is None or not count:
+        return ()
+    # name, value and size of a symbol stand in another order in 32 bits: only name and section are read
+    entry = struct.Struct(_endian(elf) + ("IBBHQQ" if elf.elfclass == 64 else "IIIBBH"))  # noqa: PLR2004 - bits
+    if max(count * entry.size, size) > LARGEST_TABLE:
+        return None
+    elf.stream.seek(names)
+    text = elf.stream.read(size)
+    elf.stream.seek(symbols)
+    listed = elf.stream.read(count * entry.size)
+    section = 3 if elf.elfclass == 64 else 5  # noqa: PLR2004 - bits
+    whole = listed[: len(listed) - len(listed) % entry.size]
+    starts = (one[0] for one in entry.iter_unpack(whole) if not one[section])
+    return node_api_names(text[start : start + LONGEST_NAME] for start in starts)
+
+
+def _symbol_count(elf: ELFFile, dynamic: DynamicSegment) -> int:
+    """Return the number of dynamic symbols, which only the hash tables tell; more than are read for a huge one."""
+    word = struct.Struct(_endian(elf) + "I")
+    _, table = dynamic.get_table_offset("DT_GNU_HASH")
+    if table is None:
+        _, table = dynamic.get_table_offset("DT_HASH")
+        if table is None or (elf["e_machine"] == "EM_S390" and elf.elfclass == 64):  # noqa: PLR2004 - wider words
+            return 0
+        elf.stream.seek(table + word.size)
+        return int(word.unpack(elf.stream.read(word.size))[0])
+    elf.stream.seek(table)
+    buckets, first, bloom, _ = struct.unpack(_endian(elf) + "4I", elf.stream.read(16))
+    if max(buckets * word.size, bloom * elf.elfclass // 8) > LARGEST_TABLE:
+        return LARGEST_TABLE
+    chains = table + 16 + bloom * elf.elfclass // 8 + buckets * word.size
+    elf.stream.seek(chains - buckets * word.size)
+    last = max((one[0] for one in word.iter_unpack(elf.stream.read(buckets * word.size))), default=0)
+    if last < first:
+        return int(first)  # symbols that are only needed are not in the table
+    elf.stream.seek(chains + (last - first) * word.size)
+    while (hashed := elf.stream.read(word.size)) and not word.unpack(hashed)[0] & 1:
+        last += 1
+    return int(last) + 1
+
+
+def _endian(elf: ELFFile) -> str:
+    return "<" if elf.little_endian else ">"
 
 
 def _text(elf: ELFFile, offset: int) -> str:

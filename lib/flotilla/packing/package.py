@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flotilla.errors import PackageError
-from flotilla.family import ROOT, BuiltPackage, Package, launcher_files, missing_files, program_files
+from flotilla.family import ROOT, BuiltPackage, Package, Platform, launcher_files, missing_files, program_files
 from flotilla.packing.choose_files import listed_files, root_files, taken_files, template_files, unlisted_files
+from flotilla.packing.floors import Floors, floor_faults, floor_warnings, floors_of
 from flotilla.packing.packlist import MANIFEST, builds_on_install
 from flotilla.packing.paths import collision_key, matching, name_fault
 from flotilla.packing.platform_check import Inspected, binary_warnings, inspect, platform_faults
@@ -71,6 +72,7 @@ class PackageFiles(BuiltPackage):
         texts: its package.json and generated files by their paths.
         files: where its other files are, by their posix paths in the package.
         contents: each file's mode, size and digest by its path, package.json included.
+        floors: what its binaries need of a machine; nothing for all but platform packages.
         warnings: what could not be checked, or should be looked at, a line each.
         notices: what was left out, a line each.
     """
@@ -78,6 +80,7 @@ class PackageFiles(BuiltPackage):
     texts: Mapping[str, bytes]
     files: Mapping[str, Path]
     contents: Contents
+    floors: Floors = field(default_factory=Floors)
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -124,7 +127,8 @@ def package_files(
         texts=texts,
         files=plan.files,
         contents=dict(sorted(contents.items())),
-        warnings=_warnings(package, plan),
+        floors=floors_of(plan.inspected, platform) if (platform := _checked(package)) else Floors(),
+        warnings=_warnings(package, manifest, plan),
         notices=(*plan.notices, *_scripts_told(package, plan, modes, content)),
     )
 
@@ -244,9 +248,15 @@ def _faults(package: Package, manifest: Mapping[str, object], plan: _Plan) -> It
     yield from (fault.removesuffix(".") for fault in missing_files(manifest, {*plan.paths, MANIFEST}))
     if not plan.files and not plan.faults and package.kind != "meta":
         yield f"it has no file except {MANIFEST}"
-    elif package.kind == "platform" and package.platform is not None:
-        yield from platform_faults(plan.inspected, package.platform)
+    elif platform := _checked(package):
+        yield from platform_faults(plan.inspected, platform)
+        yield from floor_faults(package.name, platform, manifest, plan.inspected)
         yield from _program_faults(package, program_files(package, manifest), plan)
+
+
+def _checked(package: Package) -> Platform | None:
+    """Return the platform that a package's binaries are checked for; None for a dev or meta package."""
+    return package.platform if package.kind == "platform" else None
 
 
 def _program_faults(package: Package, candidates: Sequence[str], plan: _Plan) -> Iterator[str]:
@@ -257,16 +267,17 @@ def _program_faults(package: Package, candidates: Sequence[str], plan: _Plan) ->
         )
 
 
-def _warnings(package: Package, plan: _Plan) -> tuple[str, ...]:
+def _warnings(package: Package, manifest: Mapping[str, object], plan: _Plan) -> tuple[str, ...]:
     """Return what should be looked at: a library may contain a test key, which only its authors can tell."""
     keys = (
         f"{printable(path)} is a binary that contains a private key; check that the key is only for tests"
         for path, found in plan.inspected.items()
         if found.binaries and plan.looked[path].private_key
     )
-    if package.kind != "platform" or package.platform is None:
+    if (platform := _checked(package)) is None:
         return tuple(keys)
-    return (*binary_warnings(plan.inspected, package.platform), *keys)
+    doubts = floor_warnings(package.name, platform, manifest, plan.inspected)
+    return (*binary_warnings(plan.inspected, platform), *doubts, *keys)
 
 
 def _collisions(paths: list[str]) -> Iterator[str]:

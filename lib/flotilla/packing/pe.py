@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pefile  # type: ignore[import-untyped] # it carries no types
 
-from flotilla.packing.binaries import Binary, UnreadableError, Window
+from flotilla.packing.binaries import LONGEST_NAME, Binary, Needs, UnreadableError, Window, node_api_names
 
 MAGIC = b"MZ"
 HEAD = 1 << 16  # all headers stand in it; pefile would map the file, and look through it
@@ -21,6 +21,15 @@ CPUS = {  # Windows' machine words
 }
 EFI_SUBSYSTEMS = range(10, 14)  # firmware: not for Windows
 DOTNET = 14  # the data directory that only a .NET assembly has
+
+IMPORTS, DELAYED = 1, 13  # the data directories that name other libraries
+IMPORT = struct.Struct("<5I")  # names of its functions, time, forwarders, its name, where the addresses go
+DELAYED_IMPORT = struct.Struct("<8I")  # flags, its name, handle, addresses, names of its functions, ...
+MOST_IMPORTS = 4096
+MOST_FUNCTIONS = 2000
+LONGEST_DLL = 256
+NODE = {"node.exe", "node.dll"}
+PE32_PLUS = 0x20B
 
 OBJECT = struct.Struct("<HHIIIHH")  # machine, sections, time, symbols, number of symbols, optional header, flags
 SECTION_SIZE = 40
@@ -51,13 +60,71 @@ def read_pe(window: Window, member: str | None) -> Binary | None:
     if portable or image.OPTIONAL_HEADER.Subsystem in EFI_SUBSYSTEMS:
         return None
     _refuse_truncated(image, window)
-    return Binary(member=member, format="PE", os="win32", cpus=(_cpu(machine),), executable=image.is_exe())
+    libraries, node_api = _imports(image, window)
+    return Binary(
+        member=member,
+        format="PE",
+        os="win32",
+        cpus=(_cpu(machine),),
+        executable=image.is_exe(),
+        needs=Needs(libraries=libraries, node_api=node_api),
+    )
 
 
 def _refuse_truncated(image: pefile.PE, window: Window) -> None:
     end = max((part.PointerToRawData + part.SizeOfRawData for part in image.sections), default=0)
     if end > window.size or len(image.sections) < image.FILE_HEADER.NumberOfSections:
         raise UnreadableError("it is truncated")
+
+
+def _imports(image: pefile.PE, window: Window) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the libraries that it cannot start without, and the functions of Node-API that it takes from node.
+
+    A library that is loaded on its first use is not needed to start.
+    """
+    now = [(name, functions) for functions, _, _, name, _ in _table(image, window, IMPORTS, IMPORT)]
+    later = [(each[1], each[4]) for each in _table(image, window, DELAYED, DELAYED_IMPORT)]
+    named = [(_name(image, window, name), functions) for name, functions in (*now, *later)]
+    functions = [start for name, start in named if name.lower() in NODE]
+    taken = (text for start in functions for text in _functions(image, window, start))
+    return tuple(sorted({name for name, _ in named[: len(now)] if name})), node_api_names(taken)
+
+
+def _table(image: pefile.PE, window: Window, number: int, entry: struct.Struct) -> Iterator[tuple[int, ...]]:
+    """Yield the entries of a data directory, which ends in an entry of zeros."""
+    directories = image.OPTIONAL_HEADER.DATA_DIRECTORY
+    start = directories[number].VirtualAddress if len(directories) > number else 0
+    for count in range(MOST_IMPORTS if start else 0):
+        data = _at(image, window, start + count * entry.size, entry.size)
+        if len(data) < entry.size or not any(data):
+            return
+        yield entry.unpack(data)
+
+
+def _name(image: pefile.PE, window: Window, address: int) -> str:
+    return _at(image, window, address, LONGEST_DLL).partition(b"\0")[0].decode(errors="replace")
+
+
+def _functions(image: pefile.PE, window: Window, start: int) -> Iterator[bytes]:
+    """Yield the names of the functions that are taken from one library; those taken by a number have none."""
+    wide = image.OPTIONAL_HEADER.Magic == PE32_PLUS
+    size = 8 if wide else 4
+    listed = _at(image, window, start, size * MOST_FUNCTIONS)
+    for (address,) in struct.iter_unpack("<Q" if wide else "<I", listed[: len(listed) - len(listed) % size]):
+        if not address:
+            return
+        if not address >> (size * 8 - 1):
+            yield _at(image, window, address + 2, LONGEST_NAME)  # behind a hint of two bytes
+
+
+def _at(image: pefile.PE, window: Window, address: int, count: int) -> bytes:
+    """Return the bytes at an address of the loaded image, as far as its section has them in the file."""
+    for part in image.sections:
+        into = address - part.VirtualAddress
+        if 0 <= into < part.SizeOfRawData:
+            window.seek(part.PointerToRawData + into)
+            return window.read(min(count, part.SizeOfRawData - into))
+    return b""
 
 
 def claims_pe(head: bytes) -> bool:

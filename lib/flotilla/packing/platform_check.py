@@ -26,6 +26,7 @@ UNREADABLE = "cannot be read as"
 BINARY_NAME = re.compile(r"\.(node|dylib|dll|exe|a|so(\.\d+)*)$", re.IGNORECASE)
 LINKER_SCRIPT = re.compile(rb"\b(INPUT|GROUP|OUTPUT_FORMAT)\s*\(")  # text that Linux's linkers take for a library
 HEAD = 4096
+VERSION_WORDS = {"glibc": "glibc", "glibcxx": "GLIBCXX", "cxxabi": "CXXABI", "macos": "macOS"}
 WASM = "wasm32"
 LINUX_KERNEL = {"linux", "android", "openharmony"}
 RUNS_TOO = {"aix": "os400", "win32": "cygwin"}  # whose binaries they run, too
@@ -137,9 +138,11 @@ def _mismatch(binary: Binary, platform: Platform) -> str | None:
         return f"{binary}, but {platform.name} has `binaries: none` in flotilla.yml"
     if not (_runs_on(binary, platform) and _covers(binary, platform) and _links_to(binary, platform)):
         return f"{binary}, but the package is for {_words(platform)}"
-    needed, floor = binary.glibc_needed, platform.glibc
-    if needed and floor and version_key(needed) > version_key(floor):
-        return f"{binary} and needs glibc {needed}, but {platform.name} allows {floor} at most (platforms[].glibc)"
+    floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "macos": platform.macos}
+    for key, needed in binary.needs.versions:
+        if (floor := floors.get(key)) and version_key(needed) > version_key(floor):
+            what = f"{VERSION_WORDS[key]} {needed}"
+            return f"{binary} and needs {what}, but {platform.name} allows {floor} at most (platforms[].{key})"
     return None
 
 
@@ -240,6 +243,7 @@ def _universal(window: Window) -> Iterator[Binary]:
             os=next((binary.os for _, binary in found if binary.os != "darwin"), "darwin"),
             cpus=tuple(part.cpu for part in parts),
             executable=all(binary.executable for _, binary in found),
+            needs=macho.combined(binary for _, binary in found),
         )
 
 
