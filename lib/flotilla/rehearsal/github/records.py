@@ -140,11 +140,16 @@ class StoredAsset:
     content: bytes
     state: Literal["uploaded", "starter"]
     created_at: str
+    _hashed: tuple[bytes, str] = field(default=(b"", ""), repr=False, compare=False)
 
     @property
     def digest(self) -> str | None:
-        """sha256:…, None for what never arrived."""
-        return sha256(self.content) if self.state == "uploaded" else None
+        """sha256:…, None for what never arrived; computed once, however often the asset is shown."""
+        if self.state != "uploaded":
+            return None
+        if self._hashed[0] is not self.content or not self._hashed[1]:
+            self._hashed = (self.content, sha256(self.content))
+        return self._hashed[1]
 
 
 @dataclass(kw_only=True)
