@@ -1,12 +1,14 @@
+"""What `flotilla init` writes, refuses and leaves alone; tests/init has whole repositories."""
+
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.faults.artifacts import EXAMPLE
 
 from flotilla.errors import FlotillaError
 from flotilla.family import Family, parse_config
@@ -27,31 +29,33 @@ def workflow(path: Path) -> dict[str, Any]:
     return document
 
 
-def test_init_writes_a_flotilla_yml_that_parses_and_a_workflow(empty: Path, flotilla: Callable[..., str]) -> None:
+def written(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_empty_folder_gets_files_that_parse_and_marks_for_all_that_is_not_known(
+    empty: Path, flotilla: Callable[..., str]
+) -> None:
     said = flotilla("init", "--family", "@acme/ffmpeg")
-    assert said.startswith(f"Wrote flotilla.yml and {WORKFLOW}. Next: flotilla plan, flotilla check.\n")
-    family = Family(parse_config((empty / "flotilla.yml").read_text(encoding="utf-8")), "1.0.0")
+    text = (empty / "flotilla.yml").read_text(encoding="utf-8")
+    family = Family(parse_config(text), "1.0.0")
     assert [package.name for package in family.packages] == [
         *("@acme/ffmpeg-darwin-arm64", "@acme/ffmpeg-darwin-x64", "@acme/ffmpeg-linux-arm64"),
         *("@acme/ffmpeg-linux-x64", "@acme/ffmpeg"),
     ]
-    assert {need.artifact for need in family.artifacts} == {
-        f"ffmpeg-{platform.name}" for platform in family.config.platforms
-    }
+    marked = [line.split(":")[0].strip() for line in text.splitlines() if "# TODO: " in line]
+    assert marked == ["platforms", "workflow", "artifact", "launcher"]
+    assert all(f"{key}: " in said for key in ("platforms", "ci.workflow", "ci.artifact", "packages.meta.launcher"))
     assert flotilla("plan").startswith("@acme/ffmpeg 1.0.0: 5 packages (4 platforms, 1 variant)")
-    assert flotilla("check").startswith("flotilla.yml and the templates are valid: 5 packages.")
+    assert "Warning" not in flotilla("check")
 
 
-def test_a_new_family_is_told_that_users_can_import_nothing_yet(empty: Path, flotilla: Callable[..., str]) -> None:
-    assert "packages.meta" in flotilla("init", "--family", "@acme/ffmpeg")
-    for command in ("plan", "check"):
-        assert "Warning: @acme/ffmpeg: users can neither import nor run" in flotilla(command)
-    (empty / "npm" / "meta").mkdir(parents=True)
-    (empty / "npm" / "meta" / "package.json").write_text('{"bin": "ffmpeg.js"}', encoding="utf-8")
-    config = (empty / "flotilla.yml").read_text(encoding="utf-8")
-    (empty / "flotilla.yml").write_text(config + "packages: {meta: {template: npm/meta}}\n", encoding="utf-8")
-    for command in ("plan", "check"):
-        assert "Warning" not in flotilla(command)
+def test_the_editor_is_told_the_schema_of_this_version(empty: Path, flotilla: Callable[..., str]) -> None:
+    flotilla("init", "--family", "tool", "--flotilla", "acme/flotilla")
+    first = (empty / "flotilla.yml").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=https://raw.githubusercontent.com/acme/flotilla/v")
+    assert first.endswith("/lib/flotilla/family/flotilla.schema.json")
+    assert Path(__file__).parents[2].joinpath("lib/flotilla/family/flotilla.schema.json").is_file()
 
 
 def test_the_platforms_asked_for_are_those_that_are_written(empty: Path, flotilla: Callable[..., str]) -> None:
@@ -60,29 +64,73 @@ def test_the_platforms_asked_for_are_those_that_are_written(empty: Path, flotill
     assert [platform.name for platform in config.platforms] == ["win32-x64", "linux-x64-musl"]
 
 
-def test_the_workflow_is_the_examples_less_the_headers(empty: Path, flotilla: Callable[..., str]) -> None:
-    flotilla("init", "--family", "@acme/ffmpeg")
-    written, example = workflow(empty / WORKFLOW), workflow(EXAMPLE / WORKFLOW)
-    del example["jobs"]["publish-dev"]
-    example["jobs"]["publish-meta"]["needs"] = "publish-platform"
-    assert written == example
-
-
-def test_the_workflow_uses_the_actions_of_the_repository_asked_for(empty: Path, flotilla: Callable[..., str]) -> None:
+def test_the_workflow_calls_the_family_workflow_of_the_repository_asked_for(
+    empty: Path, flotilla: Callable[..., str]
+) -> None:
     flotilla("init", "--family", "@acme/ffmpeg", "--flotilla", "acme/actions")
-    written = (empty / WORKFLOW).read_text(encoding="utf-8")
-    assert "uses: acme/actions/action-release@v1" in written
-    assert "OWNER/" not in written
+    job = workflow(empty / WORKFLOW)["jobs"]["release"]
+    assert job["uses"] == "acme/actions/.github/workflows/release-family.yml@v1"
+    assert "OWNER/" not in (empty / WORKFLOW).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("there", ["flotilla.yml", WORKFLOW])
-def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> None:
-    (empty / there).parent.mkdir(parents=True, exist_ok=True)
-    (empty / there).write_text("mine")
-    error = refused("init", "--family", "@acme/ffmpeg")
-    assert str(error).startswith(f"{there} already exists\n")
-    assert [path for path in empty.rglob("*") if path.is_file()] == [empty / there]
-    assert (empty / there).read_text() == "mine"
+@pytest.mark.parametrize("config", ["flotilla.yml", "packages/tool/tool.yml"])
+def test_init_overwrites_nothing(empty: Path, flotilla: Callable[..., str], refused: Refused, config: str) -> None:
+    (empty / config).parent.mkdir(parents=True, exist_ok=True)
+    (empty / config).write_text("mine", encoding="utf-8")
+    error = refused("init", "--config", config, "--family", "@acme/ffmpeg")
+    assert f"{Path(config).name} already exists" in str(error)
+    for preview in ("--diff", "--dry-run"):
+        assert "Nothing was written." in flotilla("init", preview, "--config", config, "--family", "@acme/ffmpeg")
+    assert written(empty) == {config}
+    assert (empty / config).read_text(encoding="utf-8") == "mine"
+
+
+def test_a_release_workflow_that_exists_is_left_alone_and_another_name_is_taken(
+    empty: Path, flotilla: Callable[..., str], refused: Refused
+) -> None:
+    for name in ("release.yml", "release-npm.yml", "flotilla-release.yml"):
+        said = flotilla("init", "--dry-run", "--family", "tool")
+        assert f"--- .github/workflows/{name}\n" in said
+        (empty / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
+        (empty / WORKFLOW).with_name(name).write_text("on: push\n", encoding="utf-8")
+    assert "release-npm.yml already exists" in str(refused("init", "--family", "tool"))
+
+
+def test_a_workflow_that_uses_flotilla_already_stays_and_gets_no_second_one(
+    empty: Path, flotilla: Callable[..., str]
+) -> None:
+    (empty / WORKFLOW).parent.mkdir(parents=True)
+    (empty / WORKFLOW).write_text("jobs: {a: {steps: [{uses: acme/flotilla/action-release@v1}]}}\n", encoding="utf-8")
+    assert flotilla("init", "--family", "tool").count("Wrote flotilla.yml.") == 1
+    assert written(empty) == {WORKFLOW, "flotilla.yml"}
+
+
+@pytest.mark.usefixtures("empty")
+def test_the_difference_is_what_diff_shows(flotilla: Callable[..., str]) -> None:
+    flotilla("init", "--family", "tool")
+    assert "No difference." in flotilla("init", "--diff", "--family", "tool")
+    said = flotilla("init", "--diff", "--family", "@acme/tool")
+    assert '-family: tool\n+family: "@acme/tool"' in said
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_read(empty: Path, flotilla: Callable[..., str]) -> None:
+    (empty / "package.json").write_text(json.dumps({"name": "@acme/tool"}), encoding="utf-8")
+    (empty / ".goreleaser.yml").write_text("builds: [", encoding="utf-8")
+    (empty / "Cargo.toml").write_text("[package", encoding="utf-8")
+    (empty / ".github/workflows").mkdir(parents=True)
+    (empty / ".github/workflows/ci.yml").write_text("on: {push", encoding="utf-8")
+    said = flotilla("init", "--dry-run")
+    assert "name in package.json" in said
+    assert all(f"- {name}: " in said for name in (".goreleaser.yml", "Cargo.toml", "ci.yml"))
+
+
+def test_a_link_out_of_the_repository_is_not_read(empty: Path, flotilla: Callable[..., str]) -> None:
+    (empty / "secret.json").write_text(json.dumps({"name": "@acme/secret"}), encoding="utf-8")
+    (empty / "repository").mkdir()
+    (empty / "repository/package.json").symlink_to("../secret.json")
+    said = flotilla("init", "--config", "repository/flotilla.yml")
+    assert "- package.json: a link to another folder" in said
+    assert "@acme/secret" not in said
 
 
 @pytest.mark.parametrize(
@@ -90,7 +138,7 @@ def test_init_overwrites_nothing(empty: Path, refused: Refused, there: str) -> N
     [
         (("--family", "@acme/ffmpeg", "--platforms", "linux-amd64"), 'did you mean "x64"?'),
         (("--family", "@Acme/FFmpeg"), "npm does not allow capital letters"),
-        (("--family", "Foo/Bar"), "Correct --family or --platforms. Nothing was written."),
+        (("--family", "Foo/Bar"), "Correct the answers, --family or --platforms. Nothing was written."),
     ],
 )
 def test_what_npm_would_not_understand_is_refused_and_nothing_written(

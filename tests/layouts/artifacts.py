@@ -38,7 +38,7 @@ def make(layout: str, folder: Path) -> tuple[Path, Path]:
 def biome(out: Path) -> None:
     """One artifact for each platform, with the bare program under the platform's name."""
     for platform in ("darwin-arm64", "linux-arm64", "linux-x64", "linux-x64-musl", "win32-x64"):
-        _put(out / f"cli-{platform}/lint-{platform}{_exe(platform)}", program(platform))
+        put(out / f"cli-{platform}/lint-{platform}{_exe(platform)}", program(platform))
 
 
 def goreleaser(out: Path) -> None:
@@ -53,11 +53,11 @@ def goreleaser(out: Path) -> None:
     for platform, word in words.items():
         files = {"LICENSE": LICENSE, "README.md": b"# tool\n", f"tool{_exe(platform)}": static_program(platform)}
         name = f"tool_1.2.3_{word}" + (".zip" if _exe(platform) else ".tar.gz")
-        packed = _zip(files) if _exe(platform) else gzip.compress(_tar(files), mtime=0)
+        packed = _zip(files) if _exe(platform) else gzip.compress(tar_of(files), mtime=0)
         checksums.append(_checksum(packed, name))
-        _put(out / "dist" / name, packed)
-    _put(out / "dist/checksums.txt", "".join(checksums).encode())
-    _put(out / "dist/metadata.json", b'{"project_name": "tool", "version": "1.2.3"}\n')
+        put(out / "dist" / name, packed)
+    put(out / "dist/checksums.txt", "".join(checksums).encode())
+    put(out / "dist/metadata.json", b'{"project_name": "tool", "version": "1.2.3"}\n')
 
 
 def cargo_dist(out: Path) -> None:
@@ -74,22 +74,22 @@ def cargo_dist(out: Path) -> None:
         files = {"LICENSE": LICENSE, "README.md": b"# tool\n", f"tool{_exe(platform)}": program(platform)}
         within = {f"tool-{target}/{name}": content for name, content in files.items()}
         name = f"tool-{target}" + (".zip" if _exe(platform) else ".tar.xz")
-        packed = _zip(files) if _exe(platform) else lzma.compress(_tar(within))
-        _put(folder / name, packed)
-        _put(folder / f"{name}.sha256", _checksum(packed, name, "*").encode())
-        _put(folder / f"{target}-dist-manifest.json", b"{}\n")
-    _put(out / "artifacts-build-global/sha256.sum", b"")
+        packed = _zip(files) if _exe(platform) else lzma.compress(tar_of(within))
+        put(folder / name, packed)
+        put(folder / f"{name}.sha256", _checksum(packed, name, "*").encode())
+        put(folder / f"{target}-dist-manifest.json", b"{}\n")
+    put(out / "artifacts-build-global/sha256.sum", b"")
 
 
 def esbuild(out: Path) -> None:
     """One artifact with the npm folders as the build has filled them; a script and WebAssembly for Android on ARM."""
     scope = out / "npm/@acme-bundle"
     for platform in ("darwin-arm64", "linux-arm64", "linux-x64"):
-        _put(scope / platform / "bin/bundle", program(platform))
-    _put(scope / "win32-x64/bundle.exe", program("win32-x64"))
-    _put(scope / "android-arm/bin/bundle", b'#!/usr/bin/env node\nrequire("../wasm.js");\n')
-    _put(scope / "android-arm/wasm.js", b'require("fs").readFileSync(`${__dirname}/bundle.wasm`);\n')
-    _put(scope / "android-arm/bundle.wasm", webassembly())
+        put(scope / platform / "bin/bundle", program(platform))
+    put(scope / "win32-x64/bundle.exe", program("win32-x64"))
+    put(scope / "android-arm/bin/bundle", b'#!/usr/bin/env node\nrequire("../wasm.js");\n')
+    put(scope / "android-arm/wasm.js", b'require("fs").readFileSync(`${__dirname}/bundle.wasm`);\n')
+    put(scope / "android-arm/bundle.wasm", webassembly())
 
 
 def napi_rs(out: Path) -> None:
@@ -102,9 +102,9 @@ def napi_rs(out: Path) -> None:
         "win32-x64": ("win32-x64-msvc", "x86_64-pc-windows-msvc"),
     }
     for platform, (name, target) in targets.items():
-        _put(out / f"bindings-{target}/yuv.{name}.node", addon(platform))
-    _put(out / "loader/index.js", LOADER.encode())
-    _put(out / "loader/index.d.ts", b"declare const yuv: string;\nexport = yuv;\n")
+        put(out / f"bindings-{target}/yuv.{name}.node", addon(platform))
+    put(out / "loader/index.js", LOADER.encode())
+    put(out / "loader/index.d.ts", b"declare const yuv: string;\nexport = yuv;\n")
 
 
 def sharp_libvips(out: Path) -> None:
@@ -131,10 +131,10 @@ def sharp_libvips(out: Path) -> None:
     }
     archives["dev-wasm32"] = {**common, "lib/libvips.a": webassembly_library()}
     for build, files in archives.items():
-        _put(out / f"vips-{build}/vips-1.2.3-{build}.tar.gz", gzip.compress(_tar(files), mtime=0))
+        put(out / f"vips-{build}/vips-1.2.3-{build}.tar.gz", gzip.compress(tar_of(files), mtime=0))
 
 
-def _put(file: Path, content: bytes) -> None:
+def put(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
 
@@ -151,7 +151,7 @@ def _mode(name: str) -> int:
     return 0o755 if Path(name).stem == "tool" else 0o644
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def tar_of(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name, content in files.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flotilla.commands.check import check
 from flotilla.commands.doctor import doctor
-from flotilla.commands.init import init
+from flotilla.commands.init import OWNER, init, terminal
 from flotilla.commands.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
@@ -18,8 +18,6 @@ from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
 JOBS = "release, publish-platform, publish-dev, publish-meta, or all of these as release-family"
-OWNER = "OWNER/flotilla"
-PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
@@ -31,11 +29,15 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
     options = _parser().parse_args(arguments)
     match options.command:
         case "init":
-            written = init(Path.cwd(), family=options.family, platforms=options.platforms, flotilla=options.flotilla)
-            runner.line(f"Wrote {' and '.join(written)}. Next: flotilla plan, flotilla check.")
-            runner.line("Users can import nothing yet: give packages.meta in flotilla.yml a template with main or bin.")
-            if options.flotilla == OWNER:
-                runner.line(f"In the workflow, replace {OWNER} with the repository of flotilla's actions.")
+            told = init(
+                (file := Path(options.config)).parent.resolve(),
+                answers=_told({"family": options.family, "platforms": " ".join(options.platforms)}),
+                ask=terminal(),
+                flotilla=options.flotilla,
+                config=file.name,
+                preview=options.preview,
+            )
+            runner.line(told)
             return 0
         case "verify":
             return verify(options.ledger, environment, runner, registry=options.registry)
@@ -61,6 +63,10 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner
         case "rehearse":
             return _rehearse(options, family, root, repository)
     return 0
+
+
+def _told(answers: Mapping[str, str]) -> dict[str, str]:
+    return {key: answer for key, answer in answers.items() if answer}
 
 
 def _rehearse(options: argparse.Namespace, family: Family, root: Path, repository: str) -> int:
@@ -95,7 +101,7 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
     if not file.is_file():
         raise ConfigError(
             f"there is no {file}",
-            advice="To create one, run flotilla init --family @SCOPE/NAME; if it has another name, add --config FILE.",
+            advice="To create one, run flotilla init; if it has another name, add --config FILE.",
         )
     here, root = Path.cwd(), file.parent.resolve()
     top = here if root.is_relative_to(here) else root
@@ -134,12 +140,20 @@ def _parser() -> argparse.ArgumentParser:
     rehearsed.add_argument(
         "--program", type=Path, help="Python program to run in the project that installs the packages"
     )
-    begun = commands.add_parser("init", help="write a first flotilla.yml and release workflow")
-    begun.add_argument("--family", required=True, help="the npm name that users will install, such as @acme/tool")
-    begun.add_argument(
-        "--platforms", nargs="+", default=PLATFORMS, help=f"platforms in npm's words (default: {' '.join(PLATFORMS)})"
+    begun = commands.add_parser(
+        "init", help="propose flotilla.yml and a release workflow from what the repository says", allow_abbrev=False
     )
+    begun.add_argument("--config", default="flotilla.yml", help="the file to write (default: flotilla.yml)")
+    begun.add_argument("--family", default="", help="the npm name that users will install, such as @acme/tool")
+    begun.add_argument("--platforms", nargs="+", default=[], help="platforms in npm's words")
     begun.add_argument("--flotilla", default=OWNER, help=f"repository of flotilla's actions (default: {OWNER})")
+    shown = begun.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--dry-run", dest="preview", action="store_const", const="files", help="show the files, and write nothing"
+    )
+    shown.add_argument(
+        "--diff", dest="preview", action="store_const", const="diff", help="show what would change, and write nothing"
+    )
     verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
     verified.add_argument("ledger", type=Path, help="the ledger file, from a job or the release's assets")
     verified.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
