@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from urllib.parse import quote, urlsplit
 
-from tabulate import tabulate
-
 HIDDEN = "***"
 LONGEST = 2000
 LONGEST_LINE = 300
@@ -170,6 +168,8 @@ def linked(text: object, *, site: str) -> str:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table; its cells are Markdown."""
+    from tabulate import tabulate  # noqa: PLC0415 - no job needs it at its start
+
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 

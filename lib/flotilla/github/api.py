@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from http import HTTPStatus
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from requests.utils import parse_header_links
@@ -161,6 +166,7 @@ class Calls:
         self.endpoint = endpoint
         self.policy: RetryPolicy = http.policy
         self.http = http
+        requester_class()  # here, where no other thread imports anything
 
     def ask(self, call: Call) -> Reply:
         """Return the answer; retry transient failures.
@@ -266,10 +272,7 @@ class Calls:
         return Reply(status=status, headers=headers, document=parsed(text, status, call.what))
 
     def _requester(self) -> Requester:
-        # Not at the top: PyGithub imports all of its models and a cryptography library, half a second of it.
-        from github.Requester import Requester  # noqa: PLC0415
-
-        return Requester(
+        return requester_class()(
             auth=None,
             base_url=self.endpoint.base,
             timeout=0,
@@ -288,6 +291,29 @@ class Calls:
         if following is not None and not self.endpoint.is_api(following):
             raise unusable(call.what, "its next page is not at GitHub's API")
         return following
+
+
+@cache
+def requester_class() -> type[Requester]:
+    """Return PyGithub's Requester, without the rest of PyGithub.
+
+    `import github` runs the package's `__init__`, which imports 150 models and two cryptography libraries, and takes
+    half as long as everything else that a job imports. Requester needs none of them, so it is imported below an empty
+    package, of which nothing stays where another import would find it.
+    """
+    ours, package = "github", ModuleType("github")
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == ours}
+    spec = find_spec(ours)
+    package.__path__ = list(spec.submodule_search_locations or ()) if spec else []
+    for name in before:
+        del sys.modules[name]
+    sys.modules[ours] = package
+    try:
+        return cast("type[Requester]", import_module("github.Requester").Requester)
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == ours]:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 class _Connection:

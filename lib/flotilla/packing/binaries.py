@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
@@ -20,6 +21,12 @@ LARGEST_TABLE = 1 << 23  # bytes of symbols, or of their names; those of larger 
 
 LONGEST_NAME = 64  # of a symbol: as much as is read of it
 NODE_API = (b"napi_", b"node_api_")  # what the names of its functions begin with
+
+# The libraries of glibc itself. Others have symbols of a version called GLIBC_…, too: gcc's libgcc_s on every libc.
+GLIBC_LIBRARY = re.compile(
+    r"^(ld-linux.*\.so\.\d+|ld(64)?\.so\.[12]|lib[cm]\.so\.6(\.1)?|libpthread\.so\.0|lib(dl|resolv)\.so\.2|"
+    r"lib(rt|util|anl|mvec|BrokenLocale)\.so\.1)$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

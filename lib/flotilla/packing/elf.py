@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment, NoteSegment
 
 from flotilla.packing.binaries import (
+    GLIBC_LIBRARY,
     LARGEST_TABLE,
     LONGEST_NAME,
     Binary,
@@ -71,11 +72,6 @@ LOADERS = (  # (loader or needed library, os, libc); the first that matches deci
     (re.compile(r"/runtime_loader$|^libroot\.so$"), "haiku", None),
     (re.compile(r"(^|/)ld-musl-|^libc\.musl-"), "linux", "musl"),
     (re.compile(r"/ld-linux|^/lib(64)?/ld(64)?\.so\.[12]$"), "linux", "glibc"),
-)
-# The libraries of glibc itself. Others have symbols of a version called GLIBC_…, too: gcc's libgcc_s on every libc.
-GLIBC_LIBRARY = re.compile(
-    r"^(ld-linux.*\.so\.\d+|ld(64)?\.so\.[12]|lib[cm]\.so\.6(\.1)?|libpthread\.so\.0|lib(dl|resolv)\.so\.2|"
-    r"lib(rt|util|anl|mvec|BrokenLocale)\.so\.1)$"
 )
 BARE_LIBC = "libc.so"  # musl's where it was built from source, and bionic's
 BIONIC = {"libm.so", "libdl.so", "liblog.so"}  # which musl has inside its libc.so

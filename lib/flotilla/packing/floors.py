@@ -13,8 +13,7 @@ from importlib import resources
 from typing import Any
 
 from flotilla.family import Platform
-from flotilla.packing.binaries import Binary, Needs, newest, version_key
-from flotilla.packing.elf import GLIBC_LIBRARY
+from flotilla.packing.binaries import GLIBC_LIBRARY, Binary, Needs, newest, version_key
 from flotilla.packing.platform_check import VERSION_WORDS, Inspected
 from flotilla.text import printable
 

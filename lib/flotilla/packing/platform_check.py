@@ -9,10 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import arpy  # type: ignore[import-untyped] # it carries no types
-
 from flotilla.family import OS, Platform
-from flotilla.packing import elf, macho, pe
 from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
 from flotilla.packing.paths import files_below
 from flotilla.text import printable
@@ -71,6 +68,8 @@ def _not_a_binary(head: bytes) -> str | None:
     """Return why a file that is named like a binary, but has no known format, cannot be right."""
     if not head:
         return "is empty"
+    from flotilla.packing import elf, pe  # noqa: PLC0415
+
     if LINKER_SCRIPT.search(head) or head.startswith((ARCHIVE, elf.MAGIC)) or pe.claims_pe(head):
         return None
     return f'is named like a binary but begins with "{printable(head[:24].decode(errors="replace"))}"'
@@ -186,6 +185,8 @@ def identify(path: Path) -> tuple[Binary, ...]:
 
 
 def _identify(window: Window, *, coff: bool) -> Iterator[Binary]:
+    from flotilla.packing import macho  # noqa: PLC0415
+
     if window.head(4) in macho.UNIVERSAL:
         yield from _attempt("a universal Mach-O", lambda: list(_universal(window)))
     else:
@@ -209,6 +210,9 @@ def _single(window: Window, member: str | None, *, coff: bool) -> Iterator[Binar
 
 
 def _reader(head: bytes, *, coff: bool) -> tuple[str, Reader | None]:
+    # Here, as above and below: the libraries that read binaries are a tenth of what a job imports at its start.
+    from flotilla.packing import elf, macho, pe  # noqa: PLC0415
+
     if head == elf.MAGIC:
         return "ELF", elf.read_elf
     if head in macho.MAGICS:
@@ -221,6 +225,8 @@ def _reader(head: bytes, *, coff: bool) -> tuple[str, Reader | None]:
 
 
 def _objects(window: Window) -> Iterator[Binary]:
+    import arpy  # type: ignore[import-untyped]  # noqa: PLC0415 - it carries no types
+
     window.seek(0)
     for data in arpy.Archive(fileobj=cast("Any", window)):
         header = data.header
@@ -230,6 +236,8 @@ def _objects(window: Window) -> Iterator[Binary]:
 
 def _universal(window: Window) -> Iterator[Binary]:
     """Yield one binary for all parts of the file."""
+    from flotilla.packing import macho  # noqa: PLC0415
+
     parts = macho.slices(window)
     held = [(part, list(_thin(part.window, coff=False))) for part in parts]
     if not all(binaries for _, binaries in held):
