@@ -39,7 +39,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "github/api": (*TRANSFERS, "tests/github/test_api.py::test_a_next_page_at_another_host_is_refused"),
     "github/releases": ("tests/github/test_tags.py", "tests/github/test_releases.py"),
     "github/runs": ("tests/github/test_runs.py", "tests/github/test_same_run.py"),
-    "github/transfers": TRANSFERS,
+    "github/assets": TRANSFERS,
     "npm/manifest_diff": ("tests/npm/test_manifest_diff.py",),
     "npm/oidc": ("tests/npm/test_oidc.py",),
     "npm/packument": ("tests/npm/test_packument.py", "tests/npm/test_registry.py"),

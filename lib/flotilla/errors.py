@@ -20,7 +20,7 @@ FlotillaError            exit status 1, one annotation
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -189,3 +189,33 @@ def explained(stopping: BaseException, *, wrote: bool) -> FlotillaError:
         f"unexpected {type(stopping).__name__}",
         advice=f"Please report this with the traceback from the job's log (a folded group). {resumes}",
     )
+
+
+NAMED = 3  # so many packages are named though a reason holds for all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One reason not to begin: the culprit, and why and what to do in plain words."""
+
+    of: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return the culprit and the reason, without repeating the culprit."""
+        return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
+
+
+def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
+    """Return the refusals in order, those with the same reason as one.
+
+    Args:
+        of: how many packages were checked; a reason that applies to all of them names none.
+    """
+    names: dict[str, list[str]] = {}
+    for refusal in found:
+        names.setdefault(refusal.why, []).append(refusal.of)
+    return [
+        Refusal(of=f"all {of} packages" if len(each) == of > NAMED else ", ".join(each), why=why)
+        for why, each in names.items()
+    ]

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from tests.world.job_world import JobWorld
 
-from flotilla.jobs.manifests import Refusal, grouped
+from flotilla.errors import Refusal, grouped
 from flotilla.npm import Registry
 from flotilla.npm.registry import READ_ONLY
 

@@ -19,7 +19,8 @@ from tests.world.sockets import BYTES, MinuteClock, Trickle
 from flotilla.errors import ConflictError, DeadlineError, InputError, RegistryError
 from flotilla.npm import PublishedVersion, Registry, await_visible
 from flotilla.npm import registry as reading
-from flotilla.npm.registry import credential_key, escaped, path_of, registry_url, scope_of, tarball_url
+from flotilla.npm.publish_command import credential_key, scope_of
+from flotilla.npm.registry import escaped, path_of, registry_url, tarball_url
 from flotilla.retry import RetryPolicy
 
 TARBALL = b"the tarball" * 1000

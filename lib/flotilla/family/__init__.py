@@ -16,40 +16,29 @@ from flotilla.family.manifest import render_manifest, repository_url, same_repos
 from flotilla.family.model import (
     ROOT,
     Archive,
+    BuiltPackage,
     Ci,
     Config,
     DevSpec,
+    DistTag,
     FileChoice,
     Limits,
+    Manifest,
     Need,
     Package,
     PackageSpec,
     PackagesSpec,
+    PackedPackage,
     Placed,
     Platform,
     PublishSpec,
     ReleaseSpec,
     Variant,
 )
-from flotilla.family.packages import (
-    NO_TAG,
-    BuiltPackage,
-    PackedPackage,
-    binaries_told,
-    previous_tag,
-    tag_prefix,
-    unpinned_told,
-)
+from flotilla.family.packages import NO_TAG, binaries_told, previous_tag, tag_prefix, unpinned_told
 from flotilla.family.platforms import OS
 from flotilla.family.schema import schema
-from flotilla.family.version_and_dist_tag import (
-    LATEST,
-    DistTag,
-    dist_tag_fault,
-    is_below,
-    parse_version,
-    settle_dist_tag,
-)
+from flotilla.family.version_and_dist_tag import LATEST, dist_tag_fault, is_below, parse_version, settle_dist_tag
 
 __all__ = [
     "LATEST",
@@ -65,6 +54,7 @@ __all__ = [
     "Family",
     "FileChoice",
     "Limits",
+    "Manifest",
     "NamedFile",
     "Need",
     "Package",

@@ -167,12 +167,10 @@ def line_of(text: str, keys: tuple[str, ...]) -> int | None:
 DEEPEST = 100
 WORD_LISTS = ("os", "cpu", "libc")
 
-Manifest = dict[str, object]
-
 
 def render_manifest(
     package: Package, template: Mapping[str, object] | None, *, repository: str | None, file: str, text: str = ""
-) -> Manifest:
+) -> dict[str, object]:
     """Return the manifest of a package.
 
     Args:
@@ -215,9 +213,9 @@ def _rendered(value: object, placeholders: Mapping[str, str], file: str, depth: 
     return value
 
 
-def _wanted(package: Package, given: Manifest, repository: str | None) -> Manifest:
+def _wanted(package: Package, given: dict[str, object], repository: str | None) -> dict[str, object]:
     """Return what flotilla sets, in the order of a manifest that has none of it."""
-    wanted: Manifest = {"name": package.name, "version": package.version}
+    wanted: dict[str, object] = {"name": package.name, "version": package.version}
     if not given:
         wanted["description"] = _description(package)
     if package.variant and package.variant.license is not None:
@@ -234,7 +232,7 @@ def _wanted(package: Package, given: Manifest, repository: str | None) -> Manife
     return wanted
 
 
-def _repository(given: object, url: str | None) -> Manifest:
+def _repository(given: object, url: str | None) -> dict[str, object]:
     """Return the repository if the template has none; one that only names a directory keeps it."""
     if url is None or (given and not isinstance(given, Mapping)):
         return {}
@@ -252,12 +250,12 @@ def _description(package: Package) -> str:
     return f"The headers of {family}" if package.kind == "dev" else f"{family}{variant}, with prebuilt binaries"
 
 
-def _faults(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
+def _faults(given: dict[str, object], wanted: dict[str, object], package: Package) -> Iterator[str]:
     yield from _contradictions(given, wanted, package)
     yield from _publish_faults(given)
 
 
-def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iterator[str]:
+def _contradictions(given: dict[str, object], wanted: dict[str, object], package: Package) -> Iterator[str]:
     for key in ("name", "license"):
         if key in given and key in wanted and given[key] != wanted[key]:
             yield f"{key} is {as_json(given[key])}, but flotilla.yml sets it to {as_json(wanted[key])}."
@@ -272,7 +270,7 @@ def _contradictions(given: Manifest, wanted: Manifest, package: Package) -> Iter
         yield from _platform_contradictions(given, wanted)
 
 
-def _platform_contradictions(given: Manifest, wanted: Manifest) -> Iterator[str]:
+def _platform_contradictions(given: dict[str, object], wanted: dict[str, object]) -> Iterator[str]:
     for key in WORD_LISTS:
         if key in given and _as_set(given[key]) != _as_set(wanted.get(key, [])):
             ours = as_json(wanted[key]) if key in wanted else "none"
@@ -298,7 +296,7 @@ def _publish_faults(manifest: Mapping[str, object]) -> Iterator[str]:
         yield 'the key "repositories" would override repository; remove it.'
 
 
-def _merged(given: Manifest, wanted: Manifest) -> Manifest:
+def _merged(given: dict[str, object], wanted: dict[str, object]) -> dict[str, object]:
     """Return the template's keys in its order, then ours; name and version go first if the template lacks them."""
     keys = list(given)
     if "name" not in keys:

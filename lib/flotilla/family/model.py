@@ -1,9 +1,10 @@
-"""What flotilla.yml says, as frozen values."""
+"""What flotilla.yml says, and what a release is made of: frozen values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from flotilla.errors import Fault
@@ -13,6 +14,8 @@ Provenance = Literal["auto", "true", "false"]
 Kind = Literal["platform", "dev", "meta"]
 Binaries = Literal["check", "none", "unchecked"]
 Key = tuple[str | int, ...]
+Manifest = Mapping[str, object]
+"""A package.json."""
 
 MEGABYTE = 1_000_000
 WASM = "wasm32"
@@ -323,3 +326,53 @@ class Package:
     def sources(self) -> tuple[str, ...]:
         """Return the patterns of the artifact's files that are taken; none takes all."""
         return tuple(choice.source if isinstance(choice, Placed) else choice for choice in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistTag:
+    """The dist-tag of a release.
+
+    Args:
+        given: set in flotilla.yml or as an input, not derived from the version.
+    """
+
+    name: str
+    given: bool = False
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltPackage:
+    """A package as it will be published, packed or not.
+
+    Args:
+        manifest: its package.json.
+    """
+
+    name: str
+    version: str
+    manifest: Mapping[str, object]
+
+    def __str__(self) -> str:
+        """Return name@version."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedPackage(BuiltPackage):
+    """A package and its tarball, ready to publish.
+
+    Args:
+        path: the tarball.
+        integrity: sha512 of the tarball, as npm writes it.
+        shasum: sha1 of the tarball in hexadecimal; staged versions show no better.
+        size: bytes of the tarball.
+    """
+
+    path: Path
+    integrity: str
+    shasum: str
+    size: int

@@ -6,8 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from semver import Version
 
@@ -40,40 +39,6 @@ BINARIES_TOLD: Mapping[str, str] = {
     "none": "contains no binaries (binaries: none)",
     "unchecked": "its binaries are not checked (binaries: unchecked)",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuiltPackage:
-    """A package as it will be published, packed or not.
-
-    Args:
-        manifest: its package.json.
-    """
-
-    name: str
-    version: str
-    manifest: Mapping[str, object]
-
-    def __str__(self) -> str:
-        """Return name@version."""
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackedPackage(BuiltPackage):
-    """A package and its tarball, ready to publish.
-
-    Args:
-        path: the tarball.
-        integrity: sha512 of the tarball, as npm writes it.
-        shasum: sha1 of the tarball in hexadecimal; staged versions show no better.
-        size: bytes of the tarball.
-    """
-
-    path: Path
-    integrity: str
-    shasum: str
-    size: int
 
 
 def tag_of(config: Config, version: str) -> str:

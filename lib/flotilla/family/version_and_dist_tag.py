@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from semver import Version
 
 from flotilla.errors import InputError, RefusedError, RegistryError
+from flotilla.family.model import DistTag
 from flotilla.text import quoted
 
 LONGEST_VERSION = 256
@@ -107,22 +107,6 @@ def dist_tag_fault(tag: str) -> str | None:
     if tag[0] in "-.~":
         return f"the dist-tag {quoted(tag)} must not begin with {tag[0]}."
     return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DistTag:
-    """The dist-tag of a release.
-
-    Args:
-        given: set in flotilla.yml or as an input, not derived from the version.
-    """
-
-    name: str
-    given: bool = False
-
-    def __str__(self) -> str:
-        """Return the name."""
-        return self.name
 
 
 def settle_dist_tag(version: str, *, given: str, configured: str | None, tagged: bool) -> DistTag:

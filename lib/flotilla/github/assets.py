@@ -1,15 +1,25 @@
-"""Decide which assets of a release to upload, replace and keep. No input or output."""
+"""A release's assets: decide which to upload, replace and keep; then upload, and check after each doubt."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlencode
 
+from flotilla.documents import Document
 from flotilla.errors import ArtifactError, ConflictError
-from flotilla.github.models import Asset, Release
-from flotilla.text import quoted
+from flotilla.github.api import ACCEPT, LARGEST, Calls, Reply, parsed, refusal
+from flotilla.github.downloads import Downloads
+from flotilla.github.models import Asset, Release, parse_asset, unusable
+from flotilla.github.releases import Releases
+from flotilla.http import Request, Unsure
+from flotilla.parallel import WORKERS, gather
+from flotilla.retry import RetryPolicy, TransientError
+from flotilla.text import one_line, quoted
 
 # GitHub silently replaces any other character by a period, and drops leading, trailing and repeated periods:
 # https://docs.github.com/en/rest/releases/assets#upload-a-release-asset
@@ -171,3 +181,163 @@ def _conflict_advice(release: Release) -> str:
         f"The release {release.tag} is already published with other files. Release from the CI run that made them "
         "(`run-id`), or release the next version."
     )
+
+
+class Assets:
+    """The files of one repository's releases."""
+
+    def __init__(self, downloads: Downloads, uploads: Uploads, policy: RetryPolicy) -> None:
+        self._downloads = downloads
+        self._uploads = uploads
+        self._policy = policy
+
+    def upload(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
+        """Carry out a plan of `plan_for`, a few files at a time; return the new assets, replacements first.
+
+        All failures are raised together.
+
+        Raises:
+            ArtifactError: GitHub would not keep a name, or a file is gone or empty.
+            ConflictError: the release is published, and has other content under a name.
+        """
+        return self._uploads.all(release, plan, workers=workers)
+
+    def download(self, asset: Asset, path: Path) -> Path:
+        """Write an asset's bytes to that path, compared with GitHub's digest if it recorded one.
+
+        Raises:
+            ArtifactError: gone, or not those bytes.
+        """
+        return self._downloads.asset(asset, path)
+
+    def with_digests(self, release: Release, wanted: Sequence[WantedAsset]) -> Release:
+        """Return the release, with the digest added to assets that lack one and whose size matches a wanted file.
+
+        They are downloaded and hashed: GitHub records digests only since 2025.
+        """
+        sizes = {file.name: file.size for file in wanted}
+        doubtful = [
+            a for a in release.assets if a.digest is None and a.state == UPLOADED and a.size == sizes.get(a.name)
+        ]
+        digests = gather([partial(self._downloads.asset_digest, asset) for asset in doubtful], stop=self._policy.stop)
+        told = {asset.id: digest for asset, digest in zip(doubtful, digests, strict=True)}
+        assets = tuple(replace(asset, digest=told.get(asset.id, asset.digest)) for asset in release.assets)
+        return replace(release, assets=assets)
+
+
+TYPES = {
+    ".gz": "application/gzip",
+    ".tgz": "application/gzip",
+    ".json": "application/json",
+    ".sha256": "text/plain",
+    ".txt": "text/plain",
+    ".zip": "application/zip",
+}
+
+
+class Uploads:
+    """Uploads to one repository's releases.
+
+    Args:
+        digest_of: downloads an asset without a recorded digest, and returns its digest.
+    """
+
+    def __init__(self, calls: Calls, releases: Releases, digest_of: Callable[[Asset], str]) -> None:
+        self._calls = calls
+        self._releases = releases
+        self._digest_of = digest_of
+
+    def all(self, release: Release, plan: AssetPlan, *, workers: int = WORKERS) -> tuple[Asset, ...]:
+        """Carry out a plan, a few files at a time; return the new assets, replacements first."""
+        replaced = [partial(self._replaced, release, change) for change in plan.replace]
+        added = [partial(self.one, release, wanted) for wanted in plan.upload]
+        return gather([*replaced, *added], stop=self._calls.policy.stop, workers=workers)
+
+    def one(self, release: Release, wanted: WantedAsset) -> Asset:
+        """Upload one file; see `GitHub.upload_asset`."""
+        self._refuse_unfit(release, wanted)
+        return self._calls.write(
+            lambda: self._sent(release, wanted),
+            lambda: self._found(release, wanted),
+            what=f"upload {wanted.name}",
+        )
+
+    def _replaced(self, release: Release, change: Replacement) -> Asset:
+        """Replace the asset of this name, which may have changed since the plan was made."""
+        return self._found(release, change.wanted) or self.one(release, change.wanted)
+
+    def _refuse_unfit(self, release: Release, wanted: WantedAsset) -> None:
+        if not KEPT_NAME.fullmatch(wanted.name):
+            raise ArtifactError(asset_name_faults([wanted.name]), advice="Change what CI packs.")
+        if not wanted.path.is_file() or wanted.path.stat().st_size != wanted.size or not wanted.size:
+            raise ArtifactError(f"{wanted.path.name} is missing, empty, or no longer {wanted.size} bytes long.")
+        if not self._calls.endpoint.takes_uploads(release.upload_url):
+            raise unusable(
+                f"the release {release.tag}", "its upload URL is not GitHub's, so the token is not sent there"
+            )
+
+    def _sent(self, release: Release, wanted: WantedAsset) -> Asset:
+        reply = self._posted(release.upload_url, wanted)
+        if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY and "already_exists" in reply.message:
+            found = self._found(release, wanted)
+            if found is not None:
+                return found
+            raise TransientError("GitHub reported an asset of that name, but it is gone now")
+        if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+            now = self._calls.policy.clock.now()
+            raise refusal(
+                reply, what=f"upload {wanted.name}", now=now, hint="Uploading assets needs `contents: write`."
+            )
+        return self._accepted(parse_asset(Document.of(reply.document, f"upload {wanted.name}", unusable)), wanted)
+
+    def _accepted(self, asset: Asset, wanted: WantedAsset) -> Asset:
+        """Return the new asset if GitHub stored what was sent; without a digest, the size must do."""
+        if asset.name != wanted.name:
+            raise ArtifactError(
+                f"GitHub renamed the asset {wanted.name} to {one_line(asset.name)}.",
+                advice="Delete that asset, and rename the file in CI.",
+            )
+        if asset.state == UPLOADED and asset.size == wanted.size and asset.digest in {None, wanted.digest}:
+            return asset
+        raise Unsure(f"GitHub stored {asset.size} of {wanted.size} bytes, or other content ({one_line(asset.state)})")
+
+    def _found(self, release: Release, wanted: WantedAsset) -> Asset | None:
+        """Return the asset if it is right; delete a broken one (in a draft, any other one) before the next try."""
+        found = next((asset for asset in self._releases.assets(release) if asset.name == wanted.name), None)
+        if found is None or self._same(found, wanted):
+            return found
+        if found.state == UPLOADED and not self._is_draft(release):
+            raise ConflictError(
+                f"{release.url}: the asset {wanted.name} already exists with other content.",
+                advice="The release was published or deleted in the meantime, so flotilla replaces nothing. "
+                "Look at the release, then re-run the job.",
+            )
+        self._releases.delete_asset(found)
+        return None
+
+    def _is_draft(self, release: Release) -> bool:
+        """Return whether the release is still a draft; somebody may have published it in the meantime."""
+        now = self._releases.get(release.id) if release.draft else None
+        return now is not None and now.draft
+
+    def _same(self, asset: Asset, wanted: WantedAsset) -> bool:
+        if asset.digest is not None or asset.state != UPLOADED or asset.size != wanted.size:
+            return same_content(asset, wanted)
+        return self._digest_of(asset) == wanted.digest
+
+    def _posted(self, url: str, wanted: WantedAsset) -> Reply:
+        what = f"upload {wanted.name}"
+        kind = TYPES.get(PurePosixPath(wanted.name).suffix, "application/octet-stream")
+        with wanted.path.open("rb") as file:
+            request = Request(
+                what=what,
+                url=f"{url}?{urlencode({'name': wanted.name})}",
+                method="POST",
+                headers={"Accept": ACCEPT, "Content-Type": kind},
+                credential=self._calls.endpoint.credential,
+                body=file,
+                follow=False,
+            )
+            answer = self._calls.http.read(request, limit=LARGEST)
+        document = parsed(answer.body.decode(errors="replace"), answer.status, what)
+        return Reply(status=answer.status, headers=answer.headers, document=document)

@@ -6,8 +6,9 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from http import HTTPStatus
@@ -15,14 +16,104 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
 
-from flotilla.errors import ArtifactError
-from flotilla.github.api import ACCEPT, Endpoint
+from flotilla.documents import parse_json
+from flotilla.errors import ArtifactError, FlotillaError
+from flotilla.github.api import ACCEPT, Endpoint, Reply, refusal
 from flotilla.github.models import Artifact, Asset, Download
-from flotilla.github.transfers import RangeRefused, Source, Streams
-from flotilla.http import Stream
+from flotilla.http import Http, Request, Stream
 from flotilla.parallel import WORKERS, gather
 from flotilla.retry import RetryPolicy, TransientError
 from flotilla.text import sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Something to stream.
+
+    Args:
+        what: the transfer in plain words ("download artifact x").
+        path: below the API's URL.
+        accept: the Accept header.
+        size: bytes that GitHub says it has.
+        digest: "sha256:…" that GitHub recorded, or None.
+        permission: the token's permission that it needs ("actions: read").
+    """
+
+    what: str
+    path: str
+    accept: str
+    size: int
+    digest: str | None
+    permission: str
+
+    @property
+    def limit(self) -> int:
+        """Return the most bytes to accept: the declared size, and some room for a zip that is made on the fly."""
+        return self.size + self.size // 8 + 1024 * 1024
+
+
+class Streams:
+    """Opens sources; a storage host that GitHub redirects to never sees the token."""
+
+    def __init__(self, endpoint: Endpoint, http: Http) -> None:
+        self.endpoint = endpoint
+        self.http = http
+
+    @contextmanager
+    def opened(self, source: Source, *, offset: int) -> Iterator[Stream]:
+        """Open the bytes from offset on; status 200 if the server starts from the beginning instead.
+
+        Raises:
+            TransientError: another try, with a fresh URL, may succeed.
+            FlotillaError: refused for good, or a redirect that must not be followed.
+        """
+        request = Request(
+            what=source.what,
+            url=self.endpoint.base + source.path,
+            headers={"Accept": source.accept} | ({"Range": f"bytes={offset}-"} if offset else {}),
+            credential=self.endpoint.credential,
+        )
+        with self.http.stream(request) as stream:
+            if stream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise RangeRefused("the server has fewer bytes than were already downloaded")
+            if stream.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                failure = _api_failure if stream.credited else _storage_failure
+                raise failure(_refused(stream), source, self.http.policy.clock.now())
+            yield stream
+
+
+class RangeRefused(TransientError):  # noqa: N818 - not an error yet
+    """The bytes downloaded so far cannot be the beginning of the server's file."""
+
+
+def _api_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
+    if reply.status == HTTPStatus.GONE:
+        return ArtifactError(
+            f"{sentence(source.what)}: the artifact has expired.", advice="Re-run the CI workflow on this commit."
+        )
+    if reply.status == HTTPStatus.NOT_FOUND:
+        return ArtifactError(
+            f"{sentence(source.what)}: it no longer exists, or the token cannot see it.",
+            advice=f"Check whether somebody deleted it, and that the job has `{source.permission}`.",
+        )
+    return refusal(reply, what=source.what, now=now, hint=f"This needs `{source.permission}`.")
+
+
+def _storage_failure(reply: Reply, source: Source, now: float) -> TransientError | FlotillaError:
+    # A signed URL is valid for a minute; after that storage hosts answer 403, 404 or 410. The next try gets a new one.
+    if reply.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNAUTHORIZED}:
+        return TransientError(f"the storage host no longer accepts the signed URL (HTTP {reply.status})")
+    return refusal(reply, what=source.what, now=now)
+
+
+def _refused(stream: Stream) -> Reply:
+    """Return the refusal, with the server's message if it is short JSON."""
+    try:
+        document = parse_json(stream.refused)
+    except ValueError:
+        document = None
+    return Reply(status=stream.status, headers=stream.headers, document=document)
+
 
 BLOCK = 1024 * 1024
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")

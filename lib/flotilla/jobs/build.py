@@ -11,12 +11,11 @@ from pathlib import Path
 
 from wcmatch import glob
 
-from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, PackageError, Place
-from flotilla.family import Archive, BuiltPackage, Config, Family, Need, Package, PackedPackage
+from flotilla.errors import ArtifactError, ConflictError, Fault, FlotillaError, PackageError, Place, Refusal, grouped
+from flotilla.family import Archive, BuiltPackage, Config, Family, Manifest, Need, Package, PackedPackage
 from flotilla.family.yaml import dotted
 from flotilla.github import Artifact, Download, WorkflowRun
 from flotilla.jobs.inputs import Inputs, JobContext
-from flotilla.jobs.manifests import Manifest, Refusal, grouped
 from flotilla.packing import (
     Contents,
     PackageFiles,

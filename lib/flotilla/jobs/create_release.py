@@ -16,10 +16,10 @@ from flotilla.family import is_below, previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
 from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
 from flotilla.jobs.ci_run import Checked, check_artifacts
-from flotilla.jobs.inputs import JobContext, ReleasingInputs
+from flotilla.jobs.inputs import JobContext, ReleasingInputs, its_release
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.manifests import render_all
-from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, its_release, require_tag
+from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, fresh_packuments, is_latest
 from flotilla.jobs.release_assets import (
     OURS,

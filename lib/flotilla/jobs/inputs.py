@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_ori
 
 from flotilla.errors import ConfigError, Fault, InputError, Place
 from flotilla.family import NO_TAG, Config, DistTag, Family, parse_config, settle_dist_tag
-from flotilla.github import GitHub
+from flotilla.github import GitHub, Release, the_release
 from flotilla.npm import Npm, Registry
 from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import CHECKSUMS, LEDGER, Runner, RunnerVariables, output_file, read_variables
@@ -383,3 +383,9 @@ def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapp
 def _tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
     named = {"github-token": "GITHUB_TOKEN", "npm-token": "NPM_TOKEN"}
     return {variable(name): environment[given] for name, given in named.items() if given in environment}
+
+
+def its_release(job: JobContext[Inputs]) -> Release | None:
+    """Return the release of the family's tag, as far as this job may see it; None if there is none, or no tag."""
+    tag = job.family.tag
+    return the_release(job.github.releases.of(tag), tag) if tag else None

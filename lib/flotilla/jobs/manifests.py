@@ -4,42 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla.errors import ConfigError, Fault, Place
-from flotilla.family import ROOT, Package, nothing_to_use, render_manifest, same_repository
+from flotilla.family import ROOT, Manifest, Package, nothing_to_use, render_manifest, same_repository
 from flotilla.runner import RunnerVariables
-
-Manifest = Mapping[str, object]
-NAMED = 3  # so many packages are named though a reason holds for all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """One reason not to begin: the culprit, and why and what to do in plain words."""
-
-    of: str
-    why: str
-
-    def __str__(self) -> str:
-        """Return the culprit and the reason, without repeating the culprit."""
-        return self.why if self.why.casefold().startswith(self.of.casefold()) else f"{self.of}: {self.why}"
-
-
-def grouped(found: Iterable[Refusal], *, of: int) -> list[Refusal]:
-    """Return the refusals in order, those with the same reason as one.
-
-    Args:
-        of: how many packages were checked; a reason that applies to all of them names none.
-    """
-    names: dict[str, list[str]] = {}
-    for refusal in found:
-        names.setdefault(refusal.why, []).append(refusal.of)
-    return [
-        Refusal(of=f"all {of} packages" if len(each) == of > NAMED else ", ".join(each), why=why)
-        for why, each in names.items()
-    ]
 
 
 def render_all(

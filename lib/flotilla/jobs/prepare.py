@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place, RefusedError
-from flotilla.family import LATEST, Family
-from flotilla.github import Release, the_release
-from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs, ReleasingInputs
-from flotilla.jobs.manifests import Manifest, Refusal, grouped, named_from, render_all, repository_faults
+from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place, Refusal, RefusedError, grouped
+from flotilla.family import LATEST, Family, Manifest
+from flotilla.github import Release
+from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs, ReleasingInputs, its_release
+from flotilla.jobs.manifests import named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import fresh_packuments, registry_refusals, terms
 from flotilla.npm import NEW_NAME, Packument, is_new, new_names_advice, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
@@ -296,9 +296,3 @@ def _collected(found: list[Refusal], of: str, look: Callable[[], T]) -> T | None
         said = [*map(str, refusal.faults), refusal.advice]
         found.append(Refusal(of=of, why=" ".join(f"{sentence.rstrip('.')}." for sentence in said if sentence)))
         return None
-
-
-def its_release(job: JobContext[Inputs]) -> Release | None:
-    """Return the release of the family's tag, as far as this job may see it; None if there is none, or no tag."""
-    tag = job.family.tag
-    return the_release(job.github.releases.of(tag), tag) if tag else None

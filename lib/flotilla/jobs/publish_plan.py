@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from flotilla.errors import RefusedError
-from flotilla.family import is_below
+from flotilla.errors import NAMED, Refusal, RefusedError, grouped
+from flotilla.family import Manifest, is_below
 from flotilla.jobs.build import Built
 from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs
-from flotilla.jobs.manifests import NAMED, Manifest, Refusal, grouped
 from flotilla.npm import (
     NEW_NAME,
     AlreadyStaged,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedError
-from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs
+from flotilla.family import Manifest
+from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs, its_release
 from flotilla.jobs.ledger import Ledger
-from flotilla.jobs.manifests import Manifest, render_all
-from flotilla.jobs.prepare import its_release, released_commit
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_packages import publish_packages
 from flotilla.jobs.publish_plan import fresh_packuments, published_contents
 from flotilla.jobs.publish_summary import Report, hand_over

@@ -11,9 +11,8 @@ from flotilla.errors import ArtifactError, ConflictError, InputError
 from flotilla.family import Family
 from flotilla.github import MOST_ASSETS, Release, WantedAsset, decide_assets
 from flotilla.jobs.build import UnpackedArtifact, matching_files
-from flotilla.jobs.inputs import Inputs, JobContext
+from flotilla.jobs.inputs import Inputs, JobContext, its_release
 from flotilla.jobs.ledger import Ledger, read_ledger
-from flotilla.jobs.prepare import its_release
 from flotilla.runner import CHECKSUMS, LEDGER, OUTPUT_FOLDER, write_output
 
 OURS = (CHECKSUMS, LEDGER)

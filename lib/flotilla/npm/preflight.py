@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from flotilla.errors import ConflictError
-from flotilla.family import BuiltPackage, DistTag, PackedPackage
+from flotilla.family.model import BuiltPackage, DistTag, PackedPackage
 from flotilla.npm.manifest_diff import Manifest, version_differences
 from flotilla.npm.output import Staged
 from flotilla.npm.packument import Packument, PublishedVersion, is_own_tarball, same_integrity
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
-from flotilla.npm.registry import path_of, scope_of
+from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, scope_of
+from flotilla.npm.registry import path_of
 
 # Returns how a published tarball's files differ from ours, a line each; empty if they do not.
 Differs = Callable[[PublishedVersion], Sequence[str]]

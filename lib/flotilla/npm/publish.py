@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn, assert_never
 
 from flotilla.errors import ConflictError, FlotillaError, RegistryError
-from flotilla.family import PackedPackage
+from flotilla.family.model import PackedPackage
 from flotilla.http import Origin
 from flotilla.npm.errors import Cause, Context, Kind, explain
 from flotilla.npm.manifest_diff import version_differences

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flotilla.errors import InputError
-from flotilla.family import PackedPackage
-from flotilla.npm.registry import credential_key, scope_of
+from flotilla.family.model import PackedPackage
 
 # The job's variables that npm needs: for programs, proxies and certificates.
 _SURROUNDINGS = frozenset(
@@ -194,3 +194,14 @@ class PublishRequest:
     def __str__(self) -> str:
         """Return name@version."""
         return str(self.package)
+
+
+def credential_key(registry: str) -> str:
+    """Return the key of this registry's token in npm's configuration: //host:port/path/."""
+    parts = urlsplit(registry)
+    return f"//{parts.netloc}{parts.path}"
+
+
+def scope_of(name: str) -> str | None:
+    """Return the scope of a package's name, with its @; None if it has none."""
+    return name.partition("/")[0] if name.startswith("@") else None

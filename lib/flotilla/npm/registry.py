@@ -224,12 +224,6 @@ def path_of(registry: str) -> str:
     return urlsplit(registry).path.strip("/")
 
 
-def credential_key(registry: str) -> str:
-    """Return the key of this registry's token in npm's configuration: //host:port/path/."""
-    parts = urlsplit(registry)
-    return f"//{parts.netloc}{parts.path}"
-
-
 def escaped(name: str) -> str:
     """Return a package's name as one part of a path: @acme%2Ftool.
 
@@ -239,11 +233,6 @@ def escaped(name: str) -> str:
     if not _NAME.fullmatch(name) or name in {".", ".."} or name.endswith(("/.", "/..")):
         raise RegistryError(f'"{name}" is not a valid package name.')
     return quote(name, safe="@")
-
-
-def scope_of(name: str) -> str | None:
-    """Return the scope of a package's name, with its @; None if it has none."""
-    return name.partition("/")[0] if name.startswith("@") else None
 
 
 def tarball_url(given: str, *, registry: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from flotilla.family import FileChoice, Placed
+from flotilla.family.model import FileChoice, Placed
 from flotilla.packing.packlist import IGNORE_FILES, MANIFEST, left_out, packed_files
 from flotilla.packing.paths import entries_below, files_below, matching
 from flotilla.text import printable, quoted

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flotilla.errors import ArchiveError
-from flotilla.family import Limits
+from flotilla.family.model import Limits
 from flotilla.packing.paths import DRIVE, DanglingLinkError, File, Folder, Link, Parts, Tree, files_below, safe_parts
 from flotilla.packing.read_tar import looks_like_tar, tar_members
 from flotilla.packing.read_zip import zip_members

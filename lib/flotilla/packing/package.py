@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flotilla.errors import PackageError
-from flotilla.family import ROOT, BuiltPackage, Package, Platform, launcher_files, missing_files, program_files
+from flotilla.family.entry_points import launcher_files, missing_files, program_files
+from flotilla.family.model import ROOT, BuiltPackage, Package, Platform
 from flotilla.packing.choose_files import listed_files, root_files, taken_files, template_files, unlisted_files
 from flotilla.packing.floors import Floors, floor_faults, floor_warnings, floors_of
 from flotilla.packing.packlist import MANIFEST, builds_on_install

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from flotilla.family import OS, Platform
+from flotilla.family.model import Platform
+from flotilla.family.platforms import OS
 from flotilla.packing.binaries import Binary, UnreadableError, Window, version_key
 from flotilla.packing.paths import files_below
 from flotilla.text import printable

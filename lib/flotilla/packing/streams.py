@@ -17,7 +17,7 @@ else:
 
 
 from flotilla.errors import ArchiveError
-from flotilla.family import Limits
+from flotilla.family.model import Limits
 
 MEBIBYTE = 1 << 20
 HARMLESS = 64 * MEBIBYTE  # below this no ratio is a danger: 64 KiB of zeros already compress a thousandfold

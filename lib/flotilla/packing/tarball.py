@@ -20,7 +20,7 @@ else:
     from backports.zstd import tarfile
 
 from flotilla.errors import ArchiveError, PackageError
-from flotilla.family import Limits, PackedPackage
+from flotilla.family.model import Limits, PackedPackage
 from flotilla.packing.extract import open_members
 from flotilla.packing.package import Contents, FileEntry, PackageFiles
 from flotilla.packing.packlist import MANIFEST
