@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -32,6 +33,42 @@ def test_a_new_enough_npm_is_taken(version: str) -> None:
 def test_an_npm_that_is_too_old_is_refused_with_what_to_install(version: str) -> None:
     with pytest.raises(RegistryError, match=r"needs 11\.17 or newer"):
         saying(version).version()
+
+
+@pytest.mark.parametrize("version", ["12.1.0", "10.9.4"])
+def test_an_installed_npm_need_not_start_to_tell_its_version(tmp_path: Path, version: str) -> None:
+    npm = installed(tmp_path, {"name": "npm", "version": version})
+    if version == "12.1.0":
+        assert npm.version() == version
+    else:
+        with pytest.raises(RegistryError, match=r"npm is 10\.9\.4; flotilla needs 11\.17 or newer"):
+            npm.version()
+
+
+@pytest.mark.parametrize("lacking", ["manifest", "name", "node"])
+def test_an_npm_that_is_not_installed_as_usual_is_asked(tmp_path: Path, lacking: str) -> None:
+    manifest = {"name": "wrapper" if lacking == "name" else "npm", "version": "9.0.0"}
+    npm = installed(tmp_path, manifest)
+    if lacking != "name":
+        (tmp_path / {"manifest": "npm/package.json", "node": "bin/node"}[lacking]).unlink()
+    assert npm.version() == "12.2.0"
+
+
+def installed(folder: Path, manifest: Mapping[str, str]) -> Npm:
+    """An npm as its package is installed, beside node; started, it says 12.2.0."""
+    cli = folder / "npm/bin/npm-cli.js"
+    cli.parent.mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "npm/package.json").write_text(json.dumps(manifest))
+    for program in (cli, folder / "bin/node"):
+        program.write_text("")
+        program.chmod(0o755)
+    (folder / "bin/npm").symlink_to(cli)
+
+    def run(argv: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(argv, 0, "12.2.0", "")
+
+    return Npm(environment={"PATH": str(folder / "bin")}, run=run)
 
 
 def test_an_npm_that_says_no_version_is_refused() -> None:

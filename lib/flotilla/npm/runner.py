@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -64,9 +65,7 @@ class Npm:
         Raises:
             RegistryError: npm is missing, broken or older than 11.17.
         """
-        with private_folder() as folder:
-            environment = private_environment(self._environment, folder=folder)
-            said = self._small(["--version"], environment=environment, folder=folder)
+        said = installed_version(self._executable, path=self._environment.get("PATH", "")) or self._said_version()
         found = re.match(r"(\d+)\.(\d+)\.(\d+)", said)
         if not found:
             raise RegistryError(
@@ -77,6 +76,11 @@ class Npm:
                 f"npm is {said}; flotilla needs 11.17 or newer.", advice="Run: npm install -g npm@latest"
             )
         return said
+
+    def _said_version(self) -> str:
+        with private_folder() as folder:
+            environment = private_environment(self._environment, folder=folder)
+            return self._small(["--version"], environment=environment, folder=folder)
 
     def configured_registry(self, folder: Path) -> str:
         """Return the registry that npm is configured for in one of the user's folders, with a slash at its end."""
@@ -174,6 +178,23 @@ class Npm:
     def _secrets(self, request: PublishRequest, sigstore_token: str) -> tuple[str, ...]:
         given = request.credential.value if isinstance(request.credential, Token) else ""
         return given, sigstore_token, self._environment.get(ID_TOKEN_BEARER, "")
+
+
+def installed_version(executable: Sequence[str], *, path: str) -> str:
+    """Return the version in the manifest of an installed npm, without starting it; empty if a wrapper starts it.
+
+    Args:
+        executable: npm, or node and the path of npm-cli.js.
+        path: where programs are looked for.
+    """
+    found = [shutil.which(program, path=path) or program for program in (*executable, "node")]
+    script = Path(found[len(executable) - 1]).resolve()
+    try:
+        manifest = json.loads((script.parents[1] / "package.json").read_bytes())
+    except (OSError, ValueError, IndexError):
+        return ""
+    ours = isinstance(manifest, dict) and manifest.get("name") == "npm" and script.name == "npm-cli.js"
+    return str(manifest.get("version", "")) if ours and Path(found[-1]).is_absolute() else ""
 
 
 def _missing(error: OSError) -> RegistryError:
