@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -10,6 +11,9 @@ import pytest
 import yaml
 
 from flotilla.__main__ import JOBS
+from flotilla.errors import ConfigError
+from flotilla.family import parse_config
+from flotilla.family.schema import INPUTS
 from flotilla.jobs.inputs import Inputs, Phase, Provenance, read_inputs, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,3 +71,13 @@ def test_no_option_of_the_command_line_is_a_token(job: str) -> None:
     shown = {name for name, one in read(JOBS[job][0]).items() if one.repr}
     assert {name for name in read(JOBS[job][0]) if "token" in name} == {"github-token", "npm-token"}
     assert not {name for name in shown if "token" in name}
+
+
+def test_an_input_in_flotilla_yml_is_known_for_one_unless_a_key_has_its_name() -> None:
+    inputs = {name for job in JOBS for name in declared(job)}
+    assert inputs >= INPUTS
+    document = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [linux-x64]\nci: {workflow: ci.yml, artifact: a}\n'
+    for name in inputs - {"packages"}:
+        with pytest.raises(ConfigError) as refused:
+            parse_config(f"{document}{name}: x\n")
+        assert re.search("it is an input|it belongs in|did you mean", str(refused.value)), name

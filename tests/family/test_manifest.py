@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -282,6 +283,19 @@ def test_a_left_over_pin_names_its_line(meta: Package) -> None:
     with pytest.raises(ConfigError) as refused:
         render_manifest(meta, template, repository=None, file=FILE, text=json.dumps(template, indent=2))
     assert [fault.place and fault.place.line for fault in refused.value.faults] == [8]
+
+
+@pytest.mark.parametrize("key", ["bundleDependencies", "bundledDependencies"])
+@pytest.mark.parametrize("bundled", [["left-pad"], True])
+def test_a_root_that_bundles_its_dependencies_is_refused_at_its_line(meta: Package, key: str, bundled: object) -> None:
+    """Npm packs them from node_modules, which is never packed here: users would get a package without them."""
+    root, template = replace(meta, template="."), {"name": "{family}", key: bundled}
+    with pytest.raises(ConfigError) as refused:
+        render_manifest(root, template, repository=None, file=FILE, text=json.dumps(template, indent=2))
+    (fault,) = refused.value.faults
+    assert (key in str(fault), fault.place and fault.place.line) == (True, 3)
+    assert manifest(root, {key: False})[key] is False
+    assert manifest(root, {key: []})[key] == []
 
 
 FIELDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.world.job_world import JobWorld, unpacked
@@ -38,6 +39,19 @@ def test_publish_meta_of_a_family_without_meta_package_comes_after_the_tag(witho
     assert "v1.2.3 does not exist" in without_meta.refused("publish-meta").text
     done = without_meta.run("publish-meta", dry_run="true")
     assert (done.status, json.loads(done.outputs["packages"])) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("job", "more"),
+    [("release", {"phase": "prepare"}), pytest.param("release-family", {"dry_run": "true"}, marks=pytest.mark.npm)],
+)
+def test_a_meta_package_that_gives_users_nothing_is_told_before_the_tag_exists(
+    jobs: JobWorld, job: str, more: dict[str, Any]
+) -> None:
+    jobs.edit("flotilla.yml", lambda text: re.sub(r"(?m)^  meta:\n(    .*\n)+", "  meta: {}\n", text))
+    done = jobs.run(job, **more)
+    told = [one.text.split(":")[0] for one in done.annotations("warning") if one.title == "Check the meta package"]
+    assert (done.status, told) == (0, ["@acme/chroma", "@acme/chroma-non-free"]), done.log
 
 
 @pytest.mark.npm

@@ -40,6 +40,7 @@ class JobHost(AbstractContextManager["JobHost"]):
             cwd=ROOT,
             encoding="utf-8",
         )
+        self._killing = threading.Lock()
         self._answer()
 
     def run(
@@ -71,8 +72,9 @@ class JobHost(AbstractContextManager["JobHost"]):
             "timeout": timeout,
         }
         assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps(order) + "\n")
-        self._server.stdin.flush()
+        with self._killing:  # a kill that has not ended would end the next job, too
+            self._server.stdin.write(json.dumps(order) + "\n")
+            self._server.stdin.flush()
         started = time.monotonic()
         watch = threading.Timer(HANGS, self.kill)
         watch.start()
@@ -86,7 +88,8 @@ class JobHost(AbstractContextManager["JobHost"]):
 
     def kill(self) -> None:
         """Kill the job and everything that it started, as when a container is killed."""
-        kill_below(self._server.pid)
+        with self._killing:
+            kill_below(self._server.pid)
 
     def cancel(self) -> None:
         """Send the job the signal that GitHub's runner sends first when a workflow is cancelled."""

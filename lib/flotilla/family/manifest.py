@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flotilla.errors import ConfigError, Fault, Place
 from flotilla.family.entry_points import launcher_fields
-from flotilla.family.model import WASM, Package
+from flotilla.family.model import ROOT, WASM, Package
 from flotilla.family.names import LONGEST_NAME, PLACEHOLDER, rendered
 from flotilla.family.platforms import reads_as_platform
 from flotilla.text import as_json, quoted
@@ -19,6 +19,7 @@ from flotilla.text import as_json, quoted
 INSTALLED = ("dependencies", "optionalDependencies", "peerDependencies")
 NAMED = (*INSTALLED, "devDependencies", "peerDependenciesMeta")
 OPTIONAL = "optionalDependencies"
+BUNDLED = ("bundleDependencies", "bundledDependencies")
 
 WORKSPACE = "workspace:"
 ELSEWHERE = 'write the range of versions that users should get, such as "^1.0.0"'
@@ -72,7 +73,19 @@ def settled_dependencies(given: Fields, package: Package) -> Dependencies:
             fields[key] = settled
         elif key in INSTALLED and named is not None:
             faults.append(DependencyFault(text=f"{key} must be an object of names and versions.", keys=(key,)))
+    faults += _bundled(given, package)
     return Dependencies(fields=fields, faults=tuple(faults))
+
+
+def _bundled(given: Fields, package: Package) -> Iterator[DependencyFault]:
+    """Yield what npm would pack of node_modules: a root is packed as npm packs it, but for that."""
+    for key in BUNDLED if package.template == ROOT else ():
+        if given.get(key):
+            text = (
+                f"{key} makes npm pack what a job installed into node_modules, which flotilla never packs. Remove it: "
+                "npm installs what `dependencies` names; or bundle that into the files that CI builds."
+            )
+            yield DependencyFault(text=text, keys=(key,))
 
 
 def _name_faults(key: str, names: Mapping[str, str], package: Package) -> Iterator[DependencyFault]:

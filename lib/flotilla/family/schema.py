@@ -17,11 +17,11 @@ from flotilla.text import did_you_mean, nearest, quoted
 
 SCHEMA = "flotilla.schema.json"
 
-# What people look for in flotilla.yml, and what differs from run to run.
+# What people look for in flotilla.yml, and what differs from run to run; but for names that are keys of the file, too.
 INPUTS = frozenset(
     {
         *("version", "config", "github-token", "npm-token", "registry", "dry-run", "phase", "commit", "run-id"),
-        *("timeout-minutes", "draft", "staged"),
+        *("timeout-minutes", "draft", "staged", "artifacts-digest"),
     }
 )
 TYPES = {

@@ -12,7 +12,7 @@ from flotilla.errors import ConfigError, ConflictError, Fault, InputError, Place
 from flotilla.family import LATEST, Family, Manifest
 from flotilla.github import Release
 from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs, ReleasingInputs, its_release
-from flotilla.jobs.manifests import named_from, render_all, repository_faults
+from flotilla.jobs.manifests import meta_doubts, named_from, render_all, repository_faults
 from flotilla.jobs.publish_plan import fresh_packuments, registry_refusals, terms
 from flotilla.npm import NEW_NAME, Packument, is_new, new_names_advice, possible
 from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
@@ -203,8 +203,10 @@ def prepare(job: JobContext[ReleasingInputs], commit: str = "") -> Prepared:
     return Prepared(commit=settled, dist_tag=job.dist_tag.name, manifests=manifests, packuments=packuments, notes=notes)
 
 
-def warn_of_new_names(job: JobContext[ReleasingInputs], prepared: Prepared) -> None:
-    """Warn that a version without a tag, such as a nightly, becomes `latest` if it is a package's first."""
+def warn_of_packages(job: JobContext[ReleasingInputs], prepared: Prepared) -> None:
+    """Warn of packages that are surely not what is meant, and of a nightly that would become `latest`."""
+    for doubt in meta_doubts(job.family.packages, prepared.manifests, root=job.root):
+        job.runner.warning(f"{doubt}.", title="Check the meta package")
     new = [name for name, packument in prepared.packuments.items() if is_new(packument)]
     if new and job.family.tag is None and prepared.dist_tag != LATEST:
         job.runner.warning(

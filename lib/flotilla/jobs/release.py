@@ -18,7 +18,7 @@ from flotilla.jobs.prepare import (
     require_tag,
     settle_commit,
     tell_unprotected,
-    warn_of_new_names,
+    warn_of_packages,
 )
 from flotilla.text import code, link, linked, listed, size, table
 
@@ -205,7 +205,7 @@ def _prepare(job: JobContext[ReleaseInputs], progress: Progress) -> None:
     tell_unprotected(job)
     progress.prepared_at = job.policy.clock.now()
     progress.prepared = prepare(job)
-    warn_of_new_names(job, progress.prepared)
+    warn_of_packages(job, progress.prepared)
     progress.commit = progress.prepared.commit
     hand_over_names(job, progress.commit)
     prepared_to_release(job, progress.prepared)

@@ -15,7 +15,7 @@ from flotilla.jobs.build import CONTENTS, pack
 from flotilla.jobs.ci_run import is_same_run, wait_for_ci
 from flotilla.jobs.create_release import Decided, decide_release, existing_release, publish_draft, write_release
 from flotilla.jobs.inputs import FamilyInputs, JobContext, tell_warnings
-from flotilla.jobs.prepare import Prepared, prepare, tell_unprotected, warn_of_new_names
+from flotilla.jobs.prepare import Prepared, prepare, tell_unprotected, warn_of_packages
 from flotilla.jobs.publish_summary import Report
 from flotilla.jobs.publishing_jobs import Reported, check_platforms
 from flotilla.jobs.release import hand_over_names, hand_over_release
@@ -38,7 +38,7 @@ def _prepare(job: Context, progress: Progress) -> None:
     tell_warnings(job.family, job.runner)
     tell_unprotected(job)
     progress.prepared = prepare(job)
-    warn_of_new_names(job, progress.prepared)
+    warn_of_packages(job, progress.prepared)
     progress.report.commit = progress.commit = progress.prepared.commit
     hand_over_names(job, progress.commit)
 
