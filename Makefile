@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export FLOTILLA_CACHE ?= $(CURDIR)/.cache
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test quick coverage shape picture messages snapshot lint e2e release-rehearsal faults fuzz mutants corpus bench lock format clean
+.PHONY: help demo test quick coverage shape picture pictures messages snapshot lint e2e release-rehearsal faults fuzz mutants corpus bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,6 +30,9 @@ shape: $(READY) ## how large and how deep the library is
 
 picture: $(READY) ## draw the flow of data again, in docs/architecture.md
 	@$(BIN)/python -m tests.picture
+
+pictures: $(READY) ## draw the job summaries of docs/pictures again, from a rehearsed release (needs Chromium)
+	@$(BIN)/python -m tests.summaries.pictures
 
 messages: $(READY) ## write what users read to tests/messages again
 	@FLOTILLA_RENEW_MESSAGES=1 $(BIN)/pytest -q tests/messages && git diff --stat -- tests/messages

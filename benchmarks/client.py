@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from flotilla.github import Artifact, GitHub, WantedAsset, decide_assets
-from flotilla.retry import RetryPolicy, gather
+from flotilla.parallel import gather
+from flotilla.retry import RetryPolicy
 
 TAG = "v1.0.0"
 

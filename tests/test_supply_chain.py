@@ -46,7 +46,7 @@ def test_there_are_workflows_and_locks_to_look_at() -> None:
     assert len(OURS) == 5
     assert len(INIT) == 1
     assert len(WORKFLOWS) == 10
-    assert len(LOCKS) == 4
+    assert len(LOCKS) == 5
 
 
 @pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])

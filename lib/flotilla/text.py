@@ -178,6 +178,15 @@ def listed(lines: Sequence[object]) -> str:
     return "".join(f"\n- {code(line)}" for line in lines) + "\n" if lines else ""
 
 
+def folded(title: str, markdown: str) -> str:
+    """Return Markdown that is shown once its title is clicked; empty if there is none.
+
+    Args:
+        title: our own words, plain text.
+    """
+    return f"<details><summary>{title}</summary>\n\n{markdown}\n\n</details>" if markdown else ""
+
+
 def block(text: str, language: str = "") -> str:
     """Return a fenced block that its text cannot end."""
     fence = _fence(text, shortest=3)

@@ -34,7 +34,7 @@ def test_a_dry_run_of_every_publishing_job_says_dry_run_of_every_package(jobs: J
     assert sum(len(one.packages) for one in done) == 7
     for one in done:
         assert "A dry run: nothing was written." in one.summary
-        assert "`would be published`" in one.summary
+        assert "| ○\N{NO-BREAK SPACE}would\N{NO-BREAK SPACE}be\N{NO-BREAK SPACE}published | " in one.summary
 
 
 def test_a_dry_run_of_the_meta_says_what_is_not_there_yet(jobs: JobWorld) -> None:
@@ -54,4 +54,4 @@ def test_a_dry_run_finds_what_a_release_would_refuse(jobs: JobWorld) -> None:
 def test_a_dry_run_after_the_release_says_what_is_there_already(everything: JobWorld) -> None:
     done = everything.dev(dry_run="true")
     assert done.statuses == {"@acme/chroma-dev": "dry-run"}
-    assert "`already published`" in done.summary
+    assert "| ○\N{NO-BREAK SPACE}already\N{NO-BREAK SPACE}published | " in done.summary

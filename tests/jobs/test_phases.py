@@ -121,13 +121,13 @@ def test_the_release_checks_every_package_and_packs_none(jobs: JobWorld) -> None
 
 
 def test_the_job_summary_of_a_release_reads_as_its_phases(jobs: JobWorld) -> None:
-    summary = jobs.run("release").summary
+    summary, commit = jobs.run("release").summary, jobs.github.commit
     parts = [
-        "### `@acme/chroma` `1.2.3` is ready to release",
+        "### ✓ `@acme/chroma` `1.2.3` is ready to release",
         "| `@acme/chroma-linux-x64`               | platform | new name",
-        f"CI succeeded on `{jobs.github.commit}`: run [`{jobs.run_id}`](https://github.com/acme/chroma/actions/runs/",
-        "### All 4 artifacts are in CI run ",
-        "### [`v1.2.3`](https://github.com/acme/chroma/releases/tag/v1.2.3) is released",
+        f"✓ CI succeeded on [`{commit[:12]}`](https://github.com/acme/chroma/commit/{commit}): run [`{jobs.run_id}`](",
+        "### ✓ All 4 artifacts are in CI run ",
+        "### ✓ [`v1.2.3`](https://github.com/acme/chroma/releases/tag/v1.2.3) is released",
         "| `chroma-linux-x64-free.tar.gz`                | 5.6 kB | `sha256:",
         "7 packages with ",
         "Next: action-publish-platform for each platform, action-publish-dev, then action-publish-meta. This took ",
@@ -194,13 +194,14 @@ def test_every_job_again_changes_nothing(everything: JobWorld) -> None:
 @pytest.mark.npm
 def test_the_job_summary_of_a_publish_tells_what_became_of_each_package(released: JobWorld) -> None:
     done = released.platform()
-    made = f"Commit `{released.github.commit}`, built by CI run [`{released.run_id}`](https://github.com/acme/chroma/"
-    assert done.summary.startswith(f"### Platform linux-x64\n\n{made}")
+    site, commit = "https://github.com/acme/chroma", released.github.commit
+    made = f"Commit [`{commit[:12]}`]({site}/commit/{commit}), built by CI run [`{released.run_id}`]({site}/actions/"
+    assert done.summary.startswith(f"### ✓ Platform linux-x64: 2 published\n\n{made}")
     assert done.summary.endswith("Next: the jobs of the other platforms, then action-publish-meta.\n\n")
     for package in done.packages:
-        assert f"| `{package['name']}@1.2.3`" in done.summary
+        assert f"| ✓\N{NO-BREAK SPACE}published | `{package['name']}@1.2.3`" in done.summary
         assert f"`{package['integrity']}`" in done.summary
-    assert "2 published; 10.6 kB packed; 5 s." in done.summary
+    assert "\n10.6 kB packed; 5 s.\n" in done.summary
 
 
 @pytest.mark.npm
@@ -209,11 +210,11 @@ def test_what_was_published_before_a_failure_is_told_beside_what_is_left(release
     done = released.platform(npm_token="npm_one")  # noqa: S106 - nobody's
     assert done.status == 1
     assert done.statuses == {"@acme/chroma-linux-x64": "published"}
-    assert "| `@acme/chroma-linux-x64@1.2.3`          | published" in done.summary
-    assert "| `@acme/chroma-linux-x64-non-free@1.2.3` | not done" in done.summary
+    assert "| ✓\N{NO-BREAK SPACE}published | `@acme/chroma-linux-x64@1.2.3` " in done.summary
+    assert "| ✗\N{NO-BREAK SPACE}failed    | `@acme/chroma-linux-x64-non-free@1.2.3` " in done.summary
     assert done.summary.count(RESUMES) == 1
     assert "Next: " not in done.summary
-    assert "1 published, 1 not done; " in done.summary
+    assert "### ✗ Platform linux-x64: 1 published, 1 failed\n" in done.summary
     resumed = released.platform()
     assert resumed.statuses == {
         "@acme/chroma-linux-x64": "already-published",

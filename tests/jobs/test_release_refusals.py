@@ -376,4 +376,4 @@ def test_every_refusal_of_prepare_comes_at_once(jobs: JobWorld) -> None:
     for culprit in ("tag v1.2.3 ", "release v1.2.3: ", "@acme/chroma: ", "@acme/chroma-dev: "):
         assert culprit in done.error.text
         assert culprit.strip() in done.summary
-    assert done.summary.startswith(f"### {RefusedError.title}\n")
+    assert done.summary.startswith(f"### ✗ {RefusedError.title}\n")

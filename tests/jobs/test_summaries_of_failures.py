@@ -27,7 +27,7 @@ NO_ROOM = OSError(errno.ENOSPC, "No space left on device", "lib/libchroma.so")
 
 def test_a_wrong_input_is_in_the_job_summary_too(jobs: JobWorld) -> None:
     done = jobs.run("release", version="1.2")
-    assert done.summary.startswith(f"### {InputError.title}\n")
+    assert done.summary.startswith(f"### ✗ {InputError.title}\n")
     assert "has too few numbers; a semantic version has three: 1.2.0." in done.summary
 
 
@@ -35,13 +35,13 @@ def test_a_wrong_flotilla_yml_is_in_the_job_summary_of_each_action_once(released
     released.edit("flotilla.yml", lambda text: text.replace("access: public", "access: publik"))
     for done in (released.run("release"), released.platform(), released.run("publish-meta")):
         assert done.status == 1
-        assert done.summary.count(f"### {ConfigError.title}\n") == 1
+        assert done.summary.count(f"### ✗ {ConfigError.title}\n") == 1
 
 
 def test_what_stopped_a_release_is_in_its_job_summary_once(jobs: JobWorld) -> None:
     jobs.github.runs[0].conclusion = "failure"
     done = jobs.run("release")
-    assert done.summary.count(f"### {RunError.title}\n") == 1
+    assert done.summary.count(f"### ✗ {RunError.title}\n") == 1
     assert re.search(rf"\[`(https?://[^`]+/actions/runs/{jobs.run_id})`\]\(\1\)", done.summary)
 
 
@@ -74,8 +74,8 @@ def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
     with patch("flotilla.jobs.publish_packages.build_in_turn", side_effect=KeyboardInterrupt):
         done = released.platform()
     assert done.status == 1
-    assert f"### {CancelledError.title}\n\n- `the job was cancelled`" in done.summary
-    assert "2 not done; " in done.summary
+    assert f"### ✗ {CancelledError.title}\n\n- `the job was cancelled`" in done.summary
+    assert ": 2 waiting\n" in done.summary
     for word in ("Next: ", RESUMES):
         assert word not in done.summary
     assert done.summary.count(NOTHING_WRITTEN) == 1
@@ -84,7 +84,7 @@ def test_a_cancelled_job_says_so_in_its_job_summary(released: JobWorld) -> None:
 def test_a_defect_is_in_the_job_summary_without_its_traceback(jobs: JobWorld) -> None:
     with patch("flotilla.jobs.prepare.render_all", side_effect=RuntimeError("npm_rehearsal")):
         done = jobs.run("release")
-    assert f"### {DefectError.title}" in done.summary
+    assert f"### ✗ {DefectError.title}" in done.summary
     assert "RuntimeError" in done.summary
     assert "Traceback (" not in done.summary
     assert "npm_rehearsal" not in done.summary

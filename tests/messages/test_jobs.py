@@ -332,7 +332,9 @@ class Stage:
 
 def left(done: Ended, jobs: JobWorld, folder: Path) -> str:
     """Return what a job printed and its summary, without what differs from run to run."""
-    text = f"{done.log.rstrip()}\n--- exit status {done.status}, job summary\n{done.summary}"
+    text = f"{done.log.rstrip()}\n--- exit status {done.status}, job summary\n{done.summary}".replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     for found, named in (
         (r"::add-mask::.*\n", ""),
         (r"(?s)(::group::npm's log of [^\n]*\n).*?(?=::endgroup::)", r"\1…\n"),
@@ -344,7 +346,7 @@ def left(done: Ended, jobs: JobWorld, folder: Path) -> str:
         (r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "STAGE-ID"),
         (r"sha512-[\w+/=]+…?", "sha512-…"),
         (r"\b[0-9a-f]{64}\b", "SHA256"),
-        (r"\b[0-9a-f]{40}\b", "COMMIT"),
+        (r"\b[0-9a-f]{40}\b|(?<=\[`)[0-9a-f]{12}(?=`\])", "COMMIT"),
         (r"(?<=runs/)\d+|(?<=[Rr]un )\d+", "RUN"),
         (r"\b[\d.,]+ (bytes|[kM]i?B|B)\b", r"N \1"),
         (r"\b\d+(\.\d+)? (s|ms|seconds)\b", r"N \2"),

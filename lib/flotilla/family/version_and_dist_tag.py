@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from semver import Version
 
@@ -96,6 +97,14 @@ def is_below(version: str, latest: str) -> bool:
     if other is None or this is None:
         raise RegistryError(f"The registry's latest version is {quoted(latest)}, which is not a semantic version.")
     return this < other
+
+
+def last_before(version: str, others: Iterable[str]) -> str | None:
+    """Return the highest of the others that is lower than the version; prereleases count only for a prerelease."""
+    this = parsed_version(version)
+    parsed = [each for each in map(parsed_version, others) if each and this and each < this]
+    fit = [each for each in parsed if each.prerelease is None or (this and this.prerelease)]
+    return str(max(fit)) if fit else None
 
 
 def dist_tag_fault(tag: str) -> str | None:

@@ -27,7 +27,8 @@ from flotilla.packing import (
     sidecar_faults,
     write_tarball,
 )
-from flotilla.retry import CORES, StopFlag, gather
+from flotilla.parallel import CORES, gather
+from flotilla.retry import StopFlag
 from flotilla.runner import OUTPUT_FOLDER
 from flotilla.text import printable
 

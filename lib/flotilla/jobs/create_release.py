@@ -6,7 +6,7 @@ A release that is kept as a draft is published by finish, once npm has the whole
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,8 @@ from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
 from flotilla.jobs.ci_run import Checked, check_artifacts
 from flotilla.jobs.inputs import JobContext, ReleasingInputs, its_release
 from flotilla.jobs.ledger import Known, Record, write_ledger
-from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, render_all, require_tag
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
 from flotilla.jobs.publish_plan import decide_packages, fresh_packuments, is_latest
 from flotilla.jobs.release_assets import (
     OURS,
@@ -28,8 +29,8 @@ from flotilla.jobs.release_assets import (
     wanted_assets,
 )
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
-from flotilla.npm import AlreadyPublished, Origin, Settled
-from flotilla.retry import gather
+from flotilla.npm import AlreadyPublished, Origin, Packument, Settled
+from flotilla.parallel import gather
 from flotilla.runner import LEDGER
 
 
@@ -224,6 +225,7 @@ class Finished:
     checksums: str
     ledger: str
     artifacts_digest: str | None
+    packuments: Mapping[str, Packument | None]
 
 
 def finish(job: JobContext[ReleasingInputs], run: WorkflowRun) -> Finished:
@@ -276,6 +278,7 @@ def publish_draft(job: JobContext[ReleasingInputs], found: Release, known: Known
         checksums=checksums_file(known.assets),
         ledger=ledger,
         artifacts_digest=known.artifacts_digest,
+        packuments=packuments,
     )
 
 

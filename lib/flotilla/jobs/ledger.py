@@ -20,7 +20,8 @@ from flotilla.errors import Fault, InputError, Place
 from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built, UnpackedArtifact
-from flotilla.jobs.inputs import Inputs, JobContext, is_same_run
+from flotilla.jobs.ci_run import is_same_run
+from flotilla.jobs.inputs import Inputs, JobContext
 from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
 from flotilla.packing import contents_digest
 from flotilla.runner import LEDGER, write_output

@@ -11,10 +11,11 @@ from typing import assert_never
 from flotilla.errors import Refusal, RefusedError, explained, grouped
 from flotilla.family import Manifest, Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn, pack
-from flotilla.jobs.ci_run import check_artifacts, checked_run
-from flotilla.jobs.inputs import JobContext, PublishInputs, is_same_run
+from flotilla.jobs.ci_run import check_artifacts, checked_run, is_same_run
+from flotilla.jobs.inputs import JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
-from flotilla.jobs.prepare import released_commit, render_all, repository_faults
+from flotilla.jobs.manifests import render_all, repository_faults
+from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
@@ -282,6 +283,7 @@ def _plan(job: Context, progress: Progress) -> None:
     progress.decisions = decide_packages(job, built, progress.packuments, publisher.staged(built))
     progress.publisher = publisher
     progress.report.planned += built
+    progress.report.packuments |= progress.packuments
 
 
 def _sign_in(job: Context, progress: Progress) -> None:

@@ -12,7 +12,8 @@ from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedErro
 from flotilla.family import Manifest
 from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs, its_release
 from flotilla.jobs.ledger import Ledger
-from flotilla.jobs.prepare import released_commit, render_all
+from flotilla.jobs.manifests import render_all
+from flotilla.jobs.prepare import released_commit
 from flotilla.jobs.publish_packages import publish_packages
 from flotilla.jobs.publish_plan import fresh_packuments, published_contents
 from flotilla.jobs.publish_summary import Report, hand_over
@@ -28,7 +29,7 @@ from flotilla.npm import (
     version_differences,
 )
 from flotilla.packing import contents_digest
-from flotilla.retry import gather
+from flotilla.parallel import gather
 from flotilla.runner import LEDGER
 from flotilla.text import code
 
@@ -109,8 +110,12 @@ def check_platforms(
         ConflictError: `npm install` sees other content than the registry has.
     """
     names = dict.fromkeys(name for meta in job.family.metas for name in meta.depends_on)
-    read = fresh_packuments(job, names)
-    there = {name: packument.versions.get(job.family.version) for name, packument in read.items() if packument}
+    own = {package.name for package in report.packages}
+    report.others = [one for one in job.family.packages if one.name not in own]
+    read = fresh_packuments(job, dict.fromkeys([*names, *(one.name for one in report.others)]))
+    report.packuments |= read
+    pinned = {name: read[name] for name in names}
+    there = {name: packument.versions.get(job.family.version) for name, packument in pinned.items() if packument}
     found = {name: published for name, published in there.items() if published}
     missing = [name for name in names if name not in found]
     if missing and not (job.inputs.staged or job.inputs.dry_run):

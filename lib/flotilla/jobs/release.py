@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
-from flotilla.jobs.ci_run import Checked, check_artifacts, wait_for_ci
+from flotilla.jobs.ci_run import Checked, check_artifacts, is_same_run, wait_for_ci
 from flotilla.jobs.create_release import Finished, Released, create_release, finish
-from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, is_same_run, tell_warnings
+from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, tell_warnings
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import (
     Prepared,
@@ -20,7 +20,8 @@ from flotilla.jobs.prepare import (
     tell_unprotected,
     warn_of_packages,
 )
-from flotilla.text import code, link, linked, listed, size, table
+from flotilla.jobs.publish_summary import done_row, family_table, pages_of
+from flotilla.text import code, folded, link, linked, listed, size, table
 
 # What comes after a phase.
 NEXT: Mapping[Phase, str] = {
@@ -40,8 +41,8 @@ def prepared_to_release(job: JobContext[ReleaseInputs], prepared: Prepared) -> N
     ]
     tag = f"tag {code(family.tag)} on" if family.tag else "no tag,"
     job.runner.summary(
-        f"### {code(family.config.family)} {code(family.version)} is ready to release\n\n"
-        f"{tag} commit {code(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
+        f"### ✓ {code(family.config.family)} {code(family.version)} is ready to release\n\n"
+        f"{tag} commit {pages_of(job).commit(prepared.commit)}, dist-tag {code(prepared.dist_tag)}\n\n"
         + table(("package", "kind", "on the registry"), rows)
         + "\n"
         + listed(binaries_told(family.packages))
@@ -52,18 +53,22 @@ def waited(job: JobContext[ReleaseInputs], run: WorkflowRun) -> None:
     """Report the CI run."""
     if is_same_run(job, run):
         of_attempt = f" (attempt {run.attempt}, {code(run.event)})"
-        job.runner.summary(f"Released from this run: {link(run.id, run.url)}{of_attempt} built {code(run.commit)}\n")
+        built = pages_of(job).commit(run.commit)
+        job.runner.summary(f"Released from this run: {link(run.id, run.url)}{of_attempt} built {built}\n")
         return
-    job.runner.summary(f"CI succeeded on {code(run.commit)}: run {link(run.id, run.url)} ({code(run.event)})\n")
+    commit = pages_of(job).commit(run.commit)
+    job.runner.summary(f"✓ CI succeeded on {commit}: run {link(run.id, run.url)} ({code(run.event)})\n")
 
 
 def checked(job: JobContext[ReleaseInputs], run: WorkflowRun, found: Checked) -> None:
     """Report that every artifact was found."""
     job.runner.output("artifacts-digest", found.digest or "")
-    rows = [(code(one.name), size(one.size), code(one.digest or "not recorded")) for one in found.artifacts]
+    linked_to = pages_of(job).artifact
+    rows = [(linked_to(one), size(one.size), code(one.digest or "not recorded")) for one in found.artifacts]
+    total = size(sum(one.size for one in found.artifacts))
     job.runner.summary(
-        f"### All {len(rows)} artifacts are in CI run {link(run.id, run.url)}\n\n"
-        + table(("artifact", "size", "digest"), rows)
+        f"### ✓ All {len(rows)} artifacts are in CI run {link(run.id, run.url)}\n\n"
+        + folded(f"{len(rows)} artifacts, {total}", table(("artifact", "size", "digest"), rows))
         + f"\n\nThe artifacts digest is {code(found.digest)}.\n"
     )
 
@@ -83,10 +88,10 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
     job.runner.output("artifacts-digest", done.artifacts_digest or "")
     job.runner.output("ledger", write_ledger(job, known))
     rows = [(code(asset.name), size(asset.size), code(asset.digest)) for asset in done.assets]
-    files = sum(len(built.contents) for built in done.built)
+    files, total = sum(len(built.contents) for built in done.built), size(sum(asset.size for asset in done.assets))
     job.runner.summary(
         f"### {_state(job, done.release)}\n\n"
-        + (table(("asset", "size", "digest"), rows) + "\n\n" if rows else "")
+        + (folded(f"{len(rows)} assets, {total}", table(("asset", "size", "digest"), rows)) + "\n\n" if rows else "")
         + f"{len(done.built)} packages with {files} files were checked.\n"
         + listed(binaries_told(job.family.packages))
     )
@@ -98,12 +103,11 @@ def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:
     job.runner.output("checksums", done.checksums)
     job.runner.output("ledger", done.ledger)
     job.runner.output("artifacts-digest", done.artifacts_digest or "")
-    rows = [(code(one.built.package.name), code(one.integrity), code(one.note)) for one in done.records]
-    job.runner.summary(
-        f"### {_state(job, done.release)}\n\nEvery package of the family is on the registry.\n\n"
-        + table(("package", "integrity", ""), rows)
-        + "\n"
-    )
+    rows = [done_row(one, done.packuments[one.built.package.name]) for one in done.records]
+    notes = [f"- {code(one.built.package.name)}: {code(one.note)}" for one in done.records if one.note]
+    said = "Every package of the family is on the registry."
+    parts = [f"### {_state(job, done.release)}", said, family_table(rows, pages_of(job)), "\n".join(notes)]
+    job.runner.summary("\n\n".join(filter(None, parts)) + "\n")
 
 
 def nothing_to_finish(job: JobContext[ReleaseInputs]) -> None:
@@ -149,7 +153,7 @@ def stopped(failure: FlotillaError, *, wrote: bool, site: str) -> str:
     said = str(failure).casefold()
     outcome = "" if any(words in said for words in OUTCOME_TOLD) else RESUMES if wrote else NOTHING_WRITTEN
     faults = "\n".join(f"- {linked(fault, site=site)}" for fault in failure.faults)
-    parts = [f"### {failure.title}", faults, linked(failure.advice, site=site), outcome]
+    parts = [f"### ✗ {failure.title}", faults, linked(failure.advice, site=site), outcome]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -162,12 +166,12 @@ def hand_over_release(job: JobContext[Inputs], release: Release | None) -> None:
 def _state(job: JobContext[ReleaseInputs], release: Release | None) -> str:
     tag = job.family.tag
     if tag is None:
-        return f"{code(job.family.version)} gets no tag and no release (`tag: none`)"
+        return f"✓ {code(job.family.version)} gets no tag and no release (`tag: none`)"
     if job.inputs.dry_run:
-        return f"Dry run of {code(tag)}: nothing was written"
+        return f"○ Dry run of {code(tag)}: nothing was written"
     if release is None:
-        return f"{code(tag)} is not released"
-    return f"{link(tag, release.url)} is {'a draft' if release.draft else 'released'}"
+        return f"✗ {code(tag)} is not released"
+    return f"✓ {link(tag, release.url)} is {'a draft' if release.draft else 'released'}"
 
 
 def _on_registry(prepared: Prepared, name: str, version: str) -> str:

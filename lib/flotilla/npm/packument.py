@@ -40,6 +40,13 @@ class PublishedVersion:
     attestations: str | None = None
     manifest: Json = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def unpacked_size(self) -> int | None:
+        """Return the bytes of its files as the registry counted them; None if it did not, as many do not."""
+        dist = self.manifest.get("dist")
+        counted = dist.get("unpackedSize") if isinstance(dist, Mapping) else None
+        return counted if isinstance(counted, int) and counted > 0 else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Packument:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from flotilla.rehearsal.registry.provenance import check_provenance, subject_digest
-from flotilla.rehearsal.registry.publication import Publication, read_publication
+from flotilla.rehearsal.registry.publication import Publication, read_publication, unpacked_size
 from flotilla.rehearsal.registry.rules import (
     authorise,
     authorise_person,
@@ -84,6 +84,7 @@ class Front:
         """Store a publication and record it."""
         stored = await self.backend.store(publication)
         if stored.status < FIRST_ERROR:
+            self.state.unpacked[publication.spec] = await asyncio.to_thread(unpacked_size, publication.tarball)
             self._record(publication)
         return sent(stored)
 

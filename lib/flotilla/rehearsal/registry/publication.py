@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import json
+import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,3 +111,12 @@ def _check(document: Json, name: str, tarball: bytes, attachment: Json, manifest
 def integrity_of(tarball: bytes) -> str:
     """sha512-… of Subresource Integrity."""
     return f"sha512-{base64.b64encode(hashlib.sha512(tarball).digest()).decode()}"
+
+
+def unpacked_size(tarball: bytes) -> int:
+    """Return the bytes of a tarball's files; 0 if it cannot be read."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(tarball), mode="r:gz") as archive:
+            return sum(member.size for member in archive if member.isfile())
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        return 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
@@ -45,17 +43,17 @@ async def _read(state: RegistryState, backend: Backend, request: web.Request, *,
         cached.reads += 1
         return Answer(status=cached.status, body=cached.body, content_type=cached.content_type)
     found = await backend.read(request.raw_path, accept=accept, host=request.host)
-    found = as_public(found, state.bundles, f"http://{request.host}")
+    found = as_public(found, state, f"http://{request.host}")
     if plain and (state.cache_reads or state.cache_seconds):
         state.cache[key] = Cached(status=found.status, body=found.body, content_type=found.content_type, stored=now)
     return found
 
 
-def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
+def as_public(found: Answer, state: RegistryState, origin: str) -> Answer:
     """Return the answer as the public registry gives it.
 
-    With dist.attestations for each version whose provenance was verified, and without `time` in the abbreviated form
-    (npm/registry, docs/responses/package-metadata.md).
+    With dist.unpackedSize, with dist.attestations for each version whose provenance was verified, and without `time`
+    in the abbreviated form (npm/registry, docs/responses/package-metadata.md).
     """
     if found.status != OK or "json" not in found.content_type:
         return found
@@ -65,7 +63,9 @@ def as_public(found: Answer, bundles: Mapping[str, Any], origin: str) -> Answer:
     manifests = document.get("versions") or {document.get("version"): document}
     for version, manifest in manifests.items():
         spec = f"{document.get('name')}@{version}"
-        if spec in bundles:
+        if state.unpacked.get(spec):
+            manifest["dist"]["unpackedSize"] = state.unpacked[spec]
+        if spec in state.bundles:
             url = f"{origin}/-/npm/v1/attestations/{spec}"
             manifest["dist"]["attestations"] = {"url": url, "provenance": {"predicateType": SLSA}}
     return answer(document, found.status, found.content_type)

@@ -134,6 +134,7 @@ class RegistryState:
         cache_reads: for how many further reads it is.
         largest_tarball: bytes packed.
         published: each package's versions.
+        unpacked: the bytes of each version's files, by name@version.
     """
 
     tokens: dict[str, Grant] = field(default_factory=lambda: {"npm_rehearsal": Grant()})
@@ -152,6 +153,7 @@ class RegistryState:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     accepted: list[Accepted] = field(default_factory=list)
     bundles: dict[str, Json] = field(default_factory=dict)
+    unpacked: dict[str, int] = field(default_factory=dict)
     staged: dict[str, Staged] = field(default_factory=dict)
     cache: dict[str, Cached] = field(default_factory=dict)
 
