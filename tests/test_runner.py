@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import io
 import tempfile
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from flotilla.errors import ConfigError, Fault, FlotillaError, Place
+from flotilla.parallel import gather
+from flotilla.retry import StopFlag
 from flotilla.runner import Runner, temporary_folders
 from flotilla.text import defused
 
@@ -169,3 +173,18 @@ def test_a_temporary_folder_that_cannot_be_written_is_no_reason_to_use_the_works
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_several_threads_print_stays_in_whole_lines() -> None:
+    """A mask that is cut in two would hide nothing."""
+
+    class Slow(io.StringIO):
+        def write(self, text: str, /) -> int:
+            time.sleep(0.001)
+            return super().write(text)
+
+    out = Slow()
+    runner = Runner({"GITHUB_ACTIONS": "true"}, out)
+    secrets = [f"secret{number}" for number in range(20)]
+    gather([partial(runner.mask, secret) for secret in secrets], stop=StopFlag())
+    assert sorted(out.getvalue().splitlines()) == sorted(f"::add-mask::{secret}" for secret in secrets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ class Runner:
 
     def __init__(self, environment: Mapping[str, str], out: TextIO) -> None:
         self._out = out
+        self._writing = threading.Lock()
         self._on_github = environment.get("GITHUB_ACTIONS") == "true"
         self._output_file = _file(environment.get("GITHUB_OUTPUT"))
         self._summary_file = _file(environment.get("GITHUB_STEP_SUMMARY"))
@@ -117,7 +119,9 @@ class Runner:
         return hide(text, self._secrets)
 
     def _write(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
+        with self._writing:  # a mask that another thread cuts in two would hide nothing
+            self._out.write(f"{line}\n")
+            self._out.flush()
 
     @staticmethod
     def _append(file: Path, text: str) -> None:

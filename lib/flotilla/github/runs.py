@@ -85,19 +85,23 @@ class Runs:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._root = calls.endpoint.root
+        self._repository: Repository | None = None
 
     def repository(self) -> Repository:
-        """Return the repository itself.
+        """Return the repository itself, read once.
 
         Raises:
             GitHubError: it was renamed; lists under the old name cannot be relied on.
         """
+        if self._repository is not None:
+            return self._repository
         found = parse_repository(self._calls.document(Call(what="read the repository", path=self._root)))
         if found.full_name.lower() != self._calls.endpoint.repository.lower():
             raise GitHubError(
                 f"{self._calls.endpoint.repository} is now {one_line(found.full_name)}: it was renamed or moved.",
                 advice="Start a new run of the release workflow: a re-run keeps the old name.",
             )
+        self._repository = found
         return found
 
     def holds(self, commit: str, base: str) -> bool:

@@ -40,6 +40,7 @@ from flotilla.npm import (
     possible,
     trusted_publishing_faults,
 )
+from flotilla.parallel import CORES, gather
 from flotilla.text import code
 
 
@@ -63,13 +64,13 @@ class PackagePublisher:
         """Return the staged versions by name, as far as the credential can see them."""
         if not self.job.inputs.staged:
             return {}
-        requests = [self.request(one, self.token or TrustedPublishing()) for one in built]
-        return {
-            request.package.name: self.job.policy.retry(
-                partial(self.job.npm.staged, request), what=f"list the staged versions of {request.package.name}"
-            )
-            for request in requests
-        }
+        names = [one.packed.name for one in built]
+        looks = [partial(self.job.npm.staged, self.request(one, self.token or TrustedPublishing())) for one in built]
+        tries = [
+            partial(self.job.policy.retry, look, what=f"list the staged versions of {name}")
+            for name, look in zip(names, looks, strict=True)
+        ]
+        return dict(zip(names, gather(tries, stop=self.job.policy.stop, workers=CORES), strict=True))
 
     def all(self, built: Sequence[Built], decisions: Sequence[Settled]) -> Iterator[Record]:
         """Yield each package's record as soon as it is done, with a pause between two publishes."""

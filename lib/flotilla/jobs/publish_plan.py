@@ -133,14 +133,16 @@ def settle_sign_in(
         DeadlineError: the registry or GitHub did not answer; that is never taken for a refusal.
     """
     settled, without, claims = dict[str, SignIn](), list[Refusal](), None
+    known = [name for name, packument in packuments.items() if exchange and not is_new(packument)]
+    exchanges = gather([partial(exchange, name) for name in known] if exchange else [], stop=job.policy.stop)
+    asked = dict(zip(known, exchanges, strict=True))
     for name, packument in packuments.items():
         if is_new(packument):
             why = NEW_NAME if token is None else "new to the registry"
         elif exchange is None:
             why = "this job cannot exchange an id-token"
         else:
-            asked = exchange(name)
-            why, claims = asked.refused, asked.claims
+            why, claims = asked[name].refused, asked[name].claims
         if not why:
             settled[name] = SignIn(credential=TrustedPublishing())
         elif token:
