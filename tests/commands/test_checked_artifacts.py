@@ -38,6 +38,16 @@ def test_a_check_with_artifacts_builds_every_package(
     assert sorted(repository.rglob("*")) == before
 
 
+def test_a_check_with_artifacts_tells_the_floors(
+    repository: Path, artifacts: Path, flotilla: Callable[..., str]
+) -> None:
+    assert repository.is_dir()
+    lines = flotilla("check", "--artifacts", str(artifacts)).splitlines()
+    (musl,) = (line for line in lines if line.startswith("needs musl: "))
+    assert musl.endswith("@acme/chroma-linux-x64-musl, @acme/chroma-linux-x64-musl-non-free")
+    assert "the family needs glibc 2.17, macOS 11.0, musl" in lines
+
+
 def test_an_artifact_may_be_a_zip_too(repository: Path, copied: Path, flotilla: Callable[..., str]) -> None:
     assert repository.is_dir()
     folder = copied / "chroma-linux-x64-free"

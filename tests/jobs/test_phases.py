@@ -244,6 +244,18 @@ def test_a_pattern_of_executables_that_matches_nothing_is_warned_of(jobs: JobWor
     assert warning.text.startswith("packages.platform.executables: bn/* matches no file of any platform package; ")
 
 
+def test_the_floors_of_binaries_are_told_in_summary_and_ledger(jobs: JobWorld) -> None:
+    done = jobs.run("release", dry_run="true")
+    assert done.status == 0, done.log
+    assert "needs musl: @acme/chroma-linux-x64-musl" in done.summary
+    ledger = json.loads((jobs.workspace / done.outputs["ledger"]).read_text(encoding="utf-8"))
+    assert list(schema_faults(ledger)) == []
+    floors = {package["name"]: package.get("floors") for package in ledger["packages"]}
+    assert floors["@acme/chroma-linux-x64-musl"]["musl"] is True
+    assert floors["@acme/chroma-linux-x64"]["libraries"]
+    assert floors["@acme/chroma"] is None
+
+
 def test_binaries_that_are_not_checked_are_told_in_summary_and_ledger_and_odd_words_warned_of(jobs: JobWorld) -> None:
     odd = "{name: linux-x64, os: [linux, linxu], binaries: unchecked, "
     jobs.edit("flotilla.yml", lambda text: text.replace("{name: linux-x64, ", odd, 1))

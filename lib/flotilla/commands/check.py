@@ -17,7 +17,7 @@ from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtif
 from flotilla.jobs.manifests import NOTHING_TO_USE, meta_doubts, render_all
 from flotilla.jobs.prepare import own_notes
 from flotilla.jobs.release_assets import release_assets
-from flotilla.packing import extract
+from flotilla.packing import extract, floors_told
 from flotilla.runner import CHECKSUMS, OUTPUT_FOLDER
 from flotilla.text import printable, size
 
@@ -62,7 +62,9 @@ def check(family: Family, *, root: Path, repository_url: str, artifacts: Path | 
         unused = "".join(f"\nWarning: {words}." for words in doubts)
         counted = f"{len(assets)} assets, and {CHECKSUMS} of them" if assets else "no assets"
         files = f"\n\n{_files(built)}" if listing else ""
-        return f"{said}\n\n{_table(built)}{files}\n\nThe release would have {counted}.{unused}"
+        needs = "".join(f"{line}\n" for line in floors_told({one.package.name: one.files.floors for one in built}))
+        needs += "\n" if needs else ""
+        return f"{said}\n\n{_table(built)}{files}\n\n{needs}The release would have {counted}.{unused}"
 
 
 def _unpacked_artifacts(builder: PackageBuilder, artifacts: Path) -> Mapping[str, UnpackedArtifact]:

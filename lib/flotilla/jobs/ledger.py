@@ -17,7 +17,6 @@ from jsonschema import Draft202012Validator
 
 from flotilla.documents import parse_json
 from flotilla.errors import Fault, InputError, Place
-from flotilla.family import Package
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built, UnpackedArtifact
 from flotilla.jobs.ci_run import is_same_run
@@ -172,14 +171,18 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
         "provenance": _provenance(statement) if statement else None,
         "stage-id": record.stage_id or None if record else None,
         **({"signed-in-with": record.signed_in} if record and record.signed_in else {}),
-        **_binaries(built.package),
+        **_binaries(built),
     }
 
 
-def _binaries(package: Package) -> Entry:
-    """Return how binaries were checked; nothing for the default, so that such entries never changed."""
-    platform = package.platform if package.kind == "platform" else None
-    return {"binaries": platform.binaries} if platform and platform.binaries != "check" else {}
+def _binaries(built: Built) -> Entry:
+    """Return what binaries need, or that they were not checked; nothing where there is nothing to tell."""
+    platform = built.package.platform if built.package.kind == "platform" else None
+    floors = built.files.floors.as_json()
+    return {
+        **({"binaries": platform.binaries} if platform and platform.binaries != "check" else {}),
+        **({"floors": floors} if floors else {}),
+    }
 
 
 def _provenance(statement: Statement) -> Entry:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
+from flotilla.jobs.build import Built
 from flotilla.jobs.ci_run import Checked, check_artifacts, is_same_run, wait_for_ci
 from flotilla.jobs.create_release import Finished, Released, create_release, finish
 from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, tell_warnings
@@ -21,6 +22,7 @@ from flotilla.jobs.prepare import (
     warn_of_packages,
 )
 from flotilla.jobs.publish_summary import done_row, family_table, pages_of
+from flotilla.packing import floors_told
 from flotilla.text import code, folded, link, linked, listed, size, table
 
 # What comes after a phase.
@@ -93,8 +95,12 @@ def released(job: JobContext[ReleaseInputs], done: Released) -> None:
         f"### {_state(job, done.release)}\n\n"
         + (folded(f"{len(rows)} assets, {total}", table(("asset", "size", "digest"), rows)) + "\n\n" if rows else "")
         + f"{len(done.built)} packages with {files} files were checked.\n"
-        + listed(binaries_told(job.family.packages))
+        + listed([*binaries_told(job.family.packages), *_needs(done.built)])
     )
+
+
+def _needs(built: Sequence[Built]) -> list[str]:
+    return floors_told({one.package.name: one.files.floors for one in built})
 
 
 def finished(job: JobContext[ReleaseInputs], done: Finished) -> None:

@@ -2,6 +2,7 @@
 
 from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.extract import extract, sidecar_faults
+from flotilla.packing.floors import floors_told
 from flotilla.packing.package import Contents, FileEntry, PackageFiles, package_files
 from flotilla.packing.paths import matching
 from flotilla.packing.platform_check import binary_faults, identify
@@ -25,6 +26,7 @@ __all__ = [
     "contents_digest",
     "differences",
     "extract",
+    "floors_told",
     "identify",
     "library_copies",
     "matching",

@@ -18,6 +18,7 @@ from flotilla.packing.platform_check import VERSION_WORDS, Inspected
 from flotilla.text import printable
 
 ADDON = ".node"
+LONGEST_TOLD = 200  # characters of a library's name
 UNKNOWN, EXPERIMENTAL = "unknown", "experimental"
 
 # What each C runtime of Windows is called. The last two come with Visual C++, not with Windows.
@@ -127,6 +128,22 @@ def highest(floors: Iterable[Floors]) -> Floors:
     )
 
 
+def floors_told(floors: Mapping[str, Floors]) -> list[str]:
+    """Return what packages need of a machine, a line for each need, and what the family needs of all machines.
+
+    Args:
+        floors: by the package's name.
+    """
+    names: dict[str, list[str]] = {}
+    for name, each in floors.items():
+        names.setdefault(str(each), []).append(name)
+    lines = [f"needs {text}: {', '.join(those)}" for text, those in names.items() if text]
+    family = highest(floors.values())
+    if lines and (missing := family.too_new_for):
+        lines.append(f"the family does not run on {', '.join(missing)}")
+    return lines if len(lines) < 2 else [*lines, f"the family needs {family}"]  # noqa: PLR2004 - of one is said already
+
+
 def _level_key(level: str) -> int:
     return int(level) if level.isdigit() else 1000 if level == EXPERIMENTAL else 0
 
@@ -157,7 +174,7 @@ def floors_of(inspected: Mapping[str, Inspected], platform: Platform) -> Floors:
         musl=any(one.libc == "musl" for _, one in found),
         crt=tuple(word for word, crt in CRTS if any(crt.match(name.lower()) for name in libraries)),
         node_api=max((_node_api(path, one.needs) for path, one in found), key=_level_key, default=""),
-        libraries=tuple(sorted(map(printable, libraries))),
+        libraries=tuple(sorted(printable(name)[:LONGEST_TOLD] for name in libraries if name)),
     )
 
 
