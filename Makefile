@@ -34,8 +34,8 @@ picture: $(READY) ## draw the flow of data again, in docs/architecture.md
 pictures: $(READY) ## draw the job summaries of docs/pictures again, from a rehearsed release (needs Chromium)
 	@$(BIN)/python -m tests.summaries.pictures
 
-messages: $(READY) ## write what users read to tests/messages again
-	@FLOTILLA_RENEW_MESSAGES=1 $(BIN)/pytest -q tests/messages && git diff --stat -- tests/messages
+messages: $(READY) ## write what users read to tests/messages and tests/init again
+	@FLOTILLA_RENEW_MESSAGES=1 $(BIN)/pytest -q tests/messages tests/init && git diff --stat -- tests/messages tests/init
 
 snapshot: $(READY) ## record the public interface, and say what its changes need
 	@$(BIN)/python -m scripts.interface

@@ -14,7 +14,8 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from flotilla.commands.proposal import Guess, Proposal, propose
+from flotilla.commands.members import Guess
+from flotilla.commands.proposal import Proposal, propose
 from flotilla.commands.repository import WORKFLOWS, Repository, read_repository, top_of
 from flotilla.commands.workflows import FLOTILLA
 from flotilla.errors import ConfigError, InputError

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flotilla.commands.builds import Build, Named, builds, named
-from flotilla.commands.members import Member, Members, file_of, members
-from flotilla.commands.repository import EXTENSIONS, Archives, Repository
+from flotilla.commands.members import (
+    NOTHING,
+    Guess,
+    Members,
+    Seen,
+    file_of,
+    members,
+    package_guesses,
+    pattern,
+    program_guess,
+    values_of,
+)
+from flotilla.commands.repository import Archives, Repository
 from flotilla.commands.workflows import UNKNOWN, Upload, Workflow
 from flotilla.family.platforms import read_name
 
 DEFAULT_PLATFORMS = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
 NAPI_DEFAULTS = ("x86_64-apple-darwin", "x86_64-pc-windows-msvc", "x86_64-unknown-linux-gnu")
-KEPT = ("name", "description", "keywords", "homepage", "bugs", "license", "author", "repository", "engines")
-FOLDERS = frozenset(
-    {"build", "dist", "out", "output", "release", "artifacts", "bin", "target", "binaries", "lib", "npm"}
-)
-LIBRARY = re.compile(r"\.(?:node|so|dylib|dll|a|lib)\*?$")
-JAVASCRIPT = re.compile(r"\.(?:[cm]?js|[cm]?ts|json)$")
 TAG = re.compile(r"(.*?)(\d+\.\d+\.\d+(?:-[\w.-]+)?)")
-META_FOLDER, PLATFORM_FOLDER = "npm/meta", "npm/platform"
-NAME = "{family}-{platform}{suffix}"
-NOTHING = "nothing in the repository"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guess:
-    """A value of flotilla.yml.
-
-    Args:
-        key: the keys that lead to it, with dots.
-        value: what is proposed.
-        source: where it comes from.
-        question: what a person is asked, because the repository does not tell; empty if it does.
-    """
-
-    key: str
-    value: object
-    source: str
-    question: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,45 +46,6 @@ class Proposal:
     tag_push: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What the parts of a proposal look at: the repository, its packages of the family, and what CI builds."""
-
-    repository: Repository
-    members: Members
-    build: Build | None
-    tool: Archives | None
-
-    @property
-    def meta(self) -> Member | None:
-        """Return the package that users install, if the repository has it."""
-        return self.members.metas[0] if self.members.metas else None
-
-    @property
-    def napi(self) -> Mapping[str, object]:
-        """Return the settings of napi-rs."""
-        told = self.meta.manifest.get("napi") if self.meta else None
-        return told if isinstance(told, dict) else {}
-
-    @property
-    def paths(self) -> list[str]:
-        """Return what the artifacts of the platforms take, without trailing slashes."""
-        return [path.rstrip("/") for upload in (self.build.uploads if self.build else ()) for path in upload.paths]
-
-    @property
-    def library(self) -> bool:
-        """Return whether the binaries are libraries rather than programs."""
-        mains = [str(one.manifest.get("main", "")) for one in self.members.platforms]
-        return bool(self.napi) or any(LIBRARY.search(path) for path in (*mains, *self.paths))
-
-    @property
-    def extensions(self) -> list[str]:
-        """Return the extensions of the archives in the artifacts; none if they hold the files."""
-        if self.build is None:
-            return list(self.tool.extensions) if self.tool else []
-        return list(dict.fromkeys(end for path in self.paths for end in EXTENSIONS if path.endswith(f".{end}")))
-
-
 def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
     """Return a proposal for a repository.
 
@@ -118,8 +63,8 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
         steps.append(
             "platforms leaves out wasm32, whose package holds other files (*.wasm, *.wasi.cjs); add it by hand."
         )
-    program = _answered(_program(seen, str(family.value)), answers)
-    packages, templates, more = _packages(seen, str(family.value), program)
+    program = _answered(program_guess(seen, str(family.value)), answers)
+    packages, templates, more = package_guesses(seen, str(family.value), program)
     guesses = [family, platforms, *_variants(seen), *ci, *packages, *_tag(seen, str(family.value))]
     return Proposal(
         guesses=tuple(_answered(guess, answers) for guess in guesses),
@@ -136,7 +81,8 @@ def _answered(guess: Guess, answers: Mapping[str, str]) -> Guess:
     answer = answers[guess.key].strip()
     said: object = answer or guess.value
     if answer and isinstance(guess.value, list):
-        said = answer.replace(",", " ").split()
+        entries = {one["name"]: one for one in guess.value if isinstance(one, dict) and "name" in one}
+        said = [entries.get(name, name) for name in answer.replace(",", " ").split()]
     elif answer and isinstance(guess.value, dict):
         said = {"bin": answer}
     elif answer.isdecimal() and isinstance(guess.value, int):
@@ -360,7 +306,7 @@ def _ci_of_one_artifact(
 
 
 def _npm_roots(own: Members) -> list[str]:
-    found = _pattern([(one.folder, _values(one)) for one in own.platforms if one.folder])
+    found = pattern([(one.folder, values_of(one)) for one in own.platforms if one.folder])
     return [found] if found else []
 
 
@@ -387,224 +333,6 @@ def _ci_without_artifacts(seen: Seen, family: str) -> tuple[Workflow | None, lis
     return workflow, [guess, artifact], [step]
 
 
-# The packages
-
-
-def _program(seen: Seen, family: str) -> Guess:
-    """Return the name of the program that users run."""
-    key, base = "packages.meta.launcher", family.rpartition("/")[2]
-    told = seen.meta.manifest.get("bin") if seen.meta else None
-    if isinstance(told, dict) and told:
-        return Guess(key=key, value=next(iter(told)), source=f"bin in {file_of(seen.meta)}")
-    if isinstance(told, str):
-        return Guess(key=key, value=base, source=f"bin in {file_of(seen.meta)}")
-    if seen.tool and seen.tool.programs:
-        return Guess(key=key, value=seen.tool.programs[0], source=seen.tool.file)
-    if seen.repository.programs:
-        return Guess(key=key, value=seen.repository.programs[0], source="Cargo.toml")
-    if seen.build and (found := [name for path in seen.paths if (name := _stem(path))]):
-        return Guess(key=key, value=found[0], source=seen.build.uploads[0].place)
-    ask = "The program that users run, without .exe"
-    return Guess(key=key, value=base, source="the family's name", question=ask)
-
-
-def _stem(path: str) -> str:
-    """Return the name of the program in a path such as target/release/tool-linux-x64.exe; empty if it tells none."""
-    name = posixpath.basename(path).removesuffix(".exe").rstrip("*.")
-    if any(name.endswith(f".{end}") for end in EXTENSIONS):
-        return ""
-    found = named(name)
-    name = (found.before.rstrip("-_.") or found.after.lstrip("-_.")) if found else name
-    return "" if name in FOLDERS or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) else name
-
-
-def _packages(seen: Seen, family: str, program: Guess) -> tuple[list[Guess], dict[str, str], list[str]]:
-    """Return what goes under packages, the templates to write, and what to do by hand."""
-    platform, templates = _platform_packages(seen, family, str(program.value))
-    meta, more, steps = _meta_packages(seen, program)
-    return [*platform, *_dev_packages(seen, family), *meta], {**templates, **more}, steps
-
-
-def _platform_packages(seen: Seen, family: str, program: str) -> tuple[list[Guess], dict[str, str]]:
-    key, own, templates = "packages.platform", seen.members.platforms, dict[str, str]()
-    guesses = []
-    name = _pattern([(one.name, {"family": family, **_values(one)}) for one in own])
-    if name and name != NAME and not (name == "{family}-{platform}" and len(seen.members.suffixes) == 1):
-        guesses.append(Guess(key=f"{key}.name", value=name, source=f"the names in {file_of(own[0])} and so on"))
-    if folder := _pattern([(one.folder, _values(one)) for one in own if one.folder]):
-        guesses.append(Guess(key=f"{key}.template", value=folder, source=f"{own[0].folder} and so on"))
-    binary = seen.napi.get("binaryName") or seen.napi.get("name")
-    main = _pattern([(str(one.manifest.get("main", "")), _values(one)) for one in own])
-    if not own and binary:
-        main = f"{binary}.{{platform}}.node"
-        manifest = {
-            "main": main,
-            **{k: v for k, v in (seen.meta.manifest if seen.meta else {}).items() if k in KEPT[1:]},
-        }
-        templates[f"{PLATFORM_FOLDER}/package.json"] = _json(manifest)
-        guesses.append(Guess(key=f"{key}.template", value=PLATFORM_FOLDER, source="napi's loader, which needs a main"))
-    if main and main.endswith(".node"):
-        source = f"main in {file_of(own[0])}" if own else f"napi in {file_of(seen.meta)}"
-        guesses.append(Guess(key=f"{key}.files", value=[main], source=source))
-    elif not seen.library and (files := _program_files(seen, program)):
-        guesses.append(Guess(key=f"{key}.files", value=files, source="where the launcher looks for the program"))
-    return guesses, templates
-
-
-def _program_files(seen: Seen, program: str) -> list[object]:
-    """Return how the program comes to bin/ or to its plain name, if it is not there already."""
-    has_own = any(one.manifest.get("files") or one.manifest.get("bin") for one in seen.members.platforms)
-    if has_own:
-        return []
-    if seen.extensions:
-        return [{"from": f"**/{program}{{exe}}", "to": f"bin/{program}{{exe}}"}]
-    names = {posixpath.basename(path).removesuffix(".exe").rstrip("*") for path in seen.paths if _stem(path) == program}
-    told = [one for name in names if (one := named(name))]
-    if not told or len(told) != len(names) or seen.build is None:
-        return []
-    around = {(one.before, one.after) for one in told}
-    word = "{build}" if {one.word for one in told} == set(seen.build.platforms) else "*"
-    [(before, after)] = around if len(around) == 1 else [("", "")]
-    return [{"from": f"{before}{word}{after}{{exe}}", "to": f"{program}{{exe}}"}]
-
-
-def _dev_packages(seen: Seen, family: str) -> Iterator[Guess]:
-    for dev in seen.members.devs[:1]:
-        files = dev.manifest.get("files")
-        listed = [str(one) for one in files] if isinstance(files, list) else []
-        own = {path for path in seen.repository.files if path.startswith(f"{dev.folder}/")}
-        taken = [one for one in listed if not any(path.startswith(f"{dev.folder}/{one}".rstrip("/*")) for path in own)]
-        value = {
-            "name": dev.name.replace(family, "{family}"),
-            "template": dev.folder,
-            "files": [f"{one.rstrip('/')}/**" if "." not in one and "*" not in one else one for one in taken]
-            or ["include/**"],
-        }
-        yield Guess(key="packages.dev", value=value, source=file_of(dev))
-
-
-def _meta_packages(seen: Seen, program: Guess) -> tuple[list[Guess], dict[str, str], list[str]]:
-    key, meta = "packages.meta", seen.meta
-    if meta is None:
-        return [_launcher(seen, program)], {}, []
-    script = seen.repository.downloads.get(meta.folder)
-    missing = _missing_entries(meta, seen.repository.files)
-    built = [name for name in missing if JAVASCRIPT.search(name)]
-    placed = [name for name in missing if name not in built]
-    if (script or placed) and not _own_code(meta, seen.repository.files):
-        return _without_install_script(seen, meta, script, program)
-    folder = _pattern([(one.folder, {"suffix": _suffix(one, seen)}) for one in seen.members.metas]) or meta.folder
-    guesses = [Guess(key=f"{key}.template", value=folder, source=file_of(meta))]
-    if built:
-        guesses += _built_entries(seen, built)
-    if "bin" not in meta.manifest and not _has_entry(meta, seen.repository.files) and not built:
-        guesses.append(_launcher(seen, program))
-    steps = (
-        [_script_step(meta, script, "Its code finds the program by require('./launcher.cjs').program().")]
-        if script
-        else []
-    )
-    return guesses, {}, steps
-
-
-def _launcher(seen: Seen, program: Guess) -> Guess:
-    if seen.library and "bin" not in (seen.meta.manifest if seen.meta else {}):
-        source = seen.build.uploads[0].place if seen.build else "the platform packages"
-        return Guess(key="packages.meta.launcher", value={"library": True}, source=source)
-    value = {"bin": str(program.value)}
-    return Guess(key="packages.meta.launcher", value=value, source=program.source, question=program.question)
-
-
-def _without_install_script(
-    seen: Seen, meta: Member, script: str | None, program: Guess
-) -> tuple[list[Guess], dict[str, str], list[str]]:
-    """Return a meta package of its own beside one that downloads its program."""
-    manifest = {name: meta.manifest[name] for name in KEPT if name in meta.manifest}
-    file = f"{META_FOLDER}/package.json"
-    guesses = [
-        Guess(key="packages.meta.template", value=META_FOLDER, source=f"{file_of(meta)}, without its install script"),
-        _launcher(seen, program),
-    ]
-    return guesses, {file: _json(manifest)}, [_script_step(meta, script, f"{file} is published instead of it.")]
-
-
-def _script_step(meta: Member, script: str | None, instead: str) -> str:
-    if script is None:
-        return f"{file_of(meta)} names a program that the repository does not have. {instead}"
-    return (
-        f"{file_of(meta)} downloads the program in an install script ({script}), which npm 12 does not run unless "
-        f"the user allows it. npm installs a platform package by itself, for the user's machine. {instead} "
-        f"Remove the script and what it needs, and set private: true in {file_of(meta)} if nothing else publishes it."
-    )
-
-
-def _built_entries(seen: Seen, built: Sequence[str]) -> list[Guess]:
-    """Return the artifact of the JavaScript that the build makes."""
-    wanted = {posixpath.basename(name) for name in built}
-    for workflow in seen.repository.workflows:
-        for upload in workflow.uploads:
-            names = {posixpath.basename(path) for path in upload.paths}
-            if not named(upload.name) and names & wanted:
-                taken = [posixpath.basename(path) for path in upload.paths]
-                return [
-                    Guess(key="packages.meta.artifact", value=upload.name, source=upload.place),
-                    Guess(key="packages.meta.files", value=taken, source=upload.place),
-                ]
-    ask = f"The artifact with {', '.join(built)}, which the repository does not have"
-    return [Guess(key="packages.meta.artifact", value="javascript", source=NOTHING, question=ask)]
-
-
-def _missing_entries(meta: Member, files: frozenset[str]) -> list[str]:
-    told = meta.manifest.get("bin")
-    names = [
-        *(told.values() if isinstance(told, dict) else [told]),
-        meta.manifest.get("main"),
-        meta.manifest.get("types"),
-    ]
-    return [name for name in map(str, filter(None, names)) if not _there(meta.folder, name, files)]
-
-
-def _there(folder: str, name: str, files: frozenset[str]) -> bool:
-    path = posixpath.normpath(posixpath.join(folder, name))
-    return any(one in files for one in (path, f"{path}.js", f"{path}/index.js"))
-
-
-def _has_entry(meta: Member, files: frozenset[str]) -> bool:
-    return "exports" in meta.manifest or "main" in meta.manifest or _there(meta.folder, "index.js", files)
-
-
-def _own_code(meta: Member, files: frozenset[str]) -> bool:
-    """Return whether a package has code besides its program that users import."""
-    main = meta.manifest.get("main")
-    return "exports" in meta.manifest or (isinstance(main, str) and _there(meta.folder, main, files))
-
-
-def _suffix(meta: Member, seen: Seen) -> str:
-    return next((one for one in reversed(seen.members.suffixes) if meta.name.endswith(one)), "")
-
-
-def _values(one: Member) -> dict[str, str]:
-    return {"platform": one.platform.word, "suffix": one.platform.after} if one.platform else {}
-
-
-def _pattern(samples: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    """Return the template that gives each text with the values beside it; empty if there is none."""
-    for text, values in sorted(samples, key=lambda sample: not all(sample[1].values())):
-        made = text
-        for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
-            before, found, after = made.rpartition(value) if value else ("", "", made)
-            made = f"{before}{{{name}}}{after}" if found else made
-        if all(_filled(made, each) == sample for sample, each in samples):
-            return made
-    return ""
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
-
-
 # The release
 
 
@@ -622,7 +350,3 @@ def _tag(seen: Seen, family: str) -> Iterator[Guess]:
 def _publishing(workflows: Sequence[Workflow]) -> Iterator[str]:
     for place, command in dict.fromkeys(one for workflow in workflows for one in workflow.publishes):
         yield f"{place} runs {command}. flotilla publishes and releases: remove what would do the same."
-
-
-def _json(manifest: Mapping[str, object]) -> str:
-    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

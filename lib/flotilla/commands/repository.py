@@ -78,6 +78,7 @@ class Repository:
         programs: the programs of Cargo.toml.
         downloads: folders of packages whose install script downloads something, and the script.
         unread: files that could not be read, and why.
+        templates: the folder for new templates, which git does not ignore.
     """
 
     folder: str = ""
@@ -91,6 +92,7 @@ class Repository:
     programs: tuple[str, ...] = ()
     downloads: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    templates: str = "npm"
 
 
 def top_of(folder: Path) -> Path:
@@ -131,6 +133,7 @@ def read_repository(folder: Path) -> Repository:
         programs=tuple(program for crate in crates for program in _programs(crate)),
         downloads=dict(_downloads(manifests, reader)),
         unread=tuple(unread),
+        templates="templates" if _git(folder, "check-ignore", "npm/package.json") else "npm",
     )
 
 
