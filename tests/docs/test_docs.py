@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ from flotilla import family
 from flotilla.family import Family, parse_config
 from flotilla.family.names import ALL
 from flotilla.family.platforms import CPU, ENDINGS, OS
+from flotilla.family.version_and_dist_tag import default_dist_tag
 from flotilla.jobs.inputs import variable
 from flotilla.npm.errors import TABLE, Kind, Row
 
@@ -270,13 +273,46 @@ def test_the_readmes_workflow_reads_outputs_that_exist() -> None:
     assert set(re.findall(r"needs\.release\.outputs\.([\w-]+)", workflow)) <= set(handed_on)
 
 
-def test_every_command_of_the_readme_is_one() -> None:
-    said = "".join(snippets("README.md", "sh"))
-    commands = set(re.findall(r"^flotilla (\w+)", said, re.MULTILINE))
-    targets = set(re.findall(r"^make (\w+)", said, re.MULTILINE))
-    assert commands <= {"plan", "check", "init", "rehearse", "verify"}
-    assert commands
-    assert targets <= set(re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE))
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """The commands of flotilla in the pages' shell blocks: each page and words."""
+    for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
+        for block in snippets(name, "sh") + snippets(name, "bash"):
+            whole = block.replace("\\\n", " ")
+            for line in re.findall(r"(?:^|\(|/)flotilla ([^#|)\n]+)", whole, re.MULTILINE):
+                yield name, shlex.split(line)
+
+
+@pytest.mark.slow
+def test_every_command_and_option_of_the_pages_is_one() -> None:
+    helps: dict[str, str] = {}
+    found = list(commands())
+    for page, (command, *words) in found:
+        if command not in helps:
+            argv = [sys.executable, "-m", "flotilla", command, "--help"]
+            helps[command] = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert option in helps[command], f"{page}: flotilla {command} {option}"
+    assert {"plan", "check", "init", "rehearse", "doctor"} <= helps.keys()
+
+
+@each_page
+def test_every_make_target_of_a_page_is_one(page: Path) -> None:
+    said = "".join(snippets(page.relative_to(ROOT).as_posix(), "sh"))
+    targets = set(re.findall(r"^make ([\w-]+)", said, re.MULTILINE))
+    assert targets <= set(re.findall(r"^([\w-]+):", text("Makefile"), re.MULTILINE))
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = text("docs/README.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name}" in index, page.name
+
+
+def test_the_dist_tags_of_the_page_are_those_that_are_published() -> None:
+    said = {row[0].strip("`"): row[1].strip("`") for row in rows("docs/prereleases.md") if " " not in row[0]}
+    assert len(said) > 2
+    assert said == {version: default_dist_tag(version) for version in said}
 
 
 def test_the_permissions_of_the_pages_are_those_of_the_examples_workflow() -> None:
