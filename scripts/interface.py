@@ -23,6 +23,7 @@ from scripts.release.versions import UNRELEASED, Version, sections
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = "tests/interface/snapshot.json"
 RELEASED = "tests/interface/released.json"
+JOB_INPUTS = "lib/flotilla/commands/inputs.json"
 SCHEMA = "lib/flotilla/family/flotilla.schema.json"
 EXITS = {"FlotillaError": "stopped by an error that it explains", "DefectError": "a defect of flotilla"}
 WORDS = {
@@ -42,8 +43,7 @@ MINOR, MAJOR = 1, 2
 def interface(root: Path = ROOT) -> Interface:
     """Return each part of the interface by name: inputs, outputs, keys of flotilla.yml, exit codes."""
     found: Interface = {}
-    for file in sorted([*root.glob("action.yml"), *root.glob("action-*/action.yml")]):
-        action, document = file.parent.name if file.parent != root else "action", yaml.safe_load(file.read_text())
+    for action, document in actions(root).items():
         for name, one in (document.get("inputs") or {}).items():
             found[f"{action} input {name}"] = {key: one[key] for key in ("required", "default") if key in one}
         for name in document.get("outputs") or {}:
@@ -52,6 +52,23 @@ def interface(root: Path = ROOT) -> Interface:
     found |= {f"flotilla.yml {path}": value for path, value in keys(schema, schema)}
     codes = exit_codes((root / "lib/flotilla/errors.py").read_text(encoding="utf-8"))
     return found | {f"exit code {code}": meaning for code, meaning in codes.items()}
+
+
+def actions(root: Path) -> dict[str, Any]:
+    """Return each action.yml by its action's name."""
+    files = sorted([*root.glob("action.yml"), *root.glob("action-*/action.yml")])
+    names = {file: file.parent.name if file.parent != root else "action" for file in files}
+    return {name: yaml.safe_load(file.read_text(encoding="utf-8")) for file, name in names.items()}
+
+
+def job_inputs(root: Path = ROOT) -> dict[str, dict[str, str]]:
+    """Return what the command line says of each job, and of its inputs: the descriptions in its action.yml."""
+    found = {}
+    for action, document in actions(root).items():
+        job = "release-family" if action == "action" else action.removeprefix("action-")
+        inputs = {name: " ".join(one["description"].split()) for name, one in document["inputs"].items()}
+        found[job] = {"": document["description"], **inputs}
+    return found
 
 
 def exit_codes(source: str) -> dict[str, str]:
@@ -227,6 +244,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
             # That version's interface is settled: from now on changes are counted from it.
             write(root, RELEASED, {"version": declared(root), "interface": read(root, SNAPSHOT)})
         write(root, SNAPSHOT, interface(root))
+        write(root, JOB_INPUTS, job_inputs(root))
         left = open_faults(root)
     except ReleaseError as why:
         left = [str(why)]
@@ -237,6 +255,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
 def write(root: Path, name: str, document: Any) -> None:
     """Write a JSON file of the repository."""
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -64,14 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
     """Run what the first argument names."""
-    name = arguments[0] if arguments else ""
-    if name not in JOBS:
-        # Imported only for a person's commands: the jobs in the image do not need it.
-        from flotilla.commands import command_line  # noqa: PLC0415
+    if len(arguments) == 1 and arguments[0] in JOBS:
+        return run_job(arguments[0], environment, runner, {})
+    # Imported only for a person: a job in the image has no options, and needs no command line.
+    from flotilla.commands import command_line  # noqa: PLC0415
 
-        return command_line.run(arguments, environment, runner)
+    jobs = {name: (kind, partial(run_job, name, environment, runner)) for name, (kind, _) in JOBS.items()}
+    return command_line.run(arguments, environment, runner, jobs=jobs)
+
+
+def run_job(name: str, environment: Mapping[str, str], runner: Runner, given: Mapping[str, str]) -> int:
+    """Run a job.
+
+    Args:
+        given: the variables of the inputs that were given as options.
+    """
     kind, job = JOBS[name]
-    with open_job(kind, with_options(kind, arguments, environment), runner) as opened:
+    with open_job(kind, with_options(given, environment), runner) as opened:
         job(opened)
     return 0
 

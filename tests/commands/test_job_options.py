@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from collections.abc import Mapping
+from importlib.metadata import entry_points, version
 
 import pytest
+from scripts.interface import JOB_INPUTS, ROOT, job_inputs
 
 from flotilla.__main__ import JOBS, main, run
-from flotilla.jobs.inputs import PlatformInputs, ReleaseInputs, with_options
+from flotilla.commands.command_line import SHELLS
+from flotilla.jobs.inputs import with_options
 from flotilla.runner import Runner
 
-COMMANDS = ("plan", "check", "init", "rehearse", "verify")
+COMMANDS = ("init", "plan", "check", "rehearse", "verify", "doctor", "completion")
+
+
+def typed(*arguments: str) -> int:
+    return run(arguments, {}, Runner({}, sys.stdout))
 
 
 def test_the_help_names_every_command_and_every_job(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(["--help"], {}, Runner({}, sys.stdout))
+    assert typed("--help") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 0
     assert "Release families of npm packages with prebuilt native binaries." in said
     for name in (*COMMANDS, *JOBS):
         assert name in said
@@ -27,52 +34,88 @@ def test_the_help_names_every_command_and_every_job(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_of_its_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run([command, "--help"], {}, Runner({}, sys.stdout))
-    assert ended.value.code == 0
-    assert f"usage: flotilla {command}" in capsys.readouterr().out
+    assert typed(command, "--help") == 0
+    assert f"Usage: flotilla {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_jobs_help_offers_its_inputs_and_no_token(job: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run([job, "--help"], {}, Runner({}, sys.stdout))
+    assert typed(job, "--help") == 0
     said = capsys.readouterr().out
-    assert ended.value.code == 0
     assert "--version" in said
     assert "--dry-run" in said
-    assert "-token" not in said
+    assert "-token " not in said
 
 
-@pytest.mark.parametrize("option", ["--npm-token=x", "--github-token=x", "--npm-tok=x"])
-def test_a_token_is_no_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(["release", option], {}, Runner({}, sys.stdout))
-    assert ended.value.code == 2
-    assert "unrecognized arguments" in capsys.readouterr().err
+def test_what_the_help_of_a_job_says_of_its_inputs_is_what_its_action_says() -> None:
+    assert json.loads((ROOT / JOB_INPUTS).read_text(encoding="utf-8")) == job_inputs(), "make snapshot"
 
 
-def test_options_are_inputs_and_go_before_the_variables() -> None:
+@pytest.mark.parametrize("option", ["--npm-token=x", "--github-token=x", "--npm-tok=x", "--versio=1"])
+def test_a_token_is_no_option_and_no_option_is_guessed(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("release", option) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_the_version_is_told_that_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("--version") == 0
+    assert capsys.readouterr().out == f"flotilla {version('flotilla')}\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_gets_completions_of_commands_jobs_and_options(
+    shell: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert typed("completion", shell) == 0
+    assert "_FLOTILLA_COMPLETE" in capsys.readouterr().out
+    for words, wanted in (
+        ("flotilla publish-", "publish-platform"),
+        ("flotilla publish-meta --pau", "--pause-seconds"),
+    ):
+        monkeypatch.setenv("_FLOTILLA_COMPLETE", f"{shell}_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", words.rpartition(" ")[2] if shell == "fish" else str(words.count(" ")))
+        with pytest.raises(SystemExit):
+            typed()
+        assert wanted in capsys.readouterr().out
+
+
+def test_an_option_of_a_job_is_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Mapping[str, str]] = []
+
+    def started(_name: str, _environment: object, _runner: Runner, variables: Mapping[str, str]) -> int:
+        given.append(variables)
+        return 3
+
+    monkeypatch.setattr("flotilla.__main__.run_job", started)
+    assert typed("publish-platform", "--run-id", "7", "--platform=linux-x64") == 3
+    assert given == [{"INPUT_RUN-ID": "7", "INPUT_PLATFORM": "linux-x64"}]
+
+
+def test_options_go_before_the_variables_and_one_that_is_not_given_leaves_its_variable_alone() -> None:
     given = {"INPUT_VERSION": "1.0.0", "INPUT_RUN-ID": "7", "PATH": "/bin"}
-    merged = with_options(PlatformInputs, ["publish-platform", "--version", "2.0.0", "--platform=linux-x64"], given)
-    assert merged == {
-        "INPUT_VERSION": "2.0.0",
-        "INPUT_RUN-ID": "7",
-        "INPUT_PLATFORM": "linux-x64",
-        "PATH": "/bin",
-    }
-
-
-def test_an_option_that_is_not_given_leaves_its_variable_alone() -> None:
-    given = {"INPUT_PHASE": "prepare"}
-    assert with_options(ReleaseInputs, ["release"], given) == given
+    assert with_options({"INPUT_VERSION": "2.0.0"}, given) == {**given, "INPUT_VERSION": "2.0.0"}
 
 
 def test_no_command_at_all_is_told_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run([], {}, Runner({}, sys.stdout))
-    assert ended.value.code == 2
+    assert typed() == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_a_command_without_a_traceback() -> None:
+    """As with `flotilla --help | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "flotilla", "--help"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_refusal_locally_is_plain_words_and_exit_status_1(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -96,14 +139,16 @@ def test_main_is_what_the_installed_command_runs() -> None:
 
 def test_locally_the_tokens_are_those_of_the_environment_and_on_a_runner_only_the_inputs_are() -> None:
     local = {"GITHUB_TOKEN": "ghp_x", "NPM_TOKEN": "npm_x"}
-    given = with_options(ReleaseInputs, ["release"], local)
+    given = with_options({}, local)
     assert (given["INPUT_GITHUB-TOKEN"], given["INPUT_NPM-TOKEN"]) == ("ghp_x", "npm_x")
-    named = with_options(ReleaseInputs, ["release"], local | {"INPUT_NPM-TOKEN": "npm_y"})
+    named = with_options({}, local | {"INPUT_NPM-TOKEN": "npm_y"})
     assert named["INPUT_NPM-TOKEN"] == "npm_y"
-    assert "INPUT_NPM-TOKEN" not in with_options(ReleaseInputs, ["release"], local | {"GITHUB_ACTIONS": "true"})
+    assert "INPUT_NPM-TOKEN" not in with_options({}, local | {"GITHUB_ACTIONS": "true"})
 
 
 def test_the_jobs_load_no_command() -> None:
-    ours = "import sys, flotilla.__main__; print(*(m for m in sys.modules if m.startswith('flotilla.commands.')))"
-    loaded = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=True, timeout=60)
-    assert loaded.stdout.split() == []
+    loads = "import sys, flotilla.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, timeout=60)
+    modules = loaded.stdout.split()
+    assert "flotilla.jobs.inputs" in modules
+    assert [name for name in modules if name.startswith(("flotilla.commands.", "click", "packaging"))] == []

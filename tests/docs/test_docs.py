@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
+from scripts.interface import exit_codes
 
 from flotilla import __main__ as flotilla
 from flotilla import family
+from flotilla.commands.command_line import COMMANDS, USAGE
 from flotilla.family import Family, parse_config
 from flotilla.family.names import ALL
 from flotilla.family.platforms import CPU, ENDINGS, OS
@@ -355,3 +357,11 @@ def test_no_secret_is_an_option_in_any_page() -> None:
         assert "--npm-token" not in page.read_text(encoding="utf-8")
         assert "--github-token" not in page.read_text(encoding="utf-8")
     assert variable("npm-token") == "INPUT_NPM-TOKEN"
+
+
+def test_the_page_of_commands_has_every_command_and_every_exit_code() -> None:
+    found = [row[0].strip("`") for row in rows("docs/commands.md")]
+    commands = {f"flotilla {name}" for name in (*COMMANDS.commands, *flotilla.JOBS)}
+    assert {name for name in found if name.startswith("flotilla")} == commands
+    codes = exit_codes(text("lib/flotilla/errors.py")).keys() | {str(USAGE)}
+    assert {name for name in found if name.isdigit()} == codes

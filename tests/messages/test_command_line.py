@@ -16,7 +16,7 @@ from flotilla.__main__ import JOBS, main
 from flotilla.errors import ConfigError, Fault, FlotillaError, Place, explained
 from flotilla.jobs.inputs import Inputs, MetaInputs, PlatformInputs, ReleaseInputs, read_inputs
 
-COMMANDS = ("init", "plan", "check", "rehearse", "verify")
+COMMANDS = ("init", "plan", "check", "rehearse", "verify", "doctor", "completion")
 INPUTS: tuple[tuple[type[Inputs], Mapping[str, str]], ...] = (
     (PlatformInputs, {}),
     (PlatformInputs, {"version": "1.2.3", "platform": "linux-x64", "run-id": "42x"}),
@@ -34,8 +34,8 @@ FORBIDDEN = OSError(errno.EACCES, "Permission denied", "flotilla-output")
 
 def helped(*arguments: str) -> str:
     out = io.StringIO()
-    with redirect_stdout(out), pytest.raises(SystemExit):
-        main([*arguments, "--help"])
+    with redirect_stdout(out):
+        assert main([*arguments, "--help"]) == 0
     return out.getvalue()
 
 

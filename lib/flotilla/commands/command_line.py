@@ -1,11 +1,18 @@
-"""The command line of init, plan, check, rehearse, verify and doctor."""
+"""The command line: every command with its options, and the jobs, whose options are the inputs of their actions."""
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+from click.shell_completion import get_completion_class
 
 from flotilla.commands.check import check
 from flotilla.commands.doctor import doctor
@@ -13,63 +20,190 @@ from flotilla.commands.init import OWNER, init, terminal
 from flotilla.commands.plan import plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
-from flotilla.jobs.inputs import read_config, tell_warnings
+from flotilla.jobs.inputs import Inputs, read_config, tell_warnings, variable
 from flotilla.jobs.verify import verify
 from flotilla.runner import Runner
 
-JOBS = "release, publish-platform, publish-dev, publish-meta, or all of these as release-family"
+USAGE = 2  # the exit status for options that are wrong, click's own
+COMPLETE = "_FLOTILLA_COMPLETE"  # the variable by which a shell asks for completions
+SHELLS = ("bash", "zsh", "fish")
+JOB_INPUTS = "inputs.json"  # what the action.yml files say of each input; `make snapshot` renews it
+
+Job = tuple[type[Inputs], Callable[[Mapping[str, str]], int]]
+"""A job's inputs, and what runs it with the variables that its options set."""
+Preview = Literal["files", "diff"]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], runner: Runner) -> int:
-    """Run a command; return its exit status.
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who runs a command."""
+
+    environment: Mapping[str, str]
+    runner: Runner
+
+
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], runner: Runner, *, jobs: Mapping[str, Job] | None = None
+) -> int:
+    """Run a command or, with options, a job; return its exit status.
+
+    Args:
+        jobs: the jobs that are commands, too.
 
     Raises:
         FlotillaError: what a release would refuse.
     """
-    options = _parser().parse_args(arguments)
-    match options.command:
-        case "init":
-            told = init(
-                (file := Path(options.config)).parent.resolve(),
-                answers=_told({"family": options.family, "platforms": " ".join(options.platforms)}),
-                ask=terminal(),
-                flotilla=options.flotilla,
-                config=file.name,
-                preview=options.preview,
-            )
-            runner.line(told)
-            return 0
-        case "verify":
-            return verify(options.ledger, environment, runner, registry=options.registry)
-        case "doctor":
-            return doctor(
-                options.package,
-                environment,
-                runner,
-                registry=options.registry,
-                with_binaries=options.binaries,
-                json_wanted=options.json,
-            )
-    family, root = _family(options)
-    repository = _repository(options, environment, family)
-    url = repository_url(environment.get("GITHUB_SERVER_URL", "https://github.com"), repository)
-    if not getattr(options, "json", False):  # the JSON contains them
-        tell_warnings(family, runner)
-    match options.command:
-        case "plan":
-            runner.line((plan_json if options.json else plan)(family, root=root, repository_url=url))
-        case "check":
-            runner.line(check(family, root=root, repository_url=url, artifacts=options.artifacts, listing=options.list))
-        case "rehearse":
-            return _rehearse(options, family, root, repository)
-    return 0
+    for name, job in (jobs or {}).items():
+        COMMANDS.add_command(_job_command(name, job))
+    try:
+        done = COMMANDS.main(
+            list(arguments),
+            prog_name="flotilla",
+            complete_var=COMPLETE,
+            standalone_mode=False,
+            obj=Caller(environment=environment, runner=runner),
+            max_content_width=110,
+        )
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.Abort as stopped:  # what click makes of Ctrl-C
+        raise KeyboardInterrupt from stopped
+    return done if isinstance(done, int) else 0
 
 
-def _told(answers: Mapping[str, str]) -> dict[str, str]:
-    return {key: answer for key, answer in answers.items() if answer}
+class Commands(click.Group):
+    """The commands, with the jobs in a list of their own."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both lists."""
+        every = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        for title, wanted in (("Commands", False), ("Jobs of a release", True)):
+            rows = [(name, one.get_short_help_str(90)) for name, one in every if isinstance(one, _Job) == wanted]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a newcomer needs them."""
+        return list(self.commands)
 
 
-def _rehearse(options: argparse.Namespace, family: Family, root: Path, repository: str) -> int:
+class _Job(click.Command):
+    """A job of a release."""
+
+
+class _Listing(click.Command):
+    """A command whose option --platforms takes several words: --platforms linux-x64 win32-x64."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give each word an option of its own."""
+        spread, listing = list[str](), False
+        for word in args:
+            if word.startswith("-"):
+                listing = word == "--platforms"
+                spread += [] if listing else [word]
+            else:
+                spread += ["--platforms", word] if listing else [word]
+        return super().parse_args(ctx, spread)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The options of a job are the inputs of its action. Tokens are no options: they come from GITHUB_TOKEN and "
+    "NPM_TOKEN. For completion in your shell, see flotilla completion --help.",
+)
+@click.version_option(metadata.version("flotilla"), prog_name="flotilla", message="%(prog)s %(version)s")
+def COMMANDS() -> None:  # noqa: N802 - the group, a constant of this module
+    """Release families of npm packages with prebuilt native binaries."""
+
+
+def _family_options(command: Decorated) -> Decorated:
+    for option in (
+        click.option("--repository", default="", help="OWNER/REPO [default: GITHUB_REPOSITORY, or else the family's]"),
+        click.option("--version", default="1.0.0", show_default=True, help="Version to assume."),
+        click.option("--config", default="flotilla.yml", show_default=True, help="The family's file."),
+    ):
+        command = option(command)
+    return command
+
+
+def _artifacts(**more: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(
+        "--artifacts",
+        type=click.Path(path_type=Path),
+        help="Folder with CI's artifacts, each a sub-folder or zip of its name.",
+        **more,
+    )
+
+
+REGISTRY = click.option("--registry", default="", help="The registry's URL [default: the one npm is configured for]")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@COMMANDS.command("init", cls=_Listing)
+@click.option("--config", default="flotilla.yml", show_default=True, help="The file to write.")
+@click.option("--family", default="", help="The npm name that users will install, such as @acme/tool.")
+@click.option("--platforms", multiple=True, help="Platforms in npm's words: --platforms linux-x64 win32-x64")
+@click.option("--flotilla", default=OWNER, show_default=True, help="Repository of flotilla's actions.")
+@click.option("--dry-run", "preview", flag_value="files", default=None, help="Show the files, and write nothing.")
+@click.option("--diff", "preview", flag_value="diff", help="Show what would change, and write nothing.")
+@click.pass_obj
+def _init(
+    caller: Caller, config: str, family: str, platforms: Sequence[str], flotilla: str, preview: Preview | None
+) -> None:
+    """Propose flotilla.yml and a release workflow from what the repository says."""
+    given = {"family": family, "platforms": " ".join(platforms)}
+    file = Path(config)
+    told = init(
+        file.parent.resolve(),
+        answers={key: answer for key, answer in given.items() if answer},
+        ask=terminal(),
+        flotilla=flotilla,
+        config=file.name,
+        preview=preview,
+    )
+    caller.runner.line(told)
+
+
+@COMMANDS.command("plan")
+@_family_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with complete manifests.")
+@click.pass_obj
+def _plan(caller: Caller, /, *, as_json: bool, **family: str) -> None:
+    """Show the packages and artifacts that flotilla.yml describes."""
+    opened = _opened(caller, family, told=not as_json)
+    text = (plan_json if as_json else plan)(opened.family, root=opened.root, repository_url=opened.url)
+    caller.runner.line(text)
+
+
+@COMMANDS.command("check")
+@_family_options
+@_artifacts()
+@click.option("--list", "listing", is_flag=True, help="Show every file of each package, with size and mode.")
+@click.pass_obj
+def _check(caller: Caller, /, *, artifacts: Path | None, listing: bool, **family: str) -> None:
+    """Check flotilla.yml, the templates and, with artifacts, the packages."""
+    opened = _opened(caller, family)
+    caller.runner.line(
+        check(opened.family, root=opened.root, repository_url=opened.url, artifacts=artifacts, listing=listing)
+    )
+
+
+@COMMANDS.command("rehearse")
+@_family_options
+@_artifacts(required=True)
+@click.option(
+    "--program",
+    type=click.Path(path_type=Path),
+    help="Python program to run in the project that installs the packages.",
+)
+@click.pass_obj
+def _rehearse(caller: Caller, /, *, artifacts: Path, program: Path | None, **family: str) -> None:
+    """Rehearse a release on this machine: simulated GitHub, real npm, local registry."""
+    opened = _opened(caller, family)
     try:
         from flotilla.rehearsal.rehearse import Plan, rehearse  # noqa: PLC0415 - an optional install
         from flotilla.rehearsal.show import Show  # noqa: PLC0415
@@ -80,24 +214,115 @@ def _rehearse(options: argparse.Namespace, family: Family, root: Path, repositor
             advice="Install it: pip install 'flotilla[rehearsal] @ git+https://github.com/OWNER/flotilla'",
         ) from missing
     show = Show()
-    config = Path(options.config).name
     made = Plan(
-        root=root,
-        config=config,
-        family=family,
-        artifacts=options.artifacts,
-        repository=repository,
-        program=options.program,
+        root=opened.root,
+        config=Path(family["config"]).name,
+        family=opened.family,
+        artifacts=artifacts,
+        repository=opened.repository,
+        program=program,
     )
     with tempfile.TemporaryDirectory(prefix="flotilla-rehearsal-") as folder:
         done = rehearse(made, Path(folder), show)
-    tried = f", {options.program.name} ran" if done.program_ran else ""
+    tried = f", {program.name} ran" if program and done.program_ran else ""
     show.line(f"rehearsal: {done.packages} packages released, {done.platforms} platforms installed{tried}")
-    return 0
 
 
-def _family(options: argparse.Namespace) -> tuple[Family, Path]:
-    file = Path(options.config)
+@COMMANDS.command("verify", short_help="Compare a release's ledger with GitHub and the registry.")
+@click.argument("ledger", type=click.Path(path_type=Path))
+@REGISTRY
+@click.pass_obj
+def _verify(caller: Caller, ledger: Path, registry: str) -> int:
+    """Compare a release's LEDGER, from a job or the release's assets, with GitHub and the registry."""
+    return verify(ledger, caller.environment, caller.runner, registry=registry)
+
+
+@COMMANDS.command("doctor")
+@click.argument("package")
+@REGISTRY
+@click.option("--binaries", is_flag=True, help="Download each platform package and check it.")
+@JSON
+@click.pass_obj
+def _doctor(caller: Caller, package: str, registry: str, *, binaries: bool, as_json: bool) -> int:
+    """Examine a published family, by whatever tool it was published.
+
+    PACKAGE is the one that users install: NAME, NAME@VERSION or NAME@DIST-TAG.
+    """
+    return doctor(
+        package,
+        caller.environment,
+        caller.runner,
+        registry=registry,
+        with_binaries=binaries,
+        json_wanted=as_json,
+    )
+
+
+@COMMANDS.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_obj
+def _completion(caller: Caller, shell: str) -> None:
+    """Print what completes flotilla's commands and options in your shell.
+
+    In bash, add to ~/.bashrc: eval "$(flotilla completion bash)". In zsh the same in ~/.zshrc, with zsh. In fish:
+    flotilla completion fish > ~/.config/fish/completions/flotilla.fish
+    """
+    made = get_completion_class(shell)
+    assert made is not None  # noqa: S101 - click has all of SHELLS
+    caller.runner.line(made(COMMANDS, {}, "flotilla", COMPLETE).source())
+
+
+def _job_command(name: str, job: Job) -> click.Command:
+    """Return a job as a command.
+
+    Tokens have no option, because everyone on the machine can see arguments.
+    """
+    kind, start = job
+    described = json.loads((resources.files(__package__) / JOB_INPUTS).read_text(encoding="utf-8"))[name]
+
+    def call(**given: str | None) -> int:
+        return start({variable(key): value for key, value in given.items() if value is not None})
+
+    return _Job(
+        name,
+        callback=call,
+        params=[
+            click.Option([f"--{one.name.replace('_', '-')}", one.name], help=described[one.name.replace("_", "-")])
+            for one in dataclasses.fields(kind)
+            if one.repr
+        ],
+        help=described[""],
+        short_help=described[""],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A family, and where it is.
+
+    Args:
+        root: the folder of its file.
+        repository: OWNER/REPO.
+        url: the repository's URL, as npm writes it in a manifest.
+    """
+
+    family: Family
+    root: Path
+    repository: str
+    url: str
+
+
+def _opened(caller: Caller, options: Mapping[str, str], *, told: bool = True) -> Opened:
+    """Return the family that the options name.
+
+    Args:
+        options: config, version and repository.
+        told: print its warnings; JSON contains them.
+
+    Raises:
+        ConfigError: its file is missing or malformed.
+    """
+    file = Path(options["config"])
     if not file.is_file():
         raise ConfigError(
             f"there is no {file}",
@@ -105,73 +330,10 @@ def _family(options: argparse.Namespace) -> tuple[Family, Path]:
         )
     here, root = Path.cwd(), file.parent.resolve()
     top = here if root.is_relative_to(here) else root
-    return Family(read_config(top, (root / file.name).relative_to(top).as_posix()), options.version), root
-
-
-def _repository(options: argparse.Namespace, environment: Mapping[str, str], family: Family) -> str:
-    """Return OWNER/REPO: from the option, or else the runner, or else the family's name."""
-    told = options.repository or environment.get("GITHUB_REPOSITORY", "")
+    family = Family(read_config(top, (root / file.name).relative_to(top).as_posix()), options["version"])
+    if told:
+        tell_warnings(family, caller.runner)
     scope, _, name = family.config.family.removeprefix("@").rpartition("/")
-    return told or f"{scope or name}/{name}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="flotilla",
-        description="Release families of npm packages with prebuilt native binaries.",
-        epilog=f"The jobs of a release are commands, too. Their inputs are options; tokens come from GITHUB_TOKEN and "
-        f"NPM_TOKEN: {JOBS}.",
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    planned = _command(commands, "plan", "show the packages and artifacts that flotilla.yml describes")
-    planned.add_argument("--json", action="store_true", help="print JSON, with complete manifests")
-    checked = _command(commands, "check", "check flotilla.yml, the templates and, with artifacts, the packages")
-    checked.add_argument(
-        "--artifacts", type=Path, help="folder with CI's artifacts, each a sub-folder or zip of its name"
-    )
-    checked.add_argument("--list", action="store_true", help="show every file of each package, with size and mode")
-    rehearsed = _command(
-        commands, "rehearse", "rehearse a release on this machine: simulated GitHub, real npm, local registry"
-    )
-    rehearsed.add_argument(
-        "--artifacts", type=Path, required=True, help="folder with CI's artifacts, each a sub-folder or zip of its name"
-    )
-    rehearsed.add_argument(
-        "--program", type=Path, help="Python program to run in the project that installs the packages"
-    )
-    begun = commands.add_parser(
-        "init", help="propose flotilla.yml and a release workflow from what the repository says", allow_abbrev=False
-    )
-    begun.add_argument("--config", default="flotilla.yml", help="the file to write (default: flotilla.yml)")
-    begun.add_argument("--family", default="", help="the npm name that users will install, such as @acme/tool")
-    begun.add_argument("--platforms", nargs="+", default=[], help="platforms in npm's words")
-    begun.add_argument("--flotilla", default=OWNER, help=f"repository of flotilla's actions (default: {OWNER})")
-    shown = begun.add_mutually_exclusive_group()
-    shown.add_argument(
-        "--dry-run", dest="preview", action="store_const", const="files", help="show the files, and write nothing"
-    )
-    shown.add_argument(
-        "--diff", dest="preview", action="store_const", const="diff", help="show what would change, and write nothing"
-    )
-    verified = commands.add_parser("verify", help="compare a release's ledger with GitHub and the registry")
-    verified.add_argument("ledger", type=Path, help="the ledger file, from a job or the release's assets")
-    verified.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
-    examined = commands.add_parser("doctor", help="examine a published family, by whatever tool it was published")
-    examined.add_argument("package", help="the package that users install: NAME, NAME@VERSION or NAME@DIST-TAG")
-    examined.add_argument("--registry", default="", help="the registry's URL (default: the one npm is configured for)")
-    examined.add_argument("--binaries", action="store_true", help="download each platform package and check it")
-    examined.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
-) -> argparse.ArgumentParser:
-    made = commands.add_parser(name, help=text, allow_abbrev=False)
-    made.add_argument("--config", default="flotilla.yml", help="the family's file (default: flotilla.yml)")
-    made.add_argument("--version", default="1.0.0", help="version to assume (default: 1.0.0)")
-    made.add_argument(
-        "--repository", default="", help="OWNER/REPO (default: GITHUB_REPOSITORY, or else the family's name)"
-    )
-    return made
+    named = options["repository"] or caller.environment.get("GITHUB_REPOSITORY", "") or f"{scope or name}/{name}"
+    url = repository_url(caller.environment.get("GITHUB_SERVER_URL", "https://github.com"), named)
+    return Opened(family=family, root=root, repository=named, url=url)

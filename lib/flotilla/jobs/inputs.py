@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -360,24 +359,13 @@ def _minutes(inputs: Inputs) -> float:
     return float(getattr(inputs, "timeout_minutes", 30))
 
 
-def with_options(kind: type[Inputs], arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return a job's variables, with its inputs overridden by command-line options: --run-id 7 sets INPUT_RUN-ID.
+def with_options(given: Mapping[str, str], environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a job's variables, with its inputs overridden by those that were given as options.
 
-    Tokens have no option, because everyone on the machine can see arguments. Locally they come from the environment's
-    GITHUB_TOKEN and NPM_TOKEN.
+    Locally the tokens come from the environment's GITHUB_TOKEN and NPM_TOKEN.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"flotilla {arguments[0]}",
-        description=f"Run the job {arguments[0]} here. The options are the inputs of its action, whose page describes "
-        "them. The tokens come from GITHUB_TOKEN and NPM_TOKEN.",
-        allow_abbrev=False,
-    )
-    for one in dataclasses.fields(kind):
-        if one.repr:
-            parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name)
-    given = vars(parser.parse_args(arguments[1:]))
     tokens = {} if environment.get("GITHUB_ACTIONS") == "true" else _tokens(environment)
-    return {**tokens, **environment, **{variable(name): value for name, value in given.items() if value is not None}}
+    return {**tokens, **environment, **given}
 
 
 def _tokens(environment: Mapping[str, str]) -> Mapping[str, str]:
