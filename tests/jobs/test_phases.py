@@ -256,6 +256,31 @@ def test_the_floors_of_binaries_are_told_in_summary_and_ledger(jobs: JobWorld) -
     assert floors["@acme/chroma"] is None
 
 
+@pytest.mark.parametrize("ledger", ["lower floors", "same floors", "no floors", "no JSON", "none"])
+def test_a_floor_higher_than_the_last_releases_is_warned_of_by_name(jobs: JobWorld, ledger: str) -> None:
+    assert jobs.run("release", version="1.2.2").status == 0
+    (last,) = jobs.github.releases
+    (asset,) = (asset for asset in last.assets if asset.name == "flotilla-ledger.json")
+    document = json.loads(asset.content)
+    for package in document["packages"]:
+        if ledger == "no floors":
+            package.pop("floors", None)
+        elif ledger == "lower floors" and package["name"] == "@acme/chroma-linux-x64":
+            package["floors"]["glibc"] = "2.1.9"
+    changed = b"{" if ledger == "no JSON" else json.dumps(document).encode()
+    last.assets.remove(asset)
+    if ledger != "none":
+        last.assets.append(replace(asset, content=changed))
+    done = jobs.run("release", version="1.2.3", dry_run="true")
+    assert done.status == 0, done.log
+    told = [one.text for one in done.annotations("warning") if one.title == "A floor has risen"]
+    assert told == (
+        ["@acme/chroma-linux-x64 needs glibc 2.2.5, but only 2.1.9 in v1.2.2"] if ledger == "lower floors" else []
+    )
+    noticed = [one.text for one in done.annotations("notice") if "are not compared" in one.text]
+    assert len(noticed) == (ledger == "no JSON")
+
+
 def test_binaries_that_are_not_checked_are_told_in_summary_and_ledger_and_odd_words_warned_of(jobs: JobWorld) -> None:
     odd = "{name: linux-x64, os: [linux, linxu], binaries: unchecked, "
     jobs.edit("flotilla.yml", lambda text: text.replace("{name: linux-x64, ", odd, 1))

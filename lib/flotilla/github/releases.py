@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
@@ -133,9 +133,21 @@ class Releases:
 
     def of(self, tag: str) -> tuple[Release, ...]:
         """Return a tag's drafts and published releases; only the list shows drafts, to tokens with write access."""
+        return self.of_and_before(tag, lambda _: None)[0]
+
+    def of_and_before(
+        self, tag: str, before: Callable[[Iterable[str]], str | None]
+    ) -> tuple[tuple[Release, ...], Release | None]:
+        """Return the same, and the published release that comes before, from one list.
+
+        Args:
+            before: chooses its tag among those of all published releases.
+        """
         call = Call(what="list the releases", path=self._root)
-        found = self._calls.listed(call)
-        return tuple(parse_release(document) for document in found if document.text("tag_name") == tag)
+        found = [(document, document.text("tag_name")) for document in self._calls.listed(call)]
+        earlier = before(name for document, name in found if not document.flag("draft"))
+        releases = tuple(parse_release(document) for document, name in found if name == tag)
+        return releases, next((parse_release(document) for document, name in found if name == earlier), None)
 
     def get(self, release_id: int) -> Release | None:
         """Return one release by its id, draft or not; None if there is none."""

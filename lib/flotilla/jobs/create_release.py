@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from flotilla.errors import ConflictError, RefusedError, RegistryError
+from flotilla.errors import ArtifactError, ConflictError, GitHubError, RefusedError, RegistryError
 from flotilla.family import is_below, previous_tag, tag_prefix
-from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for
+from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
 from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
 from flotilla.jobs.ci_run import Checked, check_artifacts
 from flotilla.jobs.inputs import JobContext, ReleasingInputs, its_release
@@ -26,10 +26,12 @@ from flotilla.jobs.release_assets import (
     checksums_file,
     file_asset,
     hold_to_release,
+    release_ledger,
     wanted_assets,
 )
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Packument, Settled
+from flotilla.packing import risen
 from flotilla.parallel import gather
 from flotilla.runner import LEDGER
 
@@ -106,14 +108,41 @@ def decide_release(
     decide_packages(job, built, prepared.packuments)
     assets = wanted_assets(job, unpacked)
     # Read again: all of the above takes time, and somebody may have published the draft meanwhile.
-    there = its_release(job)
+    there, earlier = _releases(job)
     found = job.github.assets.with_digests(there, assets) if there else None
+    if earlier is not None:
+        _tell_risen_floors(job, built, earlier)
     if found is not None:
         plan_for(found, assets)
         if not found.draft and not _is_empty(found, assets):
             hold_to_release(job, unpacked, found)
     known = Known(commit=prepared.commit, ci_run=run, built=built, assets=assets, artifacts_digest=checked.digest)
     return Decided(prepared=prepared, found=found, known=known)
+
+
+def _releases(job: JobContext[ReleasingInputs]) -> tuple[Release | None, Release | None]:
+    """Return the release of the family's tag, and the family's published release before it; None for none."""
+    tag = job.family.tag
+    if tag is None:
+        return None, None
+    before = partial(previous_tag, job.family.config, job.family.version)
+    of_tag, earlier = job.github.releases.of_and_before(tag, before)
+    return the_release(of_tag, tag), earlier
+
+
+def _tell_risen_floors(job: JobContext[ReleasingInputs], built: Sequence[Built], earlier: Release) -> None:
+    """Warn of packages that need a newer system than in the release before, as far as its ledger says."""
+    try:
+        ledger = release_ledger(job, earlier)
+    except (ArtifactError, ConflictError, GitHubError) as failure:
+        job.runner.notice(f"the floors of binaries are not compared with {earlier.tag}'s: {failure.faults[0].text}")
+        return
+    before = {one["name"]: one["floors"] for one in ledger["packages"] if "floors" in one} if ledger else {}
+    for one in built:
+        if more := risen(before.get(one.package.name, {}), one.files.floors):
+            job.runner.warning(
+                f"{one.package.name} needs {', '.join(more)} in {earlier.tag}", title="A floor has risen"
+            )
 
 
 def write_release(job: JobContext[ReleasingInputs], run: WorkflowRun, decided: Decided) -> Released:

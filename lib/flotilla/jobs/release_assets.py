@@ -149,7 +149,7 @@ def release_ledger(job: JobContext[Inputs], found: Release) -> Ledger | None:
     if asset is None:
         return None
     try:
-        return read_ledger(job.github.assets.download(asset, job.scratch / f"released-{LEDGER}"))
+        return read_ledger(job.github.assets.download(asset, job.scratch / f"released-{found.id}-{LEDGER}"))
     except InputError as failure:
         raise ConflictError(
             [f"{LEDGER} of the release {found.url}: {fault.text}" for fault in failure.faults],

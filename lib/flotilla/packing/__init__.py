@@ -2,7 +2,7 @@
 
 from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.extract import extract, sidecar_faults
-from flotilla.packing.floors import floors_told
+from flotilla.packing.floors import floors_told, risen
 from flotilla.packing.package import Contents, FileEntry, PackageFiles, package_files
 from flotilla.packing.paths import matching
 from flotilla.packing.platform_check import binary_faults, identify
@@ -33,6 +33,7 @@ __all__ = [
     "most_packed",
     "package_files",
     "read_contents",
+    "risen",
     "sidecar_faults",
     "tarball_name",
     "write_tarball",

@@ -144,6 +144,19 @@ def floors_told(floors: Mapping[str, Floors]) -> list[str]:
     return lines if len(lines) < 2 else [*lines, f"the family needs {family}"]  # noqa: PLR2004 - of one is said already
 
 
+def risen(before: Mapping[str, object], now: Floors) -> list[str]:
+    """Return which floors are higher than those that a ledger has of the same package."""
+    found = [
+        f"{VERSION_WORDS[word]} {version}, but only {old}"
+        for word, version in now.versions
+        if isinstance(old := before.get(word), str) and version_key(version) > version_key(old)
+    ]
+    old = before.get("node-api")
+    if isinstance(old, str) and old.isdigit() and _level_key(now.node_api) > _level_key(old):
+        found.append(f"Node-API {now.node_api}, but only {old}")
+    return found
+
+
 def _level_key(level: str) -> int:
     return int(level) if level.isdigit() else 1000 if level == EXPERIMENTAL else 0
 
