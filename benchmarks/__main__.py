@@ -41,7 +41,7 @@ class Sizes:
     """
 
     rounds: int
-    artifacts: int = 100_000_000
+    artifacts: int = 180_000_000
     package: int = 60_000_000
     large: int = 1_000_000_000
     family: int = 500_000

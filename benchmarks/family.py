@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
 import shutil
 import sys
 import tarfile
@@ -12,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.measure import Peak, peak, run
@@ -20,6 +20,7 @@ from tests.simulator.servers import GitHubServer, RegistryServer
 from tests.simulator.world import Rehearsal
 
 from flotilla.rehearsal.github import GitHubState, add_artifact
+from flotilla.rehearsal.node import node
 
 REPOSITORY = "acme/many"
 VERSION = "1.0.0"
@@ -74,16 +75,20 @@ def _config(platforms: tuple[str, ...], variants: list[str]) -> dict[str, object
         "ci": {"workflow": "ci.yml", "artifact": f"many-{{build}}{suffix}", "archive": "*.tar.gz"},
         "packages": {"platform": {}, "meta": {}},
         "release": {"tag": "v{version}", "notes": "generate", "assets": ["*.tar.gz"]},
-        "publish": {"access": "public", "pause-seconds": 0},
+        "publish": {"access": "public", "pause-seconds": 0, "size-limit-mb": 2000},
     }
 
 
-def binary(seed: int, size: int) -> bytes:
-    """Return bytes that compress about as programs do: half of them noise, half of them repeated."""
-    noise = random.Random(seed)  # noqa: S311 - content, no secret
-    block = noise.randbytes(1 << 12)
-    parts = [noise.randbytes(1 << 16) + block * 16 for _ in range(min(size, 1 << 26) // (1 << 17) + 1)]
-    return (b"".join(parts) * (size // (1 << 26) + 1))[:size]
+def binary(number: int, size: int) -> bytes:
+    """Return a part of node's own program, so that it compresses as programs do."""
+    program = _program()
+    start = number * size % len(program)
+    return (program[start:] + program * (size // len(program) + 1))[:size]
+
+
+@cache
+def _program() -> bytes:
+    return node().read_bytes()
 
 
 class World(Rehearsal):
