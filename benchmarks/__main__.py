@@ -103,7 +103,7 @@ def start(folder: Path, sizes: Sizes) -> Iterator[Row]:
 def large(folder: Path, sizes: Sizes) -> Iterator[Row]:
     """Yield the rows about a large artifact."""
     with World(
-        folder / "world", family(folder / "family", platforms=1, size=sizes.large, stored=True), LOOPBACK
+        folder / "world", family(folder / "family", platforms=1, size=sizes.large, noise=True), LOOPBACK
     ) as world:
         yield from large_rows(world, sizes.rounds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -40,7 +41,7 @@ class Family:
     packages: int
 
 
-def family(folder: Path, *, platforms: int, variants: int = 1, size: int, stored: bool = False) -> Family:
+def family(folder: Path, *, platforms: int, variants: int = 1, size: int, noise: bool = False) -> Family:
     """Write a family.
 
     Args:
@@ -48,7 +49,7 @@ def family(folder: Path, *, platforms: int, variants: int = 1, size: int, stored
         platforms: how many, ten at the most.
         variants: how many; each has a package for each platform and a meta package.
         size: bytes of each binary.
-        stored: whether the archives are not compressed, to be written fast.
+        noise: whether they are of bytes that do not compress.
     """
     names = tuple(f"linux-{cpu}" for cpu in CPUS[:platforms])
     words = [f"v{number}" for number in range(variants)] if variants > 1 else []
@@ -57,10 +58,10 @@ def family(folder: Path, *, platforms: int, variants: int = 1, size: int, stored
     (source / "flotilla.yml").write_text(json.dumps(_config(names, words)), encoding="utf-8")
     for number, name in enumerate(f"many-{one}{f'-{word}' if word else ''}" for one in names for word in words or [""]):
         (artifacts / name).mkdir(parents=True)
-        with tarfile.open(artifacts / name / f"{name}.tar.gz", "w:gz", compresslevel=0 if stored else 6) as archive:
+        with tarfile.open(artifacts / name / f"{name}.tar.gz", "w:gz", compresslevel=0 if noise else 6) as archive:
             member = tarfile.TarInfo("bin/tool")
             member.size, member.mode = size, 0o755
-            archive.addfile(member, io.BytesIO(binary(number, size)))
+            archive.addfile(member, io.BytesIO(os.urandom(size) if noise else binary(number, size)))
     counts = {"variants": variants, "packages": (platforms + 1) * variants}
     return Family(source=source, artifacts=artifacts, platforms=names, **counts)
 

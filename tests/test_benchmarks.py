@@ -17,7 +17,7 @@ WORK = {
     "pack": ["pack 1 MB"],
     "platform": ["publish-platform, 2 packages"],
     "publish": ["publish 3 packages without pauses", "all jobs, 3 packages, 1 package a job", "all jobs, 4 packages"],
-    "large": ["MB: memory", "MB: disk"],
+    "large": ["compress: memory", "compress: disk"],
 }
 
 
