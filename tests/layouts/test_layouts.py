@@ -68,7 +68,11 @@ def test_each_layout_is_released_and_every_user_gets_the_program_of_the_own_mach
         program=program,
     )
     shown = io.StringIO()
-    done = rehearse(plan, tmp_path / "rehearsal", Show(Console(file=shown, width=WIDTH, highlight=False)))
+    show = Show(Console(file=shown, width=WIDTH, highlight=False))
+    done = rehearse(plan, tmp_path / "rehearsal", show)
+    told = json.loads(json.dumps(show.document()))
+    assert {one["name"] for job in told["jobs"] for one in job["packages"]} == {each.name for each in family.packages}
+    assert {one["platform"] for one in told["installed"]} == {platform.name for platform in family.config.platforms}
     assert (done.packages, done.platforms) == (len(family.packages), len(family.config.platforms))
     assert done.program_ran == any(host().takes(platform) for platform in family.config.platforms)
     if done.program_ran and sys.platform == "linux":

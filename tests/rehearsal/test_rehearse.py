@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -172,3 +173,36 @@ def test_a_package_that_is_installed_by_name_is_shown_as_the_user_types_it(tmp_p
 def test_webassembly_is_for_every_machine() -> None:
     (wasm,) = parse_config(CONFIG).platforms
     assert Machine(os="darwin", cpu="arm64", libc="").takes(wasm)
+
+
+def told(out: io.StringIO, *, terminal: bool) -> Show:
+    """Tell of a release whose first job is done and whose second one runs."""
+    family = Family(parse_config(CONFIG), "1.0.0")
+    shown = Show(Console(file=out, width=WIDTH, force_terminal=terminal))
+    with shown:
+        shown.begin(family, "acme/tool")
+        shown.started("release")
+        outputs = {"tag": "v1.0.0", "release-url": "https://github.com/acme/tool/releases/tag/v1.0.0"}
+        shown.job(JobRun(title="release", status=0, log="", summary="", outputs=outputs, seconds=2))
+        shown.started("publish-platform wasm32")
+    return shown
+
+
+def test_a_terminal_shows_what_runs_and_what_waits_and_how_far_the_release_is() -> None:
+    out = io.StringIO()
+    told(out, terminal=True)
+    said = out.getvalue()
+    assert re.search(r"▸ publish-platform wasm32 +0 s", said)
+    assert re.search(r"… publish-meta .*waiting", said)
+    assert "1 of 3 jobs, 0 of 2 packages" in said
+
+
+def test_without_a_terminal_there_is_a_line_for_each_job_and_nothing_that_moves() -> None:
+    out = io.StringIO()
+    shown = told(out, terminal=False)
+    said = out.getvalue()
+    assert [line.split()[1] for line in said.splitlines() if "✓" in line] == ["release"]
+    for word in ("waiting", "of 3 jobs", "\x1b"):
+        assert word not in said
+    (job,) = shown.document()["jobs"]
+    assert (job["job"], job["status"], job["seconds"], job["packages"]) == ("release", 0, 2, [])

@@ -200,10 +200,11 @@ def _check(caller: Caller, /, *, artifacts: Path | None, listing: bool, **family
     type=click.Path(path_type=Path),
     help="Python program to run in the project that installs the packages.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON at the end, and the rest to standard error.")
 @click.pass_obj
-def _rehearse(caller: Caller, /, *, artifacts: Path, program: Path | None, **family: str) -> None:
+def _rehearse(caller: Caller, /, *, artifacts: Path, program: Path | None, as_json: bool, **family: str) -> None:
     """Rehearse a release on this machine: simulated GitHub, real npm, local registry."""
-    opened = _opened(caller, family)
+    opened = _opened(caller, family, told=not as_json)
     try:
         from flotilla.rehearsal.rehearse import Plan, rehearse  # noqa: PLC0415 - an optional install
         from flotilla.rehearsal.show import Show  # noqa: PLC0415
@@ -213,7 +214,7 @@ def _rehearse(caller: Caller, /, *, artifacts: Path, program: Path | None, **fam
             # From its repository: the package of this name on the registry is unrelated.
             advice="Install it: pip install 'flotilla[rehearsal] @ git+https://github.com/OWNER/flotilla'",
         ) from missing
-    show = Show()
+    show = Show(stderr=as_json)
     made = Plan(
         root=opened.root,
         config=Path(family["config"]).name,
@@ -226,6 +227,11 @@ def _rehearse(caller: Caller, /, *, artifacts: Path, program: Path | None, **fam
         done = rehearse(made, Path(folder), show)
     tried = f", {program.name} ran" if program and done.program_ran else ""
     show.line(f"rehearsal: {done.packages} packages released, {done.platforms} platforms installed{tried}")
+    if as_json:
+        warnings = [str(warning) for warning in opened.family.config.warnings]
+        counts = {"packages": done.packages, "platforms": done.platforms, "program-ran": done.program_ran}
+        named = {"family": opened.family.config.family, "version": opened.family.version}
+        caller.runner.line(json.dumps({**named, "warnings": warnings, **counts, **show.document()}, indent=2))
 
 
 @COMMANDS.command("verify", short_help="Compare a release's ledger with GitHub and the registry.")

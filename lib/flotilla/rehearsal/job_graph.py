@@ -52,12 +52,14 @@ class Graph:
         workspace: the checked-out repository.
         inputs: of every job.
         told: is given each job as it ends.
+        begun: is given each job's title as it starts.
     """
 
     world: Rehearsal
     workspace: Path
     inputs: Mapping[str, str]
     told: Callable[[JobRun], None]
+    begun: Callable[[str], None] = lambda _title: None
 
     def run(self, *, has_dev: bool, has_meta: bool = True) -> list[JobRun]:
         """Run release, then the platforms (two at a time) and dev, then meta; stop after the first failed step."""
@@ -78,6 +80,8 @@ class Graph:
         """Run one job to its end."""
         started = time.monotonic()
         given = {**self.inputs, **(inputs or {})}
+        title = f"{name} {given['platform']}" if "platform" in given else name
+        self.begun(title)
         environment = self.world.environment(name, workspace=self.workspace, inputs=given)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "flotilla", name],
@@ -89,7 +93,7 @@ class Graph:
             check=False,
         )
         run = JobRun(
-            title=f"{name} {given['platform']}" if "platform" in given else name,
+            title=title,
             status=done.returncode,
             log=done.stdout,
             summary=environment.summary,

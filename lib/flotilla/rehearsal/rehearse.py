@@ -70,7 +70,7 @@ def rehearse(plan: Plan, folder: Path, show: Show) -> Rehearsed:
     modules = node_modules(default_cache(os.environ), environment=os.environ, told=show.line)
     own = {package.name for package in plan.family.packages}
     upstream = configured_upstream(plan.root, own=own, environment=os.environ)
-    with Rehearsal(folder / "world", github=state, modules=modules, upstream=upstream) as world:
+    with Rehearsal(folder / "world", github=state, modules=modules, upstream=upstream) as world, show:
         show.begin(plan.family, plan.repository)
         _release(plan, world, workspace, show)
         packages = _accepted(world, plan.family)
@@ -152,7 +152,7 @@ def _release(plan: Plan, world: Rehearsal, workspace: Path, show: Show) -> None:
         "npm-token": next(iter(world.registry.state.tokens)),
         "pause-seconds": "0",
     }
-    graph = Graph(world=world, workspace=workspace, inputs=inputs, told=show.job)
+    graph = Graph(world=world, workspace=workspace, inputs=inputs, told=show.job, begun=show.started)
     failed = [run for run in graph.run(has_dev=bool(plan.family.devs), has_meta=bool(plan.family.metas)) if run.status]
     if failed:
         raise FlotillaError([_failure(run) for run in failed], advice="The rehearsal stops here, as a release would.")
