@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from flotilla.family import Platform
+from flotilla.family.model import Platform
 from flotilla.packing.binaries import GLIBC_LIBRARY, Binary, Needs, newest, version_key
 from flotilla.packing.platform_check import VERSION_WORDS, Inspected
 from flotilla.text import printable
