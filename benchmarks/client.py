@@ -17,8 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from flotilla.github import Artifact, GitHub, WantedAsset, decide_assets
-from flotilla.parallel import gather
-from flotilla.retry import RetryPolicy
+from flotilla.retry import RetryPolicy, gather
 
 TAG = "v1.0.0"
 

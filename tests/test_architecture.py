@@ -20,13 +20,12 @@ ROOT = PACKAGE.parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may know of the others; itself it may always know.
-BASE = {"errors", "parallel", "retry", "text"}
+BASE = {"errors", "retry", "text"}
 ARROWS = {
     "errors": set[str](),
     "retry": {"errors"},
     "runner": {"errors", "text"},
     "http": {"errors", "retry", "text"},
-    "parallel": {"errors", "retry"},
     "text": set[str](),
     "documents": {"errors"},
     "family": BASE,

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from flotilla.errors import ConfigError, Fault, FlotillaError, Place
-from flotilla.parallel import gather
-from flotilla.retry import StopFlag
+from flotilla.retry import StopFlag, gather
 from flotilla.runner import Runner, temporary_folders
 from flotilla.text import defused
 

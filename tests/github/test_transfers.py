@@ -12,8 +12,7 @@ from tests.world.sockets import talking
 from flotilla.errors import ArtifactError, GitHubError
 from flotilla.github import GitHub
 from flotilla.github.assets import AssetPlan, WantedAsset
-from flotilla.parallel import WORKERS, gather
-from flotilla.retry import Cancelled, RetryPolicy, StopFlag
+from flotilla.retry import WORKERS, Cancelled, RetryPolicy, StopFlag, gather
 
 if TYPE_CHECKING:
     from tests.github.conftest import Maker

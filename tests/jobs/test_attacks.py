@@ -16,7 +16,7 @@ from flotilla.family import Family, parse_config
 from flotilla.github import Artifact
 from flotilla.github.artifacts import Artifacts
 from flotilla.jobs.build import PackageBuilder
-from flotilla.jobs.manifests import render_all
+from flotilla.jobs.prepare import render_all
 from flotilla.npm import Packument, Registry
 
 

@@ -16,7 +16,7 @@ from tests.world.ended import ended
 from tests.world.job_world import JobWorld
 
 from flotilla.errors import NOTHING_WRITTEN, RESUMES, CancelledError, DeadlineError, DefectError
-from flotilla.parallel import WORKERS
+from flotilla.retry import WORKERS
 
 
 def test_a_job_as_a_process_ends_with_its_exit_status_and_its_outputs(jobs: JobWorld) -> None:

@@ -44,7 +44,7 @@ from pathlib import Path
 from flotilla.commands import check
 from flotilla.family import Family
 from flotilla.jobs.inputs import read_config
-from flotilla.jobs.manifests import render_all
+from flotilla.jobs.prepare import render_all
 from flotilla.jobs.build import PackageBuilder
 
 os.umask(int(sys.argv[1], 8))

@@ -14,8 +14,7 @@ from flotilla.errors import ArtifactError, Fault, FlotillaError, InputError
 from flotilla.family import Family, nothing_to_use
 from flotilla.github import Artifact
 from flotilla.jobs.build import MOST_NAMED, Built, PackageBuilder, UnpackedArtifact, unused_executables
-from flotilla.jobs.manifests import NOTHING_TO_USE, meta_doubts, render_all
-from flotilla.jobs.prepare import own_notes
+from flotilla.jobs.prepare import NOTHING_TO_USE, meta_doubts, own_notes, render_all
 from flotilla.jobs.release_assets import release_assets
 from flotilla.packing import extract, floors_told
 from flotilla.runner import CHECKSUMS, OUTPUT_FOLDER

@@ -18,8 +18,7 @@ from flotilla.errors import ArchiveError, InputError
 from flotilla.family import Limits, Platform
 from flotilla.npm import Npm, Packument, PublishedVersion, Registry, Statement, registry_url, sha512_of, stated
 from flotilla.packing import binary_faults, extract
-from flotilla.parallel import gather
-from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
+from flotilla.retry import RetryPolicy, StopFlag, SystemClock, gather, until
 from flotilla.runner import Runner
 from flotilla.text import plain
 

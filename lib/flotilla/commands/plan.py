@@ -9,7 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from flotilla.family import Family, Manifest, Package, Placed, binaries_told, unpinned_told
-from flotilla.jobs.manifests import meta_doubts, render_all
+from flotilla.jobs.prepare import meta_doubts, render_all
 
 # flotilla.yml does not say which packages exist and which trust the workflow; the registry does, when a job asks it.
 SIGN_IN = (

@@ -13,7 +13,7 @@ from flotilla.github.api import Call, Calls
 from flotilla.github.downloads import Downloads
 from flotilla.github.models import Artifact, Download, parse_artifact
 from flotilla.github.runs import READ
-from flotilla.parallel import WORKERS
+from flotilla.retry import WORKERS
 from flotilla.text import one_line
 
 # The first line of the digest's text names its form, so that another form can never give the same digest.

@@ -17,8 +17,7 @@ from flotilla.github.downloads import Downloads
 from flotilla.github.models import Asset, Release, parse_asset, unusable
 from flotilla.github.releases import Releases
 from flotilla.http import Request, Unsure
-from flotilla.parallel import WORKERS, gather
-from flotilla.retry import RetryPolicy, TransientError
+from flotilla.retry import WORKERS, RetryPolicy, TransientError, gather
 from flotilla.text import one_line, quoted
 
 # GitHub silently replaces any other character by a period, and drops leading, trailing and repeated periods:

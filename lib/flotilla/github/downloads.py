@@ -21,8 +21,7 @@ from flotilla.errors import ArtifactError, FlotillaError
 from flotilla.github.api import ACCEPT, Endpoint, Reply, refusal
 from flotilla.github.models import Artifact, Asset, Download
 from flotilla.http import Http, Request, Stream
-from flotilla.parallel import WORKERS, gather
-from flotilla.retry import RetryPolicy, TransientError
+from flotilla.retry import WORKERS, RetryPolicy, TransientError, gather
 from flotilla.text import sentence
 
 

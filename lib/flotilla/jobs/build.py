@@ -27,8 +27,7 @@ from flotilla.packing import (
     sidecar_faults,
     write_tarball,
 )
-from flotilla.parallel import CORES, gather
-from flotilla.retry import StopFlag
+from flotilla.retry import CORES, StopFlag, gather
 from flotilla.runner import OUTPUT_FOLDER
 from flotilla.text import printable
 

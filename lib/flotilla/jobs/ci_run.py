@@ -30,7 +30,7 @@ from flotilla.github import (
     run_faults,
     stale_faults,
 )
-from flotilla.jobs.inputs import Inputs, JobContext
+from flotilla.jobs.inputs import Inputs, JobContext, is_same_run
 from flotilla.text import code, link, linked, size, table
 
 NEEDS = (
@@ -42,11 +42,6 @@ FITTING = (
     "succeeded, and the jobs of ci.jobs must have ended (`needs:`). Correct this, then re-run the failed jobs or the "
     "workflow."
 )
-
-
-def is_same_run(job: JobContext[Inputs], run: WorkflowRun) -> bool:
-    """Return whether this job is part of the run, which then has not ended."""
-    return str(run.id) == job.variables.run_id and run.status != "completed"
 
 
 def own_run(job: JobContext[Inputs], commit: str) -> WorkflowRun | None:

@@ -18,8 +18,7 @@ from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
 from flotilla.jobs.ci_run import Checked, check_artifacts
 from flotilla.jobs.inputs import JobContext, ReleasingInputs, its_release
 from flotilla.jobs.ledger import Known, Record, write_ledger
-from flotilla.jobs.manifests import render_all
-from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, require_tag
+from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, render_all, require_tag
 from flotilla.jobs.publish_plan import decide_packages, fresh_packuments, is_latest
 from flotilla.jobs.release_assets import (
     OURS,
@@ -32,7 +31,7 @@ from flotilla.jobs.release_assets import (
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
 from flotilla.npm import AlreadyPublished, Origin, Packument, Settled
 from flotilla.packing import risen
-from flotilla.parallel import gather
+from flotilla.retry import gather
 from flotilla.runner import LEDGER
 
 

@@ -15,7 +15,12 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_ori
 
 from flotilla.errors import ConfigError, Fault, InputError, Place
 from flotilla.family import NO_TAG, Config, DistTag, Family, parse_config, settle_dist_tag
-from flotilla.github import GitHub, Release, the_release
+from flotilla.github import (
+    GitHub,
+    Release,
+    WorkflowRun,
+    the_release,
+)
 from flotilla.npm import Npm, Registry
 from flotilla.retry import RetryPolicy, StopFlag, SystemClock, until
 from flotilla.runner import CHECKSUMS, LEDGER, Runner, RunnerVariables, output_file, read_variables
@@ -377,3 +382,8 @@ def its_release(job: JobContext[Inputs]) -> Release | None:
     """Return the release of the family's tag, as far as this job may see it; None if there is none, or no tag."""
     tag = job.family.tag
     return the_release(job.github.releases.of(tag), tag) if tag else None
+
+
+def is_same_run(job: JobContext[Inputs], run: WorkflowRun) -> bool:
+    """Return whether this job is part of the run, which then has not ended."""
+    return str(run.id) == job.variables.run_id and run.status != "completed"

@@ -19,8 +19,7 @@ from flotilla.documents import parse_json
 from flotilla.errors import Fault, InputError, Place
 from flotilla.github import Release, WantedAsset, WorkflowRun
 from flotilla.jobs.build import Built, UnpackedArtifact
-from flotilla.jobs.ci_run import is_same_run
-from flotilla.jobs.inputs import Inputs, JobContext
+from flotilla.jobs.inputs import Inputs, JobContext, is_same_run
 from flotilla.npm import ON_REGISTRY, Statement, Status, sha512_of
 from flotilla.packing import contents_digest
 from flotilla.runner import LEDGER, write_output

@@ -11,11 +11,10 @@ from typing import assert_never
 from flotilla.errors import Refusal, RefusedError, explained, grouped
 from flotilla.family import Manifest, Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn, pack
-from flotilla.jobs.ci_run import check_artifacts, checked_run, is_same_run
-from flotilla.jobs.inputs import JobContext, PublishInputs
+from flotilla.jobs.ci_run import check_artifacts, checked_run
+from flotilla.jobs.inputs import JobContext, PublishInputs, is_same_run
 from flotilla.jobs.ledger import Record
-from flotilla.jobs.manifests import render_all, repository_faults
-from flotilla.jobs.prepare import released_commit
+from flotilla.jobs.prepare import released_commit, render_all, repository_faults
 from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments, settle_sign_in, sign_in_told
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
@@ -40,7 +39,7 @@ from flotilla.npm import (
     possible,
     trusted_publishing_faults,
 )
-from flotilla.parallel import CORES, gather
+from flotilla.retry import CORES, gather
 from flotilla.text import code
 
 

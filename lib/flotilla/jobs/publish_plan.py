@@ -30,7 +30,7 @@ from flotilla.npm import (
     trust_command,
 )
 from flotilla.packing import Contents, differences, read_contents
-from flotilla.parallel import gather
+from flotilla.retry import gather
 
 DIFFERENCES_SHOWN = 20
 

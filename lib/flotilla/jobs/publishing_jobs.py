@@ -12,8 +12,7 @@ from flotilla.errors import ArchiveError, ConflictError, InputError, RefusedErro
 from flotilla.family import Manifest
 from flotilla.jobs.inputs import DevInputs, JobContext, MetaInputs, PlatformInputs, PublishInputs, its_release
 from flotilla.jobs.ledger import Ledger
-from flotilla.jobs.manifests import render_all
-from flotilla.jobs.prepare import released_commit
+from flotilla.jobs.prepare import released_commit, render_all
 from flotilla.jobs.publish_packages import publish_packages
 from flotilla.jobs.publish_plan import fresh_packuments, published_contents
 from flotilla.jobs.publish_summary import Report, hand_over
@@ -29,7 +28,7 @@ from flotilla.npm import (
     version_differences,
 )
 from flotilla.packing import contents_digest
-from flotilla.parallel import gather
+from flotilla.retry import gather
 from flotilla.runner import LEDGER
 from flotilla.text import code
 

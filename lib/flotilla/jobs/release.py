@@ -9,9 +9,9 @@ from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
 from flotilla.jobs.build import Built
-from flotilla.jobs.ci_run import Checked, check_artifacts, is_same_run, wait_for_ci
+from flotilla.jobs.ci_run import Checked, check_artifacts, wait_for_ci
 from flotilla.jobs.create_release import Finished, Released, create_release, finish
-from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, tell_warnings
+from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, is_same_run, tell_warnings
 from flotilla.jobs.ledger import Known, write_ledger
 from flotilla.jobs.prepare import (
     Prepared,

@@ -10,7 +10,7 @@ from flotilla.errors import DeadlineError, RegistryError
 from flotilla.jobs.inputs import Inputs, JobContext, PublishInputs
 from flotilla.jobs.ledger import Record
 from flotilla.npm import Origin, PublishedVersion, Statement, await_visible, check_bundle, stated, with_shasum
-from flotilla.parallel import gather
+from flotilla.retry import gather
 
 VISIBLE_MINUTES = 15.0
 PROVENANCE_PAUSE = 5.0

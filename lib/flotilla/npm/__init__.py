@@ -23,11 +23,20 @@ from flotilla.npm.preflight import (
 )
 from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
 from flotilla.npm.publish import Publisher
-from flotilla.npm.publish_command import Credential, PublishRequest, Token, TrustedPublishing
+from flotilla.npm.publish_command import (
+    ID_TOKEN_BEARER,
+    ID_TOKEN_URL,
+    Credential,
+    PublishRequest,
+    Token,
+    TrustedPublishing,
+)
 from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url, visible
 from flotilla.npm.runner import Npm
 
 __all__ = [
+    "ID_TOKEN_BEARER",
+    "ID_TOKEN_URL",
     "NEW_NAME",
     "ON_REGISTRY",
     "AlreadyPublished",

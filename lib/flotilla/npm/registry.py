@@ -26,8 +26,7 @@ from flotilla.npm.packument import (
     parse_packument,
     same_integrity,
 )
-from flotilla.parallel import gather
-from flotilla.retry import RetryPolicy, TransientError, as_utc
+from flotilla.retry import RetryPolicy, TransientError, as_utc, gather
 from flotilla.text import plain
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
