@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flotilla.family import Family, Limits, launcher_files, parse_config
+from flotilla.family import Family, Limits, parse_config
+from flotilla.family.entry_points import launcher_files
 from flotilla.packing import extract
 from flotilla.rehearsal.node import node
 

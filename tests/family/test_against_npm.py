@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from flotilla.errors import InputError
-from flotilla.family import dist_tag_fault, parse_version, same_repository
+from flotilla.family import same_repository
 from flotilla.family.names import package_name_faults
+from flotilla.family.version_and_dist_tag import dist_tag_fault, parse_version
 
 pytestmark = pytest.mark.npm
 

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flotilla.family import (
-    Ci,
-    Config,
-    DevSpec,
-    Limits,
-    PackageSpec,
-    Platform,
-    PublishSpec,
-    ReleaseSpec,
-    Variant,
-    parse_config,
-)
+from flotilla.family import Config, Limits, Platform, parse_config
+from flotilla.family.model import Ci, DevSpec, PackageSpec, PublishSpec, ReleaseSpec, Variant
 
 
 def test_the_example_is_read_as_it_says(config: Config) -> None:

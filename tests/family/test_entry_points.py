@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flotilla.family import NamedFile, missing_files, named_files, nothing_to_use
-from flotilla.family.entry_points import is_there
+from flotilla.family import nothing_to_use
+from flotilla.family.entry_points import NamedFile, is_there, missing_files, named_files
 
 
 def paths_of(manifest: dict[str, object]) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from flotilla.commands.init import OWNER, SCHEMA
-from flotilla.family import model, schema
-from flotilla.family.schema import TRANSLATIONS
+from flotilla.family import model
+from flotilla.family.schema import TRANSLATIONS, schema
 from flotilla.family.yaml import core_schema
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla.errors import InputError
-from flotilla.family import Family, dist_tag_fault, parse_config, parse_version
-from flotilla.family.version_and_dist_tag import default_dist_tag, is_prerelease
+from flotilla.family import Family, parse_config
+from flotilla.family.version_and_dist_tag import default_dist_tag, dist_tag_fault, is_prerelease, parse_version
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "0.0.0", "1.2.3-beta.1", f"{2**53 - 1}.0.0", "1.0.0-" + "a" * 250])

@@ -9,7 +9,8 @@ import pytest
 from tests.github.conftest import REPO
 
 from flotilla.errors import RunError
-from flotilla.github import WorkflowJob, job_faults, stale_faults
+from flotilla.github import job_faults, stale_faults
+from flotilla.github.models import WorkflowJob
 
 if TYPE_CHECKING:
     from tests.github.conftest import Maker, ScriptedServer

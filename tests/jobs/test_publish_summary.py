@@ -19,7 +19,8 @@ from flotilla.jobs.publish_summary import (
     with_progress,
 )
 from flotilla.npm import Packument, PublishedVersion, Statement
-from flotilla.packing import FileEntry, PackageFiles
+from flotilla.packing import PackageFiles
+from flotilla.packing.package import FileEntry
 
 NPM_HOST = ".".join(["registry", "npmjs", "org"])  # noqa: FLY002 - no file holds the host of a registry
 REGISTRY = "http://127.0.0.1:4873/"

@@ -22,7 +22,8 @@ from tests.faults.artifacts import EXAMPLE, example_artifacts
 from tests.simulator.world import Rehearsal
 from tests.world.npm_packages import installed
 
-from flotilla.family import Family, Package, launcher_files, parse_config
+from flotilla.family import Family, Package, parse_config
+from flotilla.family.entry_points import launcher_files
 from flotilla.rehearsal.github import GitHubState, add_artifact
 from flotilla.rehearsal.job_graph import Graph, JobRun
 from flotilla.rehearsal.node import node_bin

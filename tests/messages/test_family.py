@@ -11,7 +11,8 @@ from tests.messages.conftest import Golden, Messages
 from tests.messages.printed import refusal, shown
 
 import flotilla.family.names as rules
-from flotilla.family import Family, Package, dist_tag_fault, parse_config, parse_version, render_manifest
+from flotilla.family import Family, Package, parse_config, render_manifest
+from flotilla.family.version_and_dist_tag import dist_tag_fault, parse_version
 
 EXAMPLE = (Path(__file__).parents[1] / "family" / "example.yml").read_text(encoding="utf-8")
 FOREIGN_WORDS = ("plan9-x64", "linux-amd65", "{name: mine, os: macos, cpu: x64}", "{name: mine, os: linux, cpu: amd64}")

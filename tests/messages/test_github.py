@@ -8,16 +8,8 @@ from typing import Any
 
 from tests.messages.conftest import Golden
 
-from flotilla.github import (
-    Artifact,
-    Trusted,
-    WorkflowJob,
-    WorkflowRun,
-    artifact_table,
-    job_faults,
-    run_faults,
-    stale_faults,
-)
+from flotilla.github import Artifact, Trusted, WorkflowRun, artifact_table, job_faults, run_faults, stale_faults
+from flotilla.github.models import WorkflowJob
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 OURS = Trusted(repository="acme/tool", workflow="ci.yml", commit=COMMIT)

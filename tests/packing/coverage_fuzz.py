@@ -17,7 +17,8 @@ from typing import Any
 
 from flotilla.errors import ArchiveError, ConfigError
 from flotilla.family import Limits, parse_config
-from flotilla.packing import UnreadableError, extract, identify, read_contents
+from flotilla.packing import extract, identify, read_contents
+from flotilla.packing.binaries import UnreadableError
 
 LIMITS = Limits(extracted_bytes=1 << 20, files=100, ratio=200)
 LONGEST = 1 << 16

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.packing.conftest import ARM64, PLATFORMS, TARGETS, X64, Zig, put, universal
 
-from flotilla.packing import UnreadableError, binary_faults, identify
+from flotilla.packing import binary_faults, identify
+from flotilla.packing.binaries import UnreadableError
 
 FORMATS = {"darwin": "Mach-O", "linux": "ELF", "win32": "PE"}
 

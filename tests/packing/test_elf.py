@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.packing.conftest import PLATFORMS, Zig, on, put, upx_program
 
-from flotilla.packing import Binary, UnreadableError, binary_faults, identify
+from flotilla.packing import binary_faults, identify
+from flotilla.packing.binaries import Binary, UnreadableError
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from tests.packing.conftest import ARM64, COMPRESS, X64, Archives, Entry, Zig, u
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
-from flotilla.packing import UnreadableError, extract, identify, read_contents
+from flotilla.packing import extract, identify, read_contents
+from flotilla.packing.binaries import UnreadableError
 
 pytestmark = pytest.mark.fuzz
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.packing.conftest import ARM64, PLATFORMS, UNIVERSAL, X64, Zig, put, universal
 
-from flotilla.packing import UnreadableError, binary_faults, identify
+from flotilla.packing import binary_faults, identify
+from flotilla.packing.binaries import UnreadableError
 
 
 def test_a_universal_static_library_counts_by_its_objects(zig: Zig, tmp_path: Path) -> None:

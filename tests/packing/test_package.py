@@ -13,9 +13,9 @@ import pytest
 from tests.packing.conftest import Zig, upx_program
 
 from flotilla.errors import PackageError
-from flotilla.family import Package, Platform, Variant
+from flotilla.family import Package, Platform
 from flotilla.family.entry_points import launcher_fields
-from flotilla.family.model import Binaries, Launcher
+from flotilla.family.model import Binaries, Launcher, Variant
 from flotilla.packing import PackageFiles, package_files
 
 LINUX = Platform(name="linux-x64", os=("linux",), cpu=("x64",), libc=("glibc",), build="linux-x64")

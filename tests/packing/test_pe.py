@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.packing.conftest import on, put, xcoff
 
-from flotilla.packing import Binary, binary_faults, identify
+from flotilla.packing import binary_faults, identify
+from flotilla.packing.binaries import Binary
 
 
 @pytest.mark.parametrize("cpu", ["ppc", "ppc64"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flotilla.errors import PackageError
-from flotilla.family import FileChoice, Package, Placed, Platform, Variant
+from flotilla.family import Package, Placed, Platform
+from flotilla.family.model import FileChoice, Variant
 from flotilla.packing import package_files
 from flotilla.packing.choose_files import taken_files
 

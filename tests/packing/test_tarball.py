@@ -20,16 +20,9 @@ from tests.packing.conftest import Archives, Entry
 
 from flotilla.errors import ArchiveError, PackageError
 from flotilla.family import Limits
-from flotilla.packing import (
-    FileEntry,
-    PackageFiles,
-    contents_digest,
-    differences,
-    most_packed,
-    read_contents,
-    tarball_name,
-    write_tarball,
-)
+from flotilla.packing import PackageFiles, contents_digest, differences, most_packed, read_contents, write_tarball
+from flotilla.packing.package import FileEntry
+from flotilla.packing.tarball import tarball_name
 
 
 def entry(data: bytes, mode: int = 0o644) -> FileEntry:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from flotilla.errors import PackageError
-from flotilla.family import Package, Variant
+from flotilla.family import Package
+from flotilla.family.model import Variant
 from flotilla.packing import PackageFiles, package_files
 from flotilla.rehearsal.node import node, npm
 

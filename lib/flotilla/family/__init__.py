@@ -9,36 +9,21 @@ from functools import cached_property
 from flotilla.errors import InputError
 from flotilla.family.checks import family_findings
 from flotilla.family.config import parse_config
-from flotilla.family.entry_points import (
-    NamedFile,
-    launcher_files,
-    missing_files,
-    named_files,
-    nothing_to_use,
-    program_files,
-)
+from flotilla.family.entry_points import nothing_to_use
 from flotilla.family.manifest import render_manifest, repository_url, same_repository
 from flotilla.family.model import (
     ROOT,
     Archive,
     BuiltPackage,
-    Ci,
     Config,
-    DevSpec,
     DistTag,
-    FileChoice,
     Limits,
     Manifest,
     Need,
     Package,
-    PackageSpec,
-    PackagesSpec,
     PackedPackage,
     Placed,
     Platform,
-    PublishSpec,
-    ReleaseSpec,
-    Variant,
 )
 from flotilla.family.packages import (
     NO_TAG,
@@ -53,16 +38,12 @@ from flotilla.family.packages import (
     unpinned_told,
     version_of,
 )
-from flotilla.family.platforms import OS
-from flotilla.family.schema import schema
 from flotilla.family.version_and_dist_tag import (
     LATEST,
     default_dist_tag,
-    dist_tag_fault,
     is_below,
     is_prerelease,
     last_before,
-    parse_version,
     settle_dist_tag,
 )
 from flotilla.text import did_you_mean, quoted
@@ -70,45 +51,28 @@ from flotilla.text import did_you_mean, quoted
 __all__ = [
     "LATEST",
     "NO_TAG",
-    "OS",
     "ROOT",
     "Archive",
     "BuiltPackage",
-    "Ci",
     "Config",
-    "DevSpec",
     "DistTag",
     "Family",
-    "FileChoice",
     "Limits",
     "Manifest",
-    "NamedFile",
     "Need",
     "Package",
-    "PackageSpec",
-    "PackagesSpec",
     "PackedPackage",
     "Placed",
     "Platform",
-    "PublishSpec",
-    "ReleaseSpec",
-    "Variant",
     "binaries_told",
-    "dist_tag_fault",
     "is_below",
     "last_before",
-    "launcher_files",
-    "missing_files",
-    "named_files",
     "nothing_to_use",
     "parse_config",
-    "parse_version",
     "previous_tag",
-    "program_files",
     "render_manifest",
     "repository_url",
     "same_repository",
-    "schema",
     "settle_dist_tag",
     "tag_prefix",
     "unpinned_told",

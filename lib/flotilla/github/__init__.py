@@ -18,7 +18,7 @@ from flotilla.github.assets import (
     plan_for,
 )
 from flotilla.github.downloads import Downloads, Streams
-from flotilla.github.models import Artifact, Asset, Download, Release, WorkflowJob, WorkflowRun
+from flotilla.github.models import Artifact, Asset, Download, Release, WorkflowRun
 from flotilla.github.releases import Releases, Tags, the_release
 from flotilla.github.runs import (
     Choice,
@@ -55,7 +55,6 @@ __all__ = [
     "Succeeded",
     "Trusted",
     "WantedAsset",
-    "WorkflowJob",
     "WorkflowRun",
     "artifact_table",
     "artifacts_digest",

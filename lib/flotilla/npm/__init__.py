@@ -31,7 +31,7 @@ from flotilla.npm.publish_command import (
     Token,
     TrustedPublishing,
 )
-from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url, visible
+from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url
 from flotilla.npm.runner import Npm
 
 __all__ = [
@@ -79,6 +79,5 @@ __all__ = [
     "trust_command",
     "trusted_publishing_faults",
     "version_differences",
-    "visible",
     "with_shasum",
 ]

@@ -1,9 +1,8 @@
 """Files in, files out: extract archives safely, check binaries, build package folders, write deterministic tarballs."""
 
-from flotilla.packing.binaries import Binary, UnreadableError
 from flotilla.packing.extract import extract, sidecar_faults
 from flotilla.packing.floors import floors_told, risen
-from flotilla.packing.package import Contents, FileEntry, PackageFiles, package_files
+from flotilla.packing.package import Contents, PackageFiles, package_files
 from flotilla.packing.paths import matching
 from flotilla.packing.platform_check import binary_faults, identify
 from flotilla.packing.tarball import (
@@ -12,16 +11,12 @@ from flotilla.packing.tarball import (
     library_copies,
     most_packed,
     read_contents,
-    tarball_name,
     write_tarball,
 )
 
 __all__ = [
-    "Binary",
     "Contents",
-    "FileEntry",
     "PackageFiles",
-    "UnreadableError",
     "binary_faults",
     "contents_digest",
     "differences",
@@ -35,6 +30,5 @@ __all__ = [
     "read_contents",
     "risen",
     "sidecar_faults",
-    "tarball_name",
     "write_tarball",
 ]
