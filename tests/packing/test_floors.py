@@ -143,6 +143,18 @@ def test_an_install_name_of_the_machine_that_built_it_is_refused(zig: Zig, tmp_p
     assert refused(tmp_path, replace(MAC, libraries=("libpng.dylib", "a")), {"acme.node": addon}) == []
 
 
+def test_a_library_that_is_looked_up_in_the_folder_of_its_user_is_refused(zig: Zig, tmp_path: Path) -> None:
+    own = {"libown.dylib": zig.shared("darwin-arm64")}
+    for library in ("libown.dylib", "build/libown.dylib"):
+        (fault,) = refused(tmp_path, MAC, {"acme.node": zig.linked("darwin-arm64", library), **own})
+        assert fault.startswith(f"acme.node needs {library}, a path from")
+    needy = zig.linked("linux-x64", "build/libown.so")
+    (fault,) = refused(tmp_path, LINUX, {"acme.node": needy, "libown.so": zig.shared("linux-x64")})
+    assert fault.startswith("acme.node needs build/libown.so, a path from")
+    right = zig.linked("linux-x64", "$ORIGIN/libown.so")
+    assert refused(tmp_path, LINUX, {"acme.node": right, "libown.so": zig.shared("linux-x64")}) == []
+
+
 def test_apples_own_libraries_are_known(zig: Zig, tmp_path: Path) -> None:
     for library in ("/usr/lib/libz.1.dylib", "/System/Library/Frameworks/Metal.framework/Versions/A/Metal"):
         assert refused(tmp_path, MAC, {"acme.node": zig.linked("darwin-arm64", library)}) == []

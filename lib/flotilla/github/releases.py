@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
@@ -147,7 +148,9 @@ class Releases:
         found = [(document, document.text("tag_name")) for document in self._calls.listed(call)]
         earlier = before(name for document, name in found if not document.flag("draft"))
         releases = tuple(parse_release(document) for document, name in found if name == tag)
-        return releases, next((parse_release(document) for document, name in found if name == earlier), None)
+        with suppress(GitHubError):  # of another tool, perhaps: nothing depends on it
+            return releases, next((parse_release(document) for document, name in found if name == earlier), None)
+        return releases, None
 
     def get(self, release_id: int) -> Release | None:
         """Return one release by its id, draft or not; None if there is none."""

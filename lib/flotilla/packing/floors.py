@@ -304,8 +304,10 @@ def _library_fault(library: str, path: str, binary: Binary, inside: _Inside) -> 
     known = binary.format != "ELF" or (binary.os in {None, "linux"} and inside.platform.os == ("linux",))
     if kind is None or not known or _is_found(library, path, binary, inside):
         return None
-    if library.startswith("/"):
-        return f"needs {printable(library)}, a path of the machine that built it; {kind.rename}, {OTHERWISE}"
+    if _is_path(library, binary):
+        absolute = library.startswith("/")
+        what = "a path of the machine that built it" if absolute else "a path from the folder that its user is in"
+        return f"needs {printable(library)}, {what}; {kind.rename}, {OTHERWISE}"
     return (
         f"needs {printable(library)}, which is not part of {kind.system}, of this package, or of one that it depends "
         f"on and looks in; add it to the package and {kind.find}, link it statically, {OTHERWISE}"
@@ -317,13 +319,20 @@ def _is_found(library: str, path: str, binary: Binary, inside: _Inside) -> bool:
     name = posixpath.basename(library)
     if any(fnmatchcase(name, pattern) for pattern in inside.platform.libraries):
         return True
-    if library.startswith("/"):
+    if _is_path(library, binary):
         system = APPLE_FOLDER if binary.format == "Mach-O" else SYSTEM_FOLDER
         return system.match(posixpath.normpath(library)) is not None
     if _is_system(name, binary) or name.lower() in inside.paths:
         return True
     places = _places(library, path, binary.needs, inside)
     return any(APPLE_FOLDER.match(place) if place.startswith("/") else inside.reaches(place) for place in places)
+
+
+def _is_path(library: str, binary: Binary) -> bool:
+    """Return whether a loader takes a library's name for a path, from the root or from the user's own folder."""
+    if binary.format == "Mach-O":
+        return not library.startswith("@")
+    return binary.format == "ELF" and "/" in library and not ORIGIN.match(library)
 
 
 def _is_system(name: str, binary: Binary) -> bool:

@@ -52,7 +52,8 @@ BLOB_HEAD, BLOB_INDEX = struct.Struct(">III"), struct.Struct(">II")  # magic, le
 DIRECTORY = struct.Struct(">9I4BI")
 CODE_LIMIT_64, SINCE_CODE_LIMIT_64 = 56, 0x20300  # where it stands, and the version that brought it
 DIRECTORY_SLOTS = {0, *range(0x1000, 0x1006)}  # one for each kind of hash
-MOST_BLOBS = 64
+MOST_BLOBS = 16
+LARGEST_SIGNATURE = 1 << 26  # bytes: enough for the digests of a program of several gigabytes
 LARGEST_PAGE = 16  # as a power of two; 0 stands for a single page
 HASHES = {4: ("sha384", 48), 2: ("sha256", 32), 3: ("sha256", 20), 1: ("sha1", 20)}  # macOS takes the first it finds
 SIGN = "sign it after its last change: codesign --force --sign - FILE"
@@ -218,7 +219,7 @@ def _signature_fault(found: Mapping[int, Any], window: Window) -> str | None:
     if command is None:
         return f"has no code signature, and macOS ends it at once on arm64; {SIGN}"
     start, size = int(command.dataoff), int(command.datasize)
-    blob = window.part(start, min(size, LONGEST_COMMANDS)) if start + size <= window.size else None
+    blob = window.part(start, min(size, LARGEST_SIGNATURE)) if start + size <= window.size else None
     directory = _directory(blob.read()) if blob else None
     if directory is None:
         return f"has a code signature that cannot be read; {SIGN}"
