@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 from tests.e2e.engine import run_in
+from tests.e2e.images import available, base_names
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(900)]
 
+LARGEST = 160_000_000  # bytes that each runner loads for an action, besides the base image
 OTHER_TOOLS = ("gcc", "cc", "make", "pip", "pip3", "apt", "apt-get", "dpkg", "corepack", "yarn", "curl", "wget", "git")
 
 
@@ -62,3 +64,25 @@ def test_no_program_in_the_image_runs_as_someone_else(docker: DockerClient, imag
 
 def test_the_image_says_what_it_is(docker: DockerClient, image: str) -> None:
     assert docker.images.get(image).labels["org.opencontainers.image.title"] == "flotilla"
+
+
+def test_the_image_is_small(docker: DockerClient, image: str) -> None:
+    base, _ = base_names()
+    ours, theirs = (
+        sum(layer["Size"] for layer in docker.images.get(name).history()) for name in (image, available(docker, base))
+    )
+    assert ours - theirs <= LARGEST
+
+
+def test_npm_and_the_library_are_compiled_already(docker: DockerClient, image: str) -> None:
+    """The first publish of a job would spend a fifth of its time on that, and each start a second."""
+    look = "-path '*/flotilla/jobs/__pycache__/*.pyc' -o -path '/opt/npm-compiled/*/*'"
+    listed = run_in(docker, image, "-c", f"find /opt {look}", entrypoint="sh")[1].split()
+    assert len([path for path in listed if path.endswith(".pyc")]) > 10
+    assert len([path for path in listed if "npm-compiled" in path]) > 100
+
+
+@pytest.mark.parametrize("module", ["github.MainClass", "cryptography", "nacl"])
+def test_python_in_the_image_has_nothing_that_no_job_uses(docker: DockerClient, image: str, module: str) -> None:
+    status, said = run_in(docker, image, "-c", f"import {module}", entrypoint="/opt/flotilla/bin/python")
+    assert (status, "Error" in said.splitlines()[-1]) == (1, True)
