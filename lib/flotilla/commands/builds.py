@@ -14,6 +14,7 @@ TOKEN = re.compile(r"x86[_-]64|[a-z0-9]+", re.IGNORECASE)
 # A label of GitHub's runners, which many workflows put into the names of artifacts.
 RUNNER = re.compile(r"\b(ubuntu|macos|windows)-(?:latest|(\d+)(?:\.\d+)?)(?:-(arm|intel|large|xlarge))?\b")
 OLDEST_ARM_MACOS = 14
+MORE_OS = {"androideabi": "android"}
 MORE_CPU = {"riscv64gc": "riscv64", "androideabi": "arm", "x86_64": "x64", "x86-64": "x64"}
 KNOWN = PIECES | {*MORE_CPU, "all", "wasip1", "threads"}
 SEPARATORS = "-_."
@@ -112,10 +113,10 @@ def _runs(text: str) -> Iterator[tuple[int, int]]:
 def _read(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     if set(words) & set(WASM_WORDS):
         return (), ("wasm32",), ""
-    systems = [word if word in OS else OS_ALIASES[word] for word in words if word in OS or word in OS_ALIASES]
-    aliases = {**CPU_ALIASES, **MORE_CPU}
+    others, aliases = {**OS_ALIASES, **MORE_OS}, {**CPU_ALIASES, **MORE_CPU}
+    systems = [word if word in OS else others[word] for word in words if word in OS or word in others]
     cpus = [word if word in CPU else aliases[word] for word in words if word in CPU or word in aliases]
-    system = next((one for one in ("android", "ios") if one in systems), systems[0] if systems else "")
+    system = next((one for one in ("android", "ios", "openharmony") if one in systems), systems[0] if systems else "")
     cpu = tuple(cpus[:1])
     if system == "darwin" and {"universal", "all"} & set(words):
         cpu = EVERY_MAC
@@ -125,15 +126,38 @@ def _read(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     return (system,) if system else (), cpu, libc
 
 
-def builds(workflows: Sequence[Workflow], *, variants: int) -> list[Build]:
-    """Return what the workflows build for several platforms, the one with the most platforms first.
+def builds(workflows: Sequence[Workflow], *, variants: int, wanted: Sequence[Named]) -> list[Build]:
+    """Return what the workflows build for several platforms, the best first.
 
     Args:
         variants: how many the repository's packages have; 0 if they do not tell.
+        wanted: the platforms of these packages; what builds most of them is best, else what builds for most platforms.
     """
     found = [build for workflow in workflows for build in _of_workflow(workflow, variants)]
     automatic = {"push", "workflow_dispatch", "schedule", "merge_group", "release"}
-    return sorted(found, key=lambda one: (-len(one.platforms), not one.workflow.triggers & automatic))
+
+    def worth(build: Build) -> tuple[int, int, bool]:
+        matched = [word for word in words_of(wanted, build.platforms) if word]
+        return len(matched), len(build.platforms), bool(build.workflow.triggers & automatic)
+
+    least = 1 if wanted else 0
+    return [
+        one
+        for one in sorted(found, key=worth, reverse=True)
+        if worth(one)[0] >= least and (wanted or worth(one)[1] > 1)
+    ]
+
+
+def words_of(platforms: Sequence[Named], words: Mapping[str, Named]) -> list[str]:
+    """Return what CI calls each platform, empty where it has none; the same libc is better than one not told."""
+    found: dict[int, str] = {}
+    for exactly in (True, False):
+        for index, platform in enumerate(platforms):
+            free = [word for word, one in words.items() if one.same_machine(platform) and word not in found.values()]
+            free = [word for word in free if not exactly or words[word].libc == platform.libc]
+            if index not in found and free:
+                found[index] = free[0]
+    return [found.get(index, "") for index in range(len(platforms))]
 
 
 def _of_workflow(workflow: Workflow, variants: int) -> Iterator[Build]:

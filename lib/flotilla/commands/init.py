@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -30,6 +30,7 @@ KEYS = "https://github.com/{flotilla}/blob/v{version}/docs/flotilla-yml.md"
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 YAML_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 WIDEST = 72
+LONGEST_STEP = 600
 
 Preview = Literal["files", "diff"]
 Ask = Callable[[str, str], str]
@@ -78,15 +79,17 @@ def init(
         proposal = propose(repository, told)
     workflow = _workflow_name(top_of(folder))
     up = "../" * len(Path(repository.folder).parts)
+    text = _config(proposal, flotilla)
+    faults = _faults(text, proposal, config)
     texts = {
-        config: _config(proposal, flotilla, config),
+        config: text,
         f"{up}{WORKFLOWS}/{workflow}": _workflow(
             proposal, flotilla, workflow, Path(repository.folder, config).as_posix()
         ),
         **proposal.templates,
     }
     files = Files(texts=texts, present=frozenset(name for name in texts if (folder / name).exists()))
-    report = _report(repository, proposal, config)
+    report = _report(repository, proposal, config, faults)
     if preview:
         shown = _difference(folder, files) if preview == "diff" else _listed(files)
         return f"{report}\n\n{shown}\n\nNothing was written."
@@ -163,7 +166,7 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def _report(repository: Repository, proposal: Proposal, config: str) -> str:
+def _report(repository: Repository, proposal: Proposal, config: str, faults: Sequence[str]) -> str:
     rows = [
         (one.key, shorten(printable(as_text(one.value)), WIDEST), printable(one.source)) for one in proposal.guesses
     ]
@@ -173,37 +176,36 @@ def _report(repository: Repository, proposal: Proposal, config: str) -> str:
         lines += [f"- {one.key}: {one.question} (now {printable(as_text(one.value))})" for one in questions]
     if repository.unread:
         lines += ["", "Not read:", *(f"- {printable(one)}" for one in repository.unread)]
-    if proposal.steps:
-        lines += ["", "Left to do:", *(f"- {printable(one, longest=600)}" for one in proposal.steps)]
+    if steps := [*(f"Correct {config}: {one}" for one in faults), *proposal.steps]:
+        lines += ["", "Left to do:", *(f"- {printable(one, longest=LONGEST_STEP)}" for one in steps)]
     return "\n".join(lines)
 
 
 # The files
 
 
-def _config(proposal: Proposal, flotilla: str, config: str) -> str:
-    """Return flotilla.yml; parse_config has read it.
-
-    Raises:
-        InputError: a value that is no good, which only an answer can be.
-    """
+def _config(proposal: Proposal, flotilla: str) -> str:
+    """Return flotilla.yml."""
     version = metadata.version("flotilla")
     head = f"# yaml-language-server: $schema={SCHEMA.format(flotilla=flotilla, version=version)}\n"
-    text = f"{head}# Every key: {KEYS.format(flotilla=flotilla, version=version)}\nschema: 1\n" + "".join(
-        _lines(proposal)
-    )
+    keys = f"# Every key: {KEYS.format(flotilla=flotilla, version=version)}\n"
+    return f"{head}{keys}schema: 1\n" + "".join(_lines(proposal))
+
+
+def _faults(text: str, proposal: Proposal, config: str) -> list[str]:
+    """Return what is wrong or doubtful in the file, because the repository says so.
+
+    Raises:
+        InputError: it is because of what a person has answered.
+    """
     try:
-        parsed = parse_config(text, file=config)
+        faults = [warning.text for warning in parse_config(text, file=config).warnings]
     except ConfigError as failure:
-        raise _no_good([fault.text for fault in failure.faults]) from failure
-    if parsed.warnings:
-        raise _no_good([warning.text for warning in parsed.warnings])
-    return text
-
-
-def _no_good(faults: list[str]) -> InputError:
-    advice = "Correct the answers, --family or --platforms. Nothing was written."
-    return InputError(list(dict.fromkeys(faults)), advice=advice)
+        faults = [fault.text for fault in failure.faults]
+    if faults and "your answer" in {one.source for one in proposal.guesses}:
+        advice = "Correct the answers, --family or --platforms. Nothing was written."
+        raise InputError(list(dict.fromkeys(faults)), advice=advice)
+    return list(dict.fromkeys(faults))
 
 
 def _lines(proposal: Proposal) -> Iterator[str]:

@@ -23,7 +23,7 @@ DEV = re.compile(r"[-/](?:dev|headers|include)(?:-|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class OwnPackage:
     """A package of the family that the repository has, or names as a dependency: then it has no folder."""
 
     name: str
@@ -34,11 +34,25 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Members:
-    """The family's packages, as far as the repository has them; the meta package with the shortest name is first."""
+    """The family's packages, as far as the repository has them.
 
-    platforms: tuple[Member, ...]
-    metas: tuple[Member, ...]
-    devs: tuple[Member, ...]
+    Args:
+        platforms: those with binaries.
+        metas: what users install; the one with the shortest name is first.
+        devs: those with headers.
+        others: names of other families in the repository.
+    """
+
+    platforms: tuple[OwnPackage, ...]
+    metas: tuple[OwnPackage, ...]
+    devs: tuple[OwnPackage, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names that the family may go by."""
+        begun = [one.platform.before.rstrip("-/") for one in self.platforms[:1] if one.platform]
+        return [*(one.name for one in self.metas), *begun, ""]
 
     @property
     def suffixes(self) -> list[str]:
@@ -73,7 +87,7 @@ class Seen:
     tool: Archives | None
 
     @property
-    def meta(self) -> Member | None:
+    def meta(self) -> OwnPackage | None:
         """Return the package that users install, if the repository has it."""
         return self.members.metas[0] if self.members.metas else None
 
@@ -102,43 +116,62 @@ class Seen:
         return list(dict.fromkeys(end for path in self.paths for end in EXTENSIONS if path.endswith(f".{end}")))
 
 
-def file_of(member: Member | None) -> str:
+def file_of(member: OwnPackage | None) -> str:
     """Return the package.json of a package."""
     return posixpath.normpath(posixpath.join(member.folder if member else "", "package.json"))
 
 
-def members(repository: Repository) -> Members:
-    """Return the packages of the family that a repository has."""
+def members(repository: Repository, family: str) -> Members:
+    """Return the packages of a family that a repository has.
+
+    Args:
+        family: its name, to choose among several families; empty for the one with the most platforms.
+    """
     public = [
-        Member(name=str(manifest["name"]), folder=folder, manifest=manifest)
+        OwnPackage(name=str(manifest["name"]), folder=folder, manifest=manifest, platform=named(str(manifest["name"])))
         for folder, manifest in repository.manifests.items()
         if isinstance(manifest.get("name"), str) and not manifest.get("private")
     ]
+    found = [_family_of(public, before) for before in _beginnings(public)]
+    found = sorted(found or [_named_family(repository, public)], key=lambda one: -len(one.platforms))
+    own = next((one for one in found if family in one.names), found[0])
+    return replace(own, others=tuple(one.names[0] for one in found if one is not own))
+
+
+def _members(platforms: Sequence[OwnPackage], metas: Sequence[OwnPackage], devs: Sequence[OwnPackage]) -> Members:
+    return Members(
+        platforms=tuple(platforms), metas=tuple(sorted(metas, key=lambda one: len(one.name))), devs=tuple(devs)
+    )
+
+
+def _beginnings(public: Sequence[OwnPackage]) -> list[str]:
+    """Return what the names of platform packages begin with, one for each family."""
     for_machines = [one for one in public if one.manifest.get("os") or one.manifest.get("cpu")]
-    platforms = [replace(one, platform=found) for one in for_machines if (found := named(one.name))]
-    rest = [one for one in public if one.name not in {each.name for each in platforms}]
+    return list(dict.fromkeys(one.platform.before for one in for_machines if one.platform))
+
+
+def _family_of(public: Sequence[OwnPackage], before: str) -> Members:
+    """Return the family whose platform packages are committed, and have names that begin so."""
+    platforms = [one for one in public if one.platform and one.platform.before == before]
     names = {one.name for one in platforms}
-    pinning = [one for one in rest if names & set(_pins(one))]
-    if not platforms:
-        pinning = [one for one in rest if any(named(name) and _own(one.name, name) for name in _pins(one))]
-        pinned = [name for one in pinning for name in _pins(one) if _own(one.name, name)]
-        platforms = [Member(name=name, platform=found) for name in dict.fromkeys(pinned) if (found := named(name))]
-    devs = [one for one in rest if one not in pinning and DEV.search(one.name) and (platforms or pinning)]
-    metas = pinning or _likely_metas(repository, [one for one in rest if one not in devs], platforms)
-    metas = sorted(metas, key=lambda one: len(one.name))
-    return Members(platforms=tuple(platforms), metas=tuple(metas), devs=tuple(devs))
+    rest = [one for one in public if not one.platform]
+    plain = {f"{before.rstrip('-/')}{one.platform.after}" for one in platforms if one.platform}
+    metas = [one for one in rest if names & set(_pins(one))] or [one for one in rest if one.name in plain]
+    return _members(platforms, metas, [one for one in rest if one not in metas and DEV.search(one.name)])
 
 
-def _likely_metas(repository: Repository, rest: Sequence[Member], platforms: Sequence[Member]) -> list[Member]:
-    """Return what users install, if no package pins the platforms."""
-    names = {f"{one.platform.before.rstrip('-/')}{one.platform.after}" for one in platforms if one.platform}
-    if by_name := [one for one in rest if one.name in names]:
-        return by_name
+def _named_family(repository: Repository, public: Sequence[OwnPackage]) -> Members:
+    """Return the family of the package that users install; it may name platform packages as dependencies."""
+    rest = [one for one in public if not DEV.search(one.name)]
+    pinning = [one for one in rest if any(named(name) and _own(one.name, name) for name in _pins(one))]
+    pinned = [name for one in pinning for name in _pins(one) if _own(one.name, name)]
+    platforms = [OwnPackage(name=name, platform=found) for name in dict.fromkeys(pinned) if (found := named(name))]
     telling = [one for one in rest if "napi" in one.manifest or one.folder in repository.downloads]
-    return (telling or [one for one in rest if "bin" in one.manifest] or list(rest))[:1]
+    metas = pinning or (telling or [one for one in rest if "bin" in one.manifest] or rest)[:1]
+    return _members(platforms, metas, [one for one in public if one not in rest])
 
 
-def _pins(one: Member) -> list[str]:
+def _pins(one: OwnPackage) -> list[str]:
     pins = one.manifest.get("optionalDependencies")
     return list(pins) if isinstance(pins, dict) else []
 
@@ -220,11 +253,20 @@ def _platform_packages(seen: Seen, family: str, program: str) -> tuple[list[Gues
     return guesses, templates
 
 
+def archive_name(tool: Archives) -> str:
+    """Return the template of the names that a build tool gives its archives; empty if they have none in common."""
+    found = [one for name in tool.names.values() if (one := named(name))]
+    around = {f"{one.before}{{build}}{one.after}" for one in found}
+    return around.pop() if len(around) == 1 else ""
+
+
 def _program_files(seen: Seen, program: str) -> list[object]:
     """Return how the program comes to bin/ or to its plain name, if it is not there already."""
-    has_own = any(one.manifest.get("files") or one.manifest.get("bin") for one in seen.members.platforms)
-    if has_own:
+    if any(one.manifest.get("files") or one.manifest.get("bin") for one in seen.members.platforms):
         return []
+    if seen.tool and seen.tool.bare and not seen.build:
+        name = archive_name(seen.tool)
+        return [{"from": f"{name}{{exe}}", "to": f"bin/{program}{{exe}}"}] if name else []
     if seen.extensions:
         return [{"from": f"**/{program}{{exe}}", "to": f"bin/{program}{{exe}}"}]
     names = {posixpath.basename(path).removesuffix(".exe").rstrip("*") for path in seen.paths if _stem(path) == program}
@@ -240,13 +282,20 @@ def _program_files(seen: Seen, program: str) -> list[object]:
 
 
 def _dev_packages(seen: Seen, family: str) -> Iterator[Guess]:
-    for dev in seen.members.devs[:1]:
-        files = _taken(dev, seen.repository.files) or ["include/**"]
-        value = {"name": dev.name.replace(family, "{family}"), "template": dev.folder, "files": files}
-        yield Guess(key="packages.dev", value=value, source=file_of(dev))
+    value = [
+        {
+            "name": dev.name.replace(family, "{family}"),
+            "template": dev.folder,
+            "files": _taken(dev, seen.repository.files) or ["include/**"],
+        }
+        for dev in seen.members.devs
+    ]
+    if value:
+        source = ", ".join(map(file_of, seen.members.devs))
+        yield Guess(key="packages.dev", value=value if len(value) > 1 else value[0], source=source)
 
 
-def _taken(one: Member, files: frozenset[str]) -> list[str]:
+def _taken(one: OwnPackage, files: frozenset[str]) -> list[str]:
     """Return patterns of what a manifest's `files` lists and its folder does not hold: it comes from the artifact."""
     listed = one.manifest.get("files")
     own = [posixpath.relpath(path, one.folder) for path in files if path.startswith(f"{one.folder}/")]
@@ -257,13 +306,15 @@ def _taken(one: Member, files: frozenset[str]) -> list[str]:
 
 def _meta_packages(seen: Seen, program: Guess) -> tuple[list[Guess], dict[str, str], list[str]]:
     key, meta = "packages.meta", seen.meta
+    if meta is None and any(one.folder for one in seen.members.platforms):
+        return [Guess(key=key, value=False, source="no package has the family's name or pins its packages")], {}, []
     if meta is None:
         return [_launcher(seen, program)], {}, []
     script = seen.repository.downloads.get(meta.folder)
     missing = _missing_entries(meta, seen.repository.files)
     built = [name for name in missing if JAVASCRIPT.search(name)]
     placed = [name for name in missing if name not in built]
-    if (script or placed) and not _own_code(meta, seen.repository.files):
+    if (script or placed) and not _own_code(meta):
         return _without_install_script(seen, meta, script, program)
     folder = pattern([(one.folder, {"suffix": _suffix(one, seen)}) for one in seen.members.metas]) or meta.folder
     guesses = [Guess(key=f"{key}.template", value=folder, source=file_of(meta))]
@@ -274,7 +325,7 @@ def _meta_packages(seen: Seen, program: Guess) -> tuple[list[Guess], dict[str, s
     own = "Its code finds the program by require('./launcher.cjs').program().path."
     if "bin" in meta.manifest:
         own += f" Remove bin, too, and give packages.meta in flotilla.yml launcher: {{bin: {program.value}}}."
-    return guesses, {}, [_script_step(meta, script, own)] if script else []
+    return guesses, {}, [_script_step(meta, script, own)] if script or placed else []
 
 
 def _launcher(seen: Seen, program: Guess) -> Guess:
@@ -286,7 +337,7 @@ def _launcher(seen: Seen, program: Guess) -> Guess:
 
 
 def _without_install_script(
-    seen: Seen, meta: Member, script: str | None, program: Guess
+    seen: Seen, meta: OwnPackage, script: str | None, program: Guess
 ) -> tuple[list[Guess], dict[str, str], list[str]]:
     """Return a meta package of its own beside one that downloads its program."""
     manifest = {name: meta.manifest[name] for name in KEPT if name in meta.manifest}
@@ -299,7 +350,7 @@ def _without_install_script(
     return guesses, {file: _json(manifest)}, [_script_step(meta, script, f"{file} is published instead of it.")]
 
 
-def _script_step(meta: Member, script: str | None, instead: str) -> str:
+def _script_step(meta: OwnPackage, script: str | None, instead: str) -> str:
     if script is None:
         return f"{file_of(meta)} names a program that the repository does not have. {instead}"
     return (
@@ -325,14 +376,14 @@ def _built_entries(seen: Seen, built: Sequence[str]) -> list[Guess]:
     return [Guess(key="packages.meta.artifact", value="javascript", source=NOTHING, question=ask)]
 
 
-def _missing_entries(meta: Member, files: frozenset[str]) -> list[str]:
+def _missing_entries(meta: OwnPackage, files: frozenset[str]) -> list[str]:
     told = meta.manifest.get("bin")
     names = [
         *(told.values() if isinstance(told, dict) else [told]),
         meta.manifest.get("main"),
         meta.manifest.get("types"),
     ]
-    return [name for name in map(str, filter(None, names)) if not _there(meta.folder, name, files)]
+    return [name for name in dict.fromkeys(map(str, filter(None, names))) if not _there(meta.folder, name, files)]
 
 
 def _there(folder: str, name: str, files: frozenset[str]) -> bool:
@@ -340,21 +391,20 @@ def _there(folder: str, name: str, files: frozenset[str]) -> bool:
     return any(one in files for one in (path, f"{path}.js", f"{path}/index.js"))
 
 
-def _has_entry(meta: Member, files: frozenset[str]) -> bool:
+def _has_entry(meta: OwnPackage, files: frozenset[str]) -> bool:
     return "exports" in meta.manifest or "main" in meta.manifest or _there(meta.folder, "index.js", files)
 
 
-def _own_code(meta: Member, files: frozenset[str]) -> bool:
+def _own_code(meta: OwnPackage) -> bool:
     """Return whether a package has code besides its program that users import."""
-    main = meta.manifest.get("main")
-    return "exports" in meta.manifest or (isinstance(main, str) and _there(meta.folder, main, files))
+    return any(field in meta.manifest for field in ("main", "module", "exports", "types"))
 
 
-def _suffix(meta: Member, seen: Seen) -> str:
+def _suffix(meta: OwnPackage, seen: Seen) -> str:
     return next((one for one in reversed(seen.members.suffixes) if meta.name.endswith(one)), "")
 
 
-def values_of(one: Member) -> dict[str, str]:
+def values_of(one: OwnPackage) -> dict[str, str]:
     return {"platform": one.platform.word, "suffix": one.platform.after} if one.platform else {}
 
 

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flotilla.commands.builds import Build, Named, builds, named
+from flotilla.commands.builds import Build, Named, builds, named, words_of
 from flotilla.commands.members import (
     NOTHING,
     Guess,
     Members,
     Seen,
+    archive_name,
     file_of,
     members,
     package_guesses,
@@ -52,9 +53,9 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
     Args:
         answers: what a person has said, by the keys of the guesses.
     """
-    own = members(repository)
-    found = builds(repository.workflows, variants=len(own.suffixes))
-    build = next((one for one in found if _fits(one, own)), None)
+    own = members(repository, answers.get("family", ""))
+    wanted = [one.platform for one in own.platforms if one.platform and one.platform.after == own.suffixes[0]]
+    build = next(iter(builds(repository.workflows, variants=len(own.suffixes), wanted=wanted)), None)
     seen = Seen(repository=repository, members=own, build=build, tool=repository.goreleaser or repository.cargo_dist)
     family = _answered(_family(seen), answers)
     platforms = _answered(_platforms(seen), answers)
@@ -69,7 +70,7 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
     return Proposal(
         guesses=tuple(_answered(guess, answers) for guess in guesses),
         templates=templates,
-        steps=(*more, *steps, *_publishing(repository.workflows)),
+        steps=(*more, *steps, *_without_artifact(platforms, build), *_publishing(repository.workflows), *_others(own)),
         tag_push=workflow is not None and workflow.only_tags,
     )
 
@@ -88,14 +89,6 @@ def _answered(guess: Guess, answers: Mapping[str, str]) -> Guess:
     elif answer.isdecimal() and isinstance(guess.value, int):
         said = int(answer)
     return Guess(key=guess.key, value=said, source="your answer")
-
-
-def _fits(build: Build, own: Members) -> bool:
-    """Return whether a build has platforms of the family's packages, or several if no package is known."""
-    wanted = [one.platform for one in own.platforms if one.platform]
-    if not wanted:
-        return len(build.platforms) > 1
-    return any(one.same_machine(platform) for one in wanted for platform in build.platforms.values())
 
 
 # The family, its platforms and variants
@@ -121,20 +114,19 @@ def _family(seen: Seen) -> Guess:
 
 def _platforms(seen: Seen) -> Guess:
     words, source = _words(seen)
-    if own := [
-        one for one in seen.members.platforms if one.platform and one.platform.after == seen.members.suffixes[0]
-    ]:
-        value = [
-            _entry(one.platform.word, one.platform, _word_of(one.platform, words, seen.build), one.manifest)
-            for one in own
-            if one.platform
-        ]
+    own = [one for one in seen.members.platforms if one.platform and one.platform.after == seen.members.suffixes[0]]
+    if own:
+        told = [(one.platform.word, one.platform, one.manifest) for one in own if one.platform]
         where = own[0].folder and f"{posixpath.dirname(own[0].folder)}/*/package.json"
+        value = _entries(told, words, seen.build)
         return Guess(key="platforms", value=value, source=where or f"optionalDependencies in {file_of(seen.meta)}")
     if targets := _napi_targets(seen.napi):
         found = {_napi_name(one): one for target in targets if (one := named(target)) and one.os}
-        value = [_entry(name, one, _word_of(one, words, seen.build), {}) for name, one in found.items()]
+        value = _entries([(name, one, {}) for name, one in found.items()], words, seen.build)
         return Guess(key="platforms", value=value, source=f"napi.targets in {file_of(seen.meta)}")
+    if words and seen.napi:
+        value = [_entry(_napi_name(one), one, word, {}) for word, one in words.items() if one.os]
+        return Guess(key="platforms", value=value, source=source)
     if words:
         return Guess(key="platforms", value=_from_words(words, library=seen.library), source=source)
     ask = "The platforms, in npm's words"
@@ -151,11 +143,32 @@ def _words(seen: Seen) -> tuple[Mapping[str, Named], str]:
     return {}, ""
 
 
-def _word_of(platform: Named, words: Mapping[str, Named], build: Build | None = None) -> str:
-    """Return what CI calls a platform; of a system that is built for one processor, it may name the system alone."""
-    same = [word for word, one in words.items() if one.same_machine(platform)]
-    found = next((word for word in same if words[word].libc == platform.libc), "".join(same[:1]))
-    return found or (build.systems.get("".join(platform.os), "") if build else "")
+def _entries(
+    told: Sequence[tuple[str, Named, Mapping[str, object]]], words: Mapping[str, Named], build: Build | None
+) -> list[object]:
+    """Return platforms by name, with what CI calls each; if it builds a system once, that may be the system alone."""
+    found = words_of([platform for _, platform, _ in told], words)
+    alone = build.systems if build else {}
+    return [
+        _entry(name, platform, word or alone.get("".join(platform.os), ""), manifest)
+        for (name, platform, manifest), word in zip(told, found, strict=True)
+    ]
+
+
+def _without_artifact(platforms: Guess, build: Build | None) -> Iterator[str]:
+    """Yield the platforms for which a build has no artifact."""
+    entries = platforms.value if isinstance(platforms.value, list) else []
+    names = [(str(one["name"]), str(one.get("build", one["name"]))) for one in map(_mapping_of, entries)]
+    missing = [name for name, word in names if build and word not in {*build.platforms, *build.systems.values()}]
+    if missing and build:
+        yield (
+            f".github/workflows/{build.workflow.file} has no artifact for {', '.join(missing)}: give these platforms "
+            "build: WORD, as CI calls them, or remove them."
+        )
+
+
+def _mapping_of(entry: object) -> Mapping[str, object]:
+    return entry if isinstance(entry, dict) else {"name": entry}
 
 
 def _from_words(words: Mapping[str, Named], *, library: bool) -> list[object]:
@@ -269,14 +282,13 @@ def _ci_of_build(build: Build, seen: Seen) -> list[Guess]:
 
 
 def _archive_of_tool(tool: Archives) -> list[Guess]:
-    found = [one for name in tool.names.values() if (one := named(name))]
-    around = {(one.before, one.after) for one in found}
-    if len(around) != 1:
+    if tool.bare:
+        return []
+    if not (name := archive_name(tool)):
         ask = "The archives' names, with {version} and {build}"
         return [Guess(key="ci.archive", value="*_{build}.*", source=tool.file, question=ask)]
-    [(before, after)] = around
     ends = f"{{{','.join(tool.extensions)}}}" if len(tool.extensions) > 1 else "".join(tool.extensions)
-    return [Guess(key="ci.archive", value=f"{before}{{build}}{after}.{ends}", source=tool.file)]
+    return [Guess(key="ci.archive", value=f"{name}.{ends}", source=tool.file)]
 
 
 def _ci_of_one_artifact(
@@ -348,5 +360,15 @@ def _tag(seen: Seen, family: str) -> Iterator[Guess]:
 
 
 def _publishing(workflows: Sequence[Workflow]) -> Iterator[str]:
+    """Yield for each workflow the steps that do what flotilla does."""
+    files: dict[str, list[str]] = {}
     for place, command in dict.fromkeys(one for workflow in workflows for one in workflow.publishes):
-        yield f"{place} runs {command}. flotilla publishes and releases: remove what would do the same."
+        file, _, line = place.rpartition(":")
+        files.setdefault(file, []).append(f"{command} (line {line})")
+    for file, commands in files.items():
+        yield f"{file} runs {', '.join(commands)}. flotilla publishes and releases: remove what would do the same."
+
+
+def _others(own: Members) -> Iterator[str]:
+    for name in own.others:
+        yield f"{name} is another family: run flotilla init again, with --family {name} and --config for another file."

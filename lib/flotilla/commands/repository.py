@@ -52,6 +52,7 @@ class Archives:
         programs: the names of the programs, without .exe.
         scope: the npm scope that the file names.
         package: the npm name that the file names.
+        bare: there are no archives, but the programs themselves under these names.
     """
 
     file: str
@@ -60,6 +61,7 @@ class Archives:
     programs: tuple[str, ...]
     scope: str = ""
     package: str = ""
+    bare: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,11 @@ def read_repository(folder: Path) -> Repository:
         if PurePosixPath(name).name == "package.json" and isinstance(manifest := reader.json(name), dict)
     }
     remote = _remote(_git(folder, "config", "--get", "remote.origin.url"))
-    crates = [reader.toml(name) for name in sorted(files, key=len) if PurePosixPath(name).name == "Cargo.toml"]
+    crates = [
+        _Crate(told=reader.toml(name), program=f"{name.removesuffix('Cargo.toml')}src/main.rs" in files)
+        for name in sorted(files, key=lambda name: (len(name), name))
+        if PurePosixPath(name).name == "Cargo.toml"
+    ]
     project = remote.rpartition("/")[2] or folder.resolve().name
     workflows = _Files(folder=top / WORKFLOWS, unread=unread)
     found = {name: (workflows.text(name), workflows.yaml(name)) for name in _yaml_files(top / WORKFLOWS)}
@@ -130,7 +136,7 @@ def read_repository(folder: Path) -> Repository:
             (read_goreleaser(reader.yaml(name), name, project) for name in GORELEASER if name in files), None
         ),
         cargo_dist=_cargo_dist(reader, crates),
-        programs=tuple(program for crate in crates for program in _programs(crate)),
+        programs=tuple(program for crate in crates for program in crate.programs),
         downloads=dict(_downloads(manifests, reader)),
         unread=tuple(unread),
         templates="templates" if _git(folder, "check-ignore", "npm/package.json") else "npm",
@@ -231,10 +237,21 @@ def _downloads(manifests: Mapping[str, Manifest], reader: _Files) -> Iterator[tu
                 break
 
 
-def _programs(cargo: Manifest) -> tuple[str, ...]:
-    bins = [str(one["name"]) for one in _list(cargo.get("bin")) if isinstance(one, dict) and "name" in one]
-    package = _mapping(cargo.get("package")).get("name")
-    return tuple(bins or ([str(package)] if package and "lib" not in cargo else []))
+@dataclass(frozen=True, kw_only=True)
+class _Crate:
+    """A Cargo.toml, and whether src/main.rs is beside it."""
+
+    told: Manifest
+    program: bool
+
+    @property
+    def name(self) -> str:
+        return str(_mapping(self.told.get("package")).get("name") or "")
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        bins = [str(one["name"]) for one in _list(self.told.get("bin")) if isinstance(one, dict) and "name" in one]
+        return tuple(bins or ([self.name] if self.program and self.name else []))
 
 
 def read_goreleaser(told: Manifest, file: str, project: str) -> Archives:
@@ -264,6 +281,7 @@ def read_goreleaser(told: Manifest, file: str, project: str) -> Archives:
         names={word: str(name) for word, name in names.items()} if told_all else {},
         extensions=tuple(dict.fromkeys(one for one in formats if one in EXTENSIONS)),
         programs=tuple(filter(None, programs)),
+        bare=set(formats) == {"binary"},
     )
 
 
@@ -333,20 +351,20 @@ def _go_test(text: str, values: Mapping[str, str]) -> bool | None:
     return holds is not bool(found[1])
 
 
-def _cargo_dist(reader: _Files, crates: Sequence[Manifest]) -> Archives | None:
+def _cargo_dist(reader: _Files, crates: Sequence[_Crate]) -> Archives | None:
     workspace = reader.toml("dist-workspace.toml") or reader.toml("dist.toml")
-    inside = [_mapping(_mapping(_mapping(one.get("workspace")).get("metadata")).get("dist")) for one in crates]
+    inside = [_mapping(_mapping(_mapping(one.told.get("workspace")).get("metadata")).get("dist")) for one in crates]
     told = _mapping(workspace.get("dist")) or next(filter(None, inside), {})
     if not told:
         return None
-    crate = next((one for one in crates if _programs(one)), {})
-    name = str(_mapping(crate.get("package")).get("name") or "")
+    crate = next((one for one in crates if one.programs), _Crate(told={}, program=False))
+    name = crate.name
     ends = (str(told.get("unix-archive", ".tar.xz")), str(told.get("windows-archive", ".zip")))
     return Archives(
         file="dist-workspace.toml" if workspace else "Cargo.toml",
         names={target: f"{name}-{target}" for target in map(str, _list(told.get("targets")))} if name else {},
         extensions=tuple(dict.fromkeys(end.lstrip(".") for end in ends)),
-        programs=_programs(crate),
+        programs=crate.programs,
         scope=str(told.get("npm-scope", "")),
         package=str(told.get("npm-package", "")),
     )

@@ -172,6 +172,7 @@ class _Reader:
         return EXPRESSION.sub(lambda match: self.value(match[1], context), once)  # env may have expressions itself
 
     def value(self, expression: str, context: Values) -> str:
+        nothing = False
         for part in expression.split("||"):
             if text := TEXT.fullmatch(part.strip()):
                 return text[1]
@@ -181,8 +182,10 @@ class _Reader:
                     found = found.get(key) if isinstance(found, dict) else None
                 if isinstance(found, str | int | float) and found != "":
                     return str(found)
-                if context.get(look[1]) and look[1] == "matrix" and found is None:
-                    return ""  # other combinations have it: GitHub takes a missing key for nothing
+                # Other combinations may have it; GitHub takes a missing key for nothing.
+                nothing = nothing or bool(look[1] == "matrix" and context.get("matrix") and found is None)
+        if nothing:
+            return ""
         if expression == "github.event.repository.name":
             return self.repository_name
         if expression == "github.ref_name":
