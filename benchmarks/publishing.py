@@ -17,7 +17,7 @@ from benchmarks.measure import Row, medians, run
 from benchmarks.transfers import curl
 from tests.rehearsal.publishing import document
 
-from flotilla.npm.publish_command import npmrc
+from flotilla.npm.cli import npmrc
 from flotilla.packing.tarball import LEVEL
 from flotilla.rehearsal.node import node, node_bin, npm
 

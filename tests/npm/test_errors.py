@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from flotilla.npm.cli import NpmAnswer, Observed
 from flotilla.npm.errors import TABLE, Cause, Context, Kind, explain
-from flotilla.npm.output import NpmAnswer, Observed
 
 TOKEN = Context(name="@acme/tool", registry="https://r.example/", trusted=False)
 TRUSTED = Context(

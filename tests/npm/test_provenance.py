@@ -10,7 +10,7 @@ import pytest
 from tests.npm.conftest import GITHUB
 
 from flotilla.npm import Origin, check_bundle, possible, sha512_of, stated
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
+from flotilla.npm.cli import ID_TOKEN_BEARER, ID_TOKEN_URL
 
 DIGEST = hashlib.sha512(b"tarball").digest()
 INTEGRITY = "sha512-" + base64.b64encode(DIGEST).decode()

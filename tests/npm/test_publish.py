@@ -17,7 +17,7 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry
 
 from flotilla.errors import ConflictError, DeadlineError, RegistryError
 from flotilla.npm import Npm, Publisher, PublishRequest, Registry, Token, TrustedPublishing
-from flotilla.npm.publish_command import ID_TOKEN_BEARER
+from flotilla.npm.cli import ID_TOKEN_BEARER
 from flotilla.retry import RetryPolicy
 
 OIDC_DENIED = "403 Forbidden - PUT http://r/@acme%2ftool - OIDC permission denied for this action"

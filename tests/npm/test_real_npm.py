@@ -17,8 +17,8 @@ from tests.npm.scripted_registry import Reply, ScriptedRegistry, ScriptedSigstor
 
 from flotilla.errors import ConflictError, DeadlineError, FlotillaError, RegistryError
 from flotilla.npm import Npm, Publisher, TrustedPublishing, check_bundle
+from flotilla.npm.cli import NpmAnswer
 from flotilla.npm.errors import Context, Kind, explain
-from flotilla.npm.output import NpmAnswer
 from flotilla.npm.provenance import Origin
 
 pytestmark = pytest.mark.npm

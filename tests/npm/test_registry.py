@@ -19,7 +19,7 @@ from tests.world.sockets import BYTES, MinuteClock, Trickle
 from flotilla.errors import ConflictError, DeadlineError, InputError, RegistryError
 from flotilla.npm import PublishedVersion, Registry, await_visible
 from flotilla.npm import registry as reading
-from flotilla.npm.publish_command import credential_key, scope_of
+from flotilla.npm.cli import credential_key, scope_of
 from flotilla.npm.registry import escaped, path_of, registry_url, tarball_url
 from flotilla.retry import RetryPolicy
 

@@ -1,8 +1,16 @@
 """npm: read the registry, plan what to publish, publish it, and explain the outcome."""
 
+from flotilla.npm.cli import (
+    ID_TOKEN_BEARER,
+    ID_TOKEN_URL,
+    Credential,
+    PublishRequest,
+    Staged,
+    Token,
+    TrustedPublishing,
+)
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, Exchange, IdTokens, TokenExchange, claims_of_job
-from flotilla.npm.output import Staged
 from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
 from flotilla.npm.preflight import (
     NEW_NAME,
@@ -23,14 +31,6 @@ from flotilla.npm.preflight import (
 )
 from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
 from flotilla.npm.publish import Publisher
-from flotilla.npm.publish_command import (
-    ID_TOKEN_BEARER,
-    ID_TOKEN_URL,
-    Credential,
-    PublishRequest,
-    Token,
-    TrustedPublishing,
-)
 from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url
 from flotilla.npm.runner import Npm
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
-from flotilla.npm.output import NpmAnswer, Observed
+from flotilla.npm.cli import NpmAnswer, Observed
 
 
 class Kind(Enum):

@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urljoin
 from flotilla.documents import parse_json
 from flotilla.errors import GitHubError, RegistryError
 from flotilla.http import Answer, Http, Origin, Request, transient
+from flotilla.npm.cli import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.registry import escaped
 from flotilla.retry import RetryPolicy
 from flotilla.text import one_line, plain, redact

@@ -9,10 +9,9 @@ from typing import Literal, assert_never
 
 from flotilla.errors import ConflictError
 from flotilla.family.model import BuiltPackage, DistTag, PackedPackage
+from flotilla.npm.cli import ID_TOKEN_BEARER, ID_TOKEN_URL, Staged, scope_of
 from flotilla.npm.manifest_diff import Manifest, version_differences
-from flotilla.npm.output import Staged
 from flotilla.npm.packument import Packument, PublishedVersion, is_own_tarball, same_integrity
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL, scope_of
 from flotilla.npm.registry import path_of
 
 # Returns how a published tarball's files differ from ours, a line each; empty if they do not.

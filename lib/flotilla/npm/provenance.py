@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from flotilla.npm.cli import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.npm.packument import Json
-from flotilla.npm.publish_command import ID_TOKEN_BEARER, ID_TOKEN_URL
 from flotilla.text import plain
 
 _COMMIT = "[0-9a-f]{40}"

@@ -16,21 +16,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flotilla.errors import InputError, RegistryError
-from flotilla.npm.errors import Context, Kind, explain
-from flotilla.npm.output import NpmAnswer, Staged, is_stage_id, parse_answer, parse_staged
-from flotilla.npm.publish_command import (
+from flotilla.npm.cli import (
     ANSWERS,
     ID_TOKEN_BEARER,
+    NpmAnswer,
     PublishRequest,
+    Staged,
     Token,
     configured_environment,
+    is_stage_id,
     npmrc,
     observed_environment,
+    parse_answer,
+    parse_staged,
     private_environment,
     publish_arguments,
     publish_environment,
     stage_list_arguments,
 )
+from flotilla.npm.errors import Context, Kind, explain
 from flotilla.npm.registry import registry_url
 from flotilla.retry import TransientError, retry_after
 from flotilla.text import plain, redact

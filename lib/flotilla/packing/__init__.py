@@ -1,6 +1,6 @@
 """Files in, files out: extract archives safely, check binaries, build package folders, write deterministic tarballs."""
 
-from flotilla.packing.extract import extract, sidecar_faults
+from flotilla.packing.extraction import extract, sidecar_faults
 from flotilla.packing.floors import floors_told, risen
 from flotilla.packing.package import Contents, PackageFiles, package_files
 from flotilla.packing.paths import matching

@@ -21,7 +21,7 @@ else:
 
 from flotilla.errors import ArchiveError, PackageError
 from flotilla.family.model import Limits, PackedPackage
-from flotilla.packing.extract import open_members
+from flotilla.packing.extraction import open_members
 from flotilla.packing.package import Contents, FileEntry, PackageFiles
 from flotilla.packing.packlist import MANIFEST
 from flotilla.packing.streams import BLOCK, CHUNK, EXECUTABLE, PLAIN, Budget

@@ -6,7 +6,7 @@ import pytest
 from tests.npm.conftest import CANARY, GITHUB, Make
 
 from flotilla.errors import InputError
-from flotilla.npm import Token, TrustedPublishing, publish_command
+from flotilla.npm import Token, TrustedPublishing, cli
 
 JOB = {
     **GITHUB,
@@ -38,7 +38,7 @@ STRAY = {
 
 def test_every_setting_of_a_publish_is_a_flag_and_the_tarball_comes_last(make: Make) -> None:
     request = make(registry="https://r.example/", dist_tag="next", provenance=True)
-    assert publish_command.publish_arguments(request, tarball="./tool.tgz", timeout=300) == [
+    assert cli.publish_arguments(request, tarball="./tool.tgz", timeout=300) == [
         "publish",
         "--fetch-retries=0",
         "--fetch-timeout=300000",
@@ -60,7 +60,7 @@ def test_every_setting_of_a_publish_is_a_flag_and_the_tarball_comes_last(make: M
 
 
 def test_staging_is_another_command_and_provenance_is_never_left_to_npm(make: Make) -> None:
-    arguments = publish_command.publish_arguments(make({"name": "tool"}, staged=True), tarball="./tool.tgz", timeout=1)
+    arguments = cli.publish_arguments(make({"name": "tool"}, staged=True), tarball="./tool.tgz", timeout=1)
     assert arguments[:2] == ["stage", "publish"]
     assert "--provenance=false" in arguments
     assert not any(":registry" in argument for argument in arguments)
@@ -68,7 +68,7 @@ def test_staging_is_another_command_and_provenance_is_never_left_to_npm(make: Ma
 
 @pytest.mark.parametrize("dist_tag", ["--registry=https://evil.example/", "-x", "a b"])
 def test_a_value_cannot_become_an_option(make: Make, dist_tag: str) -> None:
-    arguments = publish_command.publish_arguments(make(dist_tag=dist_tag), tarball="./tool.tgz", timeout=1)
+    arguments = cli.publish_arguments(make(dist_tag=dist_tag), tarball="./tool.tgz", timeout=1)
     assert dist_tag not in arguments
     assert f"--tag={dist_tag}" in arguments
 
@@ -77,18 +77,18 @@ def test_npm_gets_no_stray_credential_or_setting_of_the_job(make: Make, tmp_path
     for credential in (Token(value=CANARY), TrustedPublishing()):
         for provenance in (True, False):
             request = make(credential=credential, provenance=provenance)
-            environment = publish_command.publish_environment(JOB | STRAY, request, folder=tmp_path)
+            environment = cli.publish_environment(JOB | STRAY, request, folder=tmp_path)
             assert "stray" not in environment.values()
 
 
 def test_npm_keeps_proxies_and_certificates(tmp_path: Path) -> None:
-    environment = publish_command.private_environment(JOB, folder=tmp_path)
+    environment = cli.private_environment(JOB, folder=tmp_path)
     kept = ("HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "NPM_CONFIG_STRICT_SSL", "PATH")
     assert {key: environment[key] for key in kept} == {key: JOB[key] for key in kept}
 
 
 def test_all_that_npm_writes_goes_into_the_private_folder(tmp_path: Path) -> None:
-    environment = publish_command.private_environment(JOB, folder=tmp_path)
+    environment = cli.private_environment(JOB, folder=tmp_path)
     keys = (
         "HOME",
         "TMPDIR",
@@ -117,7 +117,7 @@ def test_npm_is_given_one_way_to_sign_in(
     given: set[str],
 ) -> None:
     request = make(credential=credential, provenance=provenance)
-    environment = publish_command.publish_environment(JOB, request, folder=tmp_path, sigstore_token="signing")  # noqa: S106
+    environment = cli.publish_environment(JOB, request, folder=tmp_path, sigstore_token="signing")  # noqa: S106
     names = {
         "ACTIONS_ID_TOKEN_REQUEST_URL": "URL",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "TOKEN",
@@ -136,17 +136,17 @@ def test_npm_is_told_about_the_run_only_if_something_is_signed(
     provenance: bool,  # noqa: FBT001
 ) -> None:
     request = make(credential=credential, provenance=provenance)
-    environment = publish_command.publish_environment(JOB, request, folder=tmp_path, sigstore_token="signing")  # noqa: S106
+    environment = cli.publish_environment(JOB, request, folder=tmp_path, sigstore_token="signing")  # noqa: S106
     told = {name for name in ("GITHUB_SHA", "GITHUB_RUN_ID", "RUNNER_ENVIRONMENT") if name in environment}
     assert len(told) == (3 if provenance or isinstance(credential, TrustedPublishing) else 0)
 
 
 def test_the_token_counts_for_its_registry_only() -> None:
-    assert publish_command.npmrc("https://r.example:8443/npm/", "abc") == "//r.example:8443/npm/:_authToken=abc\n"
+    assert cli.npmrc("https://r.example:8443/npm/", "abc") == "//r.example:8443/npm/:_authToken=abc\n"
 
 
 def test_the_configured_registry_is_asked_with_the_job_s_own_settings() -> None:
-    environment = publish_command.configured_environment(JOB | STRAY)
+    environment = cli.configured_environment(JOB | STRAY)
     assert environment["npm_config_registry"] == "stray"
     assert environment["HOME"] == "/github/home"
     assert "NODE_AUTH_TOKEN" not in environment

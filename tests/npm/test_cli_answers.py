@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.npm.scripted_registry import jwt
 
-from flotilla.npm.output import parse_answer, parse_staged
+from flotilla.npm.cli import parse_answer, parse_staged
 
 ERROR = json.dumps({"error": {"code": "E404", "summary": "404 Not Found - PUT http://x/tool", "detail": "d"}}, indent=2)
 
