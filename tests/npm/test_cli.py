@@ -38,6 +38,7 @@ STRAY = {
 
 def test_every_setting_of_a_publish_is_a_flag_and_the_tarball_comes_last(make: Make) -> None:
     request = make(registry="https://r.example/", dist_tag="next", provenance=True)
+    assert str(request) == str(request.package)
     assert cli.publish_arguments(request, tarball="./tool.tgz", timeout=300) == [
         "publish",
         "--fetch-retries=0",
@@ -88,16 +89,30 @@ def test_npm_keeps_proxies_and_certificates(tmp_path: Path) -> None:
 
 
 def test_all_that_npm_writes_goes_into_the_private_folder(tmp_path: Path) -> None:
-    environment = cli.private_environment(JOB, folder=tmp_path)
-    keys = (
-        "HOME",
-        "TMPDIR",
-        "npm_config_cache",
-        "npm_config_logs_dir",
-        "npm_config_userconfig",
-        "npm_config_globalconfig",
-    )
-    assert all(environment[key].startswith(str(tmp_path)) for key in keys)
+    like_settings = {"PROXY": "stray", "CAFILE": "stray", "STRICT_SSL": "stray"}  # npm reads npm_config_… alone
+    private = {
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "npm_config_cache": str(tmp_path / "cache"),
+        "npm_config_logs_dir": str(tmp_path / "logs"),
+        "npm_config_userconfig": str(tmp_path / "npmrc"),
+        "npm_config_globalconfig": str(tmp_path / "globalnpmrc"),
+        "npm_config_update_notifier": "false",
+    }
+    assert cli.private_environment(like_settings, folder=tmp_path) == private
+    assert cli.observed_environment(like_settings, folder=tmp_path) == {
+        **private,
+        "NODE_OPTIONS": f"--import={cli.OBSERVER.as_uri()}",
+        "FLOTILLA_ANSWERS": str(tmp_path / cli.ANSWERS),
+    }
+
+
+@pytest.mark.parametrize(("name", "scoped"), [("tool", ()), ("@acme/tool", ("--@acme:registry=https://r.example/",))])
+def test_staged_versions_are_listed_at_the_same_registry(name: str, scoped: tuple[str, ...]) -> None:
+    assert cli.stage_list_arguments(name, registry="https://r.example/") == [
+        *("stage", "list", "--fetch-retries=0", "--json", "--logs-max=0", "--prefix=."),
+        *("--registry=https://r.example/", *scoped, "--", name),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,8 +172,9 @@ def test_the_configured_registry_is_asked_with_the_job_s_own_settings() -> None:
     "value", ["", "a b", "a\n", "a\nregistry=https://evil.example/", "a;b", "${HOME}", '"a"', "a#b"]
 )
 def test_a_token_that_could_be_more_than_a_token_in_npmrc_is_refused(value: str) -> None:
-    with pytest.raises(InputError, match="npm-token"):
+    with pytest.raises(InputError, match="npm-token") as refused:
         Token(value=value)
+    assert "Store the secret again" in refused.value.advice
 
 
 def test_a_token_does_not_show_in_its_repr() -> None:

@@ -129,8 +129,6 @@ def publish_environment(
         case Token() if request.provenance:
             kept |= {key: outer[key] for key in (ID_TOKEN_URL,) if key in outer}
             kept |= {"SIGSTORE_ID_TOKEN": sigstore_token}
-        case Token():
-            pass
     return {**observed_environment(outer, folder=folder), **kept}
 
 
