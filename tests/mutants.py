@@ -48,6 +48,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "npm/registry": ("tests/npm/test_registry.py",),
     "npm/runner": ("tests/npm/test_runner.py",),
     "packing/extraction": PACKING,
+    "packing/floors": ("tests/packing/test_floors.py",),
     "packing/paths": PACKING,
     "packing/choose_files": PACKING,
     "packing/platform_check": ("tests/packing/test_platform_check.py", "tests/packing/test_elf.py"),

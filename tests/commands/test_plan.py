@@ -19,7 +19,7 @@ def test_a_plan_shows_every_package_with_what_npm_installs_it_by(
     assert lines[0] == "@acme/chroma 2.0.0-rc.1: 13 packages (5 platforms, 2 variants)"
     assert lines[1] == "tag v2.0.0-rc.1, dist-tag rc"
     assert lines[2].startswith("sign-in to npm: each package by trusted publishing")
-    rows = {line.split()[0]: line.split()[1:] for line in lines[6:]}
+    rows = {line.split()[0]: line.split()[1:] for line in lines[6:19]}
     assert len(rows) == 13
     assert rows["@acme/chroma-linux-x64-musl"] == [
         *("platform", "linux", "x64", "musl"),
@@ -44,6 +44,21 @@ def test_a_plan_names_the_packages_that_no_meta_package_pins(repository: Path, f
         "@acme/chroma-darwin-x64",
         "@acme/chroma-darwin-x64-non-free",
     ]
+
+
+def test_a_plan_tells_the_declared_floors(repository: Path, flotilla: Callable[..., str]) -> None:
+    config = repository / "flotilla.yml"
+    declared = '{name: darwin-x64, macos: "11.0", libraries: [libusb.dylib]}'
+    config.write_text(config.read_text().replace("  - darwin-x64\n", f"  - {declared}\n"))
+    lines = flotilla("plan").splitlines()
+    assert "darwin-x64: binaries may need macOS 11.0, and nothing newer" in lines
+    assert "linux-x64: binaries may need glibc 2.28, and nothing newer" in lines
+    assert "darwin-x64: users must have libusb.dylib" in lines
+    packages = {one["name"]: one for one in json.loads(flotilla("plan", "--json"))["packages"]}
+    assert packages["@acme/chroma-darwin-x64"]["floors"] == {"macos": "11.0"}
+    assert packages["@acme/chroma-darwin-x64"]["libraries"] == ["libusb.dylib"]
+    assert packages["@acme/chroma-linux-x64-musl"]["floors"] == {}
+    assert "floors" not in packages["@acme/chroma"]
 
 
 META = re.compile(r"^  meta:\n(    .*\n)+", re.MULTILINE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from flotilla.family import Family, Manifest, Package, Placed, binaries_told, unpinned_told
+from flotilla.family import Family, Manifest, Package, Placed, Platform, binaries_told, unpinned_told
 from flotilla.jobs.prepare import meta_doubts, render_all
 
 # flotilla.yml does not say which packages exist and which trust the workflow; the registry does, when a job asks it.
@@ -16,6 +16,8 @@ SIGN_IN = (
     "sign-in to npm: each package by trusted publishing if it trusts the publishing job, otherwise with npm-token; "
     "a dry run of the job shows which"
 )
+
+FLOORS = {"glibcxx": "GLIBCXX", "macos": "macOS"}
 
 
 def plan(family: Family, *, root: Path, repository_url: str) -> str:
@@ -40,6 +42,7 @@ def plan(family: Family, *, root: Path, repository_url: str) -> str:
         *_own_versions(family),
         *_placed(family.packages),
         *binaries_told(family.packages),
+        *_floors(family.config.platforms),
         *unpinned_told(family.packages),
     ]:
         lines += ["", *told]
@@ -55,6 +58,24 @@ def _own_versions(family: Family) -> list[str]:
         for package in family.packages
         if package.version != family.version
     ]
+
+
+def _floors(platforms: Iterable[Platform]) -> list[str]:
+    """Return a line for each platform with declared floors; what binaries need is known once they are built."""
+    return [
+        f"{platform.name}: binaries may need {', '.join(declared)}, and nothing newer"
+        for platform in platforms
+        if (declared := [f"{FLOORS.get(key, key)} {version}" for key, version in _declared(platform).items()])
+    ] + [
+        f"{platform.name}: users must have {', '.join(platform.libraries)}"
+        for platform in platforms
+        if platform.libraries
+    ]
+
+
+def _declared(platform: Platform) -> dict[str, str]:
+    floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "macos": platform.macos}
+    return {key: version for key, version in floors.items() if version}
 
 
 def _placed(packages: Iterable[Package]) -> list[str]:
@@ -111,4 +132,5 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, object]:
         "files": [{"from": one.source, "to": one.to} if isinstance(one, Placed) else one for one in package.files],
         "manifest": manifest,
         **({"binaries": platform.binaries, "pin": platform.pin} if platform else {}),
+        **({"floors": _declared(platform), "libraries": platform.libraries} if platform else {}),
     }
