@@ -45,7 +45,7 @@ def part_of(module: Path) -> str:
 
 
 def imported(module: Path) -> Iterator[tuple[str, bool]]:
-    """Each part of flotilla that a module imports, and whether it does so only when a function runs."""
+    """Yield each part of flotilla that a module imports, and whether it does so only when a function runs."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
     top = set(tree.body)
     for node in ast.walk(tree):

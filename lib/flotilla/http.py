@@ -153,7 +153,7 @@ class Http:
 
         Raises:
             TransientError: another try may succeed (Unsure if the request may have taken effect).
-            FlotillaError: the answer is longer than `limit` bytes or encoded, or redirects where it must not.
+            FlotillaError: the answer is longer than `limit` bytes or encoded, or redirects to where it must not.
         """
         with self._watched(request) as watch, self._opened(request, watch) as response:
             self._refuse_encoded(response, request)

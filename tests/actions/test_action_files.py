@@ -54,7 +54,7 @@ def read_action(action: str) -> dict[str, Any]:
 
 
 def read_table(action: str, heading: str) -> list[tuple[str, ...]]:
-    """The cells of the table under a heading of an action's README, without its head."""
+    """Return the cells of the table under a heading of an action's README, without its head."""
     readme = (ROOT / ("docs/one-step.md" if action == ONE_STEP else f"{action}/README.md")).read_text(encoding="utf-8")
     section = readme.split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")]

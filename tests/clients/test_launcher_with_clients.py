@@ -50,7 +50,7 @@ def modules() -> Path:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Iterator[str]:
-    """A registry with two families: a program's and a library's."""
+    """Yield a registry with two families: a program's and a library's."""
     folder = tmp_path_factory.mktemp("registry")
     with Serving() as serving, VerdaccioBackend(installed(), folder, serving) as backend:
         server = RegistryServer(RegistryState(), serving, backend=backend)
@@ -101,7 +101,7 @@ def publish(  # noqa: PLR0913, PLR0917 - each a part of a publication
 
 
 def project_of(client: Client, folder: Path, registry: str) -> Path:
-    """A project that depends on both families."""
+    """Return a project that depends on both families."""
     files = {
         "package.json": json.dumps({"name": "x", "private": True, "dependencies": {META: "1.0.0", LIBRARY: "1.0.0"}}),
         **client.settings(registry),
@@ -119,7 +119,7 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 @pytest.fixture(scope="module")
 def project(client: Client, modules: Path, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's project, installed."""
+    """Return a user's project, installed."""
     made = project_of(client, tmp_path_factory.mktemp("project"), registry)
     done = client.do(modules, made, *client.install)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,13 +19,13 @@ Command = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """The example's artifacts, a folder each; to be copied before they are changed."""
+    """Return the example's artifacts, a folder each; to be copied before they are changed."""
     return example_artifacts()
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example, checked out, as the current folder."""
+    """Return the example, checked out, as the current folder."""
     folder = tmp_path / "repository"
     shutil.copytree(EXAMPLE, folder)
     monkeypatch.chdir(folder)
@@ -47,7 +47,7 @@ def flotilla() -> Command:
 
 @pytest.fixture
 def refused(flotilla: Command) -> Callable[..., FlotillaError]:
-    """What a command is refused with."""
+    """Return what a command is refused with."""
 
     def typed(*arguments: str) -> FlotillaError:
         with pytest.raises(FlotillaError) as told:

@@ -75,7 +75,7 @@ def test_a_link_to_nothing_among_the_artifacts_is_named(tmp_path: Path) -> None:
 
 
 def settled(tmp_path: Path, more: str) -> str:
-    """A family of one platform with these sections besides, checked with its artifact."""
+    """Return a family of one platform with these sections besides, checked with its artifact."""
     (tmp_path / "dist" / "tool-wasm32").mkdir(parents=True)
     (tmp_path / "dist" / "tool-wasm32" / "tool.wasm").write_bytes(WASM)
     text = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\nci: {workflow: ci.yml, artifact: "tool-{build}"}\n'
@@ -216,7 +216,7 @@ UPLOADS: dict[str, tuple[str, str, dict[str, bytes]]] = {
 
 
 def uploaded(folder: Path, upload: str) -> list[str]:
-    """The line of each package with its integrity, after CI has uploaded in a way."""
+    """Return the line of each package with its integrity, after CI has uploaded in a way."""
     ci, packages, files = UPLOADS[upload]
     for name, content in files.items():
         path = folder / "artifacts" / name

@@ -15,7 +15,7 @@ Refused = Callable[..., FlotillaError]
 
 @pytest.fixture
 def copied(artifacts: Path, tmp_path: Path) -> Path:
-    """The artifacts, to be changed."""
+    """Return the artifacts, to be changed."""
     shutil.copytree(artifacts, tmp_path / "artifacts")
     return tmp_path / "artifacts"
 

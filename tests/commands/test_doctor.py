@@ -65,7 +65,7 @@ def manifest(packages: Packages, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def registry() -> Iterator[ScriptedRegistry]:
-    """A registry with a sound family of four platforms."""
+    """Yield a registry with a sound family of four platforms."""
     with ScriptedRegistry() as server:
         for platform, words in PLATFORMS.items():
             name = f"{META}-{platform}"

@@ -51,7 +51,7 @@ def snippets(name: str, language: str) -> list[str]:
 
 
 def rows(name: str) -> Iterator[list[str]]:
-    """The rows of every table of a page, their heads left out."""
+    """Yield the rows of every table of a page, their heads left out."""
     tables = re.findall(r"(?:^\|.*\n)+", text(name), re.MULTILINE)
     for table in tables:
         for line in table.splitlines()[2:]:
@@ -59,7 +59,7 @@ def rows(name: str) -> Iterator[list[str]]:
 
 
 def schema_keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every key of flotilla.yml, its path written as in the docs, and what the schema says of it."""
+    """Yield every key of flotilla.yml, its path written as in the docs, and what the schema says of it."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
     for branch in {"then", "else"} & schema.keys():
@@ -145,7 +145,7 @@ BY_WORDS = {
 
 
 def names(row: Row) -> str:
-    """What the first column of the documentation says for a row of the table."""
+    """Return what the first column of the documentation says for a row of the table."""
     by_words = [said for words, said in BY_WORDS.items() if row.words.startswith(words)]
     return by_words[0] if by_words else row.code.split("|")[0]
 
@@ -186,7 +186,7 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 
 def headings(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub makes of a page's headings."""
     found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}
 
@@ -205,7 +205,7 @@ def test_the_readmes_flotilla_yml_parses() -> None:
 
 
 def uses() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each step of a page that uses an action of ours: the page, the action, the step."""
+    """Yield each step of a page that uses an action of ours: the page, the action, the step."""
     for page in PAGES:
         for snippet in snippets(page.relative_to(ROOT).as_posix(), "yaml"):
             if "uses: OWNER/flotilla" not in snippet:
@@ -220,7 +220,7 @@ DISPATCH = "on: {workflow_dispatch: {inputs: {version: {type: string}}}}\n"
 
 
 def workflows() -> Iterator[tuple[str, str]]:
-    """Every workflow that a page shows: where it stands, and its text; a part of one is given what starts it."""
+    """Yield every workflow that a page shows: where it stands, and its text; a part of one is given what starts it."""
     for page in PAGES:
         name = page.relative_to(ROOT).as_posix()
         for number, snippet in enumerate(snippets(name, "ya?ml"), start=1):
@@ -230,7 +230,7 @@ def workflows() -> Iterator[tuple[str, str]]:
 
 
 def other_jobs(part: str) -> Iterator[str]:
-    """The jobs that a part of a workflow needs and leaves out, with the outputs that it reads."""
+    """Yield the jobs that a part of a workflow needs and leaves out, with the outputs that it reads."""
     jobs = yaml.safe_load(part)["jobs"]
     for name in sorted({name for job in jobs.values() for name in as_list((job or {}).get("needs"))} - jobs.keys()):
         outputs = sorted(set(re.findall(rf"needs\.{name}\.outputs\.([\w-]+)", part)))
@@ -276,7 +276,7 @@ def test_the_readmes_workflow_reads_outputs_that_exist() -> None:
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """The commands of flotilla in the pages' shell blocks: each page and words."""
+    """Yield the commands of flotilla in the pages' shell blocks: each page and words."""
     for page in PAGES:
         name = page.relative_to(ROOT).as_posix()
         for block in snippets(name, "sh") + snippets(name, "bash"):

@@ -23,13 +23,13 @@ PINNED = os.environ.get("FLOTILLA_E2E_IMAGE", "")
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
-    """A folder that outlives the tests."""
+    """Return a folder that outlives the tests."""
     return Path(os.environ.get("FLOTILLA_CACHE", images.ROOT / ".cache")) / "e2e"
 
 
 @pytest.fixture(scope="session")
 def engine(cache: Path) -> Iterator[DockerClient]:
-    """A Docker engine; without one the tests fail in CI, and are skipped locally."""
+    """Yield a Docker engine; without one the tests fail in CI, and are skipped locally."""
     try:
         with running_engine(cache / "dockerd.log") as docker:
             yield docker
@@ -41,14 +41,14 @@ def engine(cache: Path) -> Iterator[DockerClient]:
 
 @pytest.fixture(scope="session")
 def docker(engine: DockerClient, cache: Path) -> DockerClient:
-    """An engine that has the images that others are built from."""
+    """Return an engine that has the images that others are built from."""
     images.provide_bases(engine, cache)
     return engine
 
 
 @pytest.fixture(scope="session")
 def actions(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's files, as OWNER/flotilla@v1 serves them; with PINNED, as a release's tag does."""
+    """Return the repository's files, as OWNER/flotilla@v1 serves them; with PINNED, as a release's tag does."""
     tree = images.export_tree(tmp_path_factory.mktemp("actions"))
     images.name_available_bases(docker, tree)
     for file in [tree / "action.yml", *tree.glob("action-*/action.yml")] if PINNED else ():
@@ -58,7 +58,7 @@ def actions(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def image(docker: DockerClient, actions: Path) -> str:
-    """The image of the actions; with PINNED, that one."""
+    """Return the image of the actions; with PINNED, that one."""
     if PINNED:
         docker.images.pull(PINNED)
         return PINNED
@@ -67,7 +67,7 @@ def image(docker: DockerClient, actions: Path) -> str:
 
 @pytest.fixture(scope="session")
 def runner(docker: DockerClient) -> str:
-    """The image that stands for GitHub's runner; with PINNED, act finds that one there."""
+    """Return the image that stands for GitHub's runner; with PINNED, act finds that one there."""
     if PINNED:
         docker.images.pull(PINNED)
     return images.build_runner(docker)
@@ -75,7 +75,7 @@ def runner(docker: DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example's artifacts: a folder each, as its CI uploads them."""
+    """Return a folder with the example's artifacts: a folder each, as its CI uploads them."""
     out = tmp_path_factory.mktemp("artifacts")
     command = [sys.executable, str(EXAMPLE / "build.py"), "--out", str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -84,5 +84,5 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def modules(cache: Path) -> Path:
-    """The npm packages that the rehearsal's registry is made of."""
+    """Return the npm packages that the rehearsal's registry is made of."""
     return node_modules(cache.parent, environment=os.environ)

@@ -25,7 +25,7 @@ class NoEngineError(Exception):
 
 
 def connected() -> DockerClient | None:
-    """A client of the engine that answers here, None where none does."""
+    """Return a client of the engine that answers here; None if none does."""
     with warnings.catch_warnings():
         # docker leaves a socket open that could not connect (docker/transport/unixconn.py); it ends here, unwarned.
         warnings.simplefilter("ignore", ResourceWarning)
@@ -54,7 +54,7 @@ def run_in(
     environment: Mapping[str, str] | None = None,
     workspace: Path | None = None,
 ) -> tuple[int, str]:
-    """A container run to its end, without a network: its exit status, and what it printed.
+    """Return a container run to its end, without a network: its exit status, and what it printed.
 
     Args:
         entrypoint: a program of the image in place of its own.
@@ -78,7 +78,7 @@ def run_in(
 
 @contextmanager
 def running_engine(log: Path) -> Iterator[DockerClient]:
-    """An engine, stopped at the end if it was started here.
+    """Yield an engine, stopped at the end if it was started here.
 
     Raises:
         NoEngineError: there is none, and it cannot be had.

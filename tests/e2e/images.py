@@ -21,7 +21,7 @@ TRUST = [f"{name}={CERTIFICATES}" for name in ("SSL_CERT_FILE", "PIP_CERT", "NOD
 
 
 def base_names() -> tuple[str, str]:
-    """The images of Python and node that the Dockerfile names."""
+    """Return the images of Python and node that the Dockerfile names."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     python = re.search(r"^FROM (python:\S+)", text, re.MULTILINE)
     node = re.search(r"^FROM (node:\S+)", text, re.MULTILINE)
@@ -31,7 +31,7 @@ def base_names() -> tuple[str, str]:
 
 
 def provide_bases(docker: DockerClient, cache: Path) -> None:
-    """The base images, pulled; or stand-ins of the same names, where the real ones cannot be had."""
+    """Pull the base images, or make stand-ins of the same names if the real ones are unavailable."""
     python, node = base_names()
     if not _present_or_pulled(docker, python):
         _import_python(docker, _tagged(python), cache / "python-stand-in.tar")
@@ -54,7 +54,7 @@ def name_available_bases(docker: DockerClient, tree: Path) -> None:
 
 
 def build_runner(docker: DockerClient) -> str:
-    """The image that stands for ubuntu-latest: act asks of it no more than bash and node."""
+    """Return the image that stands for ubuntu-latest: act asks of it no more than bash and node."""
     python, node = (available(docker, base) for base in base_names())
     recipe = f"FROM {node} AS node\nFROM {python}\nCOPY --from=node /usr/local/bin/node /usr/local/bin/node\n"
     with tempfile.TemporaryDirectory() as empty:
@@ -64,13 +64,13 @@ def build_runner(docker: DockerClient) -> str:
 
 
 def build_image(docker: DockerClient, tree: Path) -> str:
-    """The image of the actions, from a tree of their sources."""
+    """Return the image of the actions, from a tree of their sources."""
     docker.images.build(path=str(tree), tag=IMAGE)
     return IMAGE
 
 
 def export_tree(into: Path) -> Path:
-    """The files of this repository as git would commit them now: what a user of the actions gets."""
+    """Return the files of this repository as git would commit them now: what a user of the actions gets."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in filter(None, _run(command, folder=ROOT).split("\0")):
         if (ROOT / name).is_file():

@@ -23,7 +23,7 @@ ACTS_OWN = ("CI", "HOME", "PATH", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WO
 
 @contextmanager
 def world_of(consumer: Consumer, *, artifacts: Path, folder: Path, modules: Path) -> Iterator[Rehearsal]:
-    """GitHub with the successful CI run of the consumer's commit, and a registry that trusts its release workflow.
+    """Yield GitHub with the consumer's successful CI run, and a registry that trusts its release workflow.
 
     Args:
         consumer: the repository to release.
@@ -55,7 +55,7 @@ def release(  # noqa: PLR0913 - keyword-only, each a part of the run
     more: Sequence[str] = (),
     told: Callable[[str], None] = lambda _line: None,
 ) -> WorkflowResult:
-    """The consumer's release workflow, run to its end by act; it is started by the event of the world's release run.
+    """Run the consumer's release workflow by act to its end; the event of the world's release run starts it.
 
     Args:
         world: what it releases into.
@@ -86,7 +86,7 @@ def release(  # noqa: PLR0913 - keyword-only, each a part of the run
 
 
 def installed_program(world: Rehearsal, folder: Path, package: str) -> str:
-    """What the program of an installed meta package says on this machine."""
+    """Return what the program of an installed meta package says on this machine."""
     environment = world.environment("install", workspace=folder, id_token=False).variables
 
     def run(*command: str) -> str:

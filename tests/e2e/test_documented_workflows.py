@@ -64,7 +64,7 @@ runs:
 
 
 def blocks(page: str) -> dict[str, str]:
-    """The YAML of a page by the file name that stands before it; a workflow without one is release.yml."""
+    """Return the YAML of a page by the file name that stands before it; a workflow without one is release.yml."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     found = re.findall(r"(?:^`([^`]+)`:\n\n)?^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     return {name or WORKFLOW: block for name, block in found}
@@ -77,13 +77,13 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 
 def template(name: str) -> dict[str, str]:
-    """The files of a meta package whose program starts the platform's."""
+    """Return the files of a meta package whose program starts the platform's."""
     manifest = {"bin": {name: "cli.js"}, "repository": "github:acme/chroma"}
     return {"npm/package.json": json.dumps(manifest), "npm/cli.js": CLI.replace("NAME", name)}
 
 
 def built(artifacts: Path, name: str, *platforms: str) -> None:
-    """CI's artifacts of a family, a folder each, with a program that says its name."""
+    """Make CI's artifacts of a family, a folder each, with a program that says its name."""
     for platform in platforms:
         folder = artifacts / f"{name}-{platform}" / "bin"
         folder.mkdir(parents=True)
@@ -93,7 +93,7 @@ def built(artifacts: Path, name: str, *platforms: str) -> None:
 
 
 def invocation(world: Rehearsal, spec: str) -> str:
-    """The attempt of the workflow run that a package's provenance names."""
+    """Return the attempt of the workflow run that a package's provenance names."""
     with Client(world.registry.url) as client:
         attestations = client.get(f"/-/npm/v1/attestations/{spec}").json()["attestations"]
     [bundle] = [one["bundle"] for one in attestations if one["predicateType"] == SLSA]
@@ -101,7 +101,7 @@ def invocation(world: Rehearsal, spec: str) -> str:
 
 
 def publish_first_versions(world: Rehearsal, *names: str) -> None:
-    """Trusted publishing needs packages that exist."""
+    """Publish a first version of each package; trusted publishing needs packages that exist."""
     with Client(world.registry.url, token=next(iter(world.registry.state.tokens))) as client:
         for name in names:
             put(client, name, "0.1.0").raise_for_status()
@@ -259,7 +259,7 @@ class SameRun:
 
     @contextmanager
     def world(self, modules: Path) -> Iterator[Rehearsal]:
-        """GitHub when the tag has been pushed, and nothing is built yet."""
+        """Yield GitHub when the tag has been pushed and nothing is built yet."""
         nothing = self.folder / "nothing"
         nothing.mkdir()
         with world_of(self.consumer, artifacts=nothing, folder=self.folder / "world", modules=modules) as made:
@@ -271,7 +271,7 @@ class SameRun:
     def attempt(
         self, made: Rehearsal, report: JobReport, *, workflow: str = "", more: Sequence[str] = ()
     ) -> WorkflowResult:
-        """One attempt of the run."""
+        """Return one attempt of the run."""
         file = self.folder / "release.yml"
         file.write_text(workflow or self.workflow, encoding="utf-8")
         with artifact_store(made.github.state, self.run) as store:
@@ -289,7 +289,7 @@ class SameRun:
             )
 
     def check_released(self, made: Rehearsal) -> None:
-        """The whole family is released once, and can be installed."""
+        """Check that the whole family is released once, and can be installed."""
         github, registry = made.snapshot()["github"], made.snapshot()["registry"]
         assert github["tags"] == {self.tag: self.consumer.commit}
         assert [(one["tag"], one["draft"]) for one in github["releases"]] == [(self.tag, False)]

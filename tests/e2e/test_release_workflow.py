@@ -17,19 +17,19 @@ MUSL = "linux-x64-musl"
 
 
 def packages(platforms: tuple[str, ...]) -> set[str]:
-    """Every package of the family."""
+    """Return every package of the family."""
     binaries = {f"{FAMILY}-{platform}{suffix}" for platform in platforms for suffix in ("", "-non-free")}
     return binaries | {f"{FAMILY}-dev", FAMILY, f"{FAMILY}-non-free"}
 
 
 def assets(builds: tuple[str, ...]) -> set[str]:
-    """Every asset of the release."""
+    """Return every asset of the release."""
     archives = {f"chroma-{build}-{variant}.tar.gz" for build in builds for variant in ("free", "non-free")}
     return archives | {f"{archive}.sha256" for archive in archives} | {"SHA256SUMS", "flotilla-ledger.json"}
 
 
 def jobs(platforms: tuple[str, ...]) -> set[str]:
-    """Every job of the graph, as act names it."""
+    """Return every job of the graph, as act names it."""
     matrix = {f"publish-platform ({platform})-{number}" for number, platform in enumerate(platforms, 1)}
     return {"prepare", "wait-for-ci", "check-artifacts", "release", "publish-dev", "publish-meta"} | matrix
 

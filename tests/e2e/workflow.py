@@ -43,12 +43,12 @@ class WorkflowResult:
     log: str
 
     def jobs(self) -> dict[str, str]:
-        """How each job ended: succeeded, failed; one that was skipped is not there."""
+        """Return how each job ended: succeeded, failed; one that was skipped is not there."""
         return dict(re.findall(r"^\[[^/\]]+/(.+?)\s*\] 🏁  Job (\w+)$", self.log, re.MULTILINE))
 
 
 def make_consumer(folder: Path, *, without_platforms: tuple[str, ...] = (), workflow: str = "") -> Consumer:
-    """The example as a git repository of its own, less some of its platforms; with another release workflow, if any."""
+    """Return the example as its own git repository, without some platforms, or with another release workflow."""
     shutil.copytree(EXAMPLE, folder)
     if workflow:
         (folder / ".github/workflows/release.yml").write_text(workflow, encoding="utf-8")
@@ -81,7 +81,7 @@ def run_release(  # noqa: PLR0913 - keyword-only, each a part of the run
     more: Sequence[str] = (),
     told: Callable[[str], None] = lambda _line: None,
 ) -> WorkflowResult:
-    """The release workflow, run to its end.
+    """Return the release workflow, run to its end.
 
     Args:
         consumer: the repository to release.
@@ -136,7 +136,7 @@ def ended_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None
 
 
 def _options(actions: Path, scratch: Path) -> list[str]:
-    """Of act: local actions and images only, and nothing kept outside scratch."""
+    """Return act's options: local actions and images only, and nothing kept outside scratch."""
     options = {
         "--local-repository": f"OWNER/flotilla@v1={actions}",
         "--action-cache-path": str(scratch / "actions"),

@@ -35,7 +35,7 @@ int main(void) {
 
 
 def build(out: Path, *platforms: str) -> Path:
-    """The artifacts of some platforms."""
+    """Return the artifacts of some platforms."""
     command = [sys.executable, str(EXAMPLE / "build.py"), "--out", str(out)]
     command += [word for name in platforms for word in ("--platform", name)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -137,7 +137,7 @@ def test_both_metas_find_their_platform_package_in_the_same_way(file: str) -> No
 
 
 def install_meta(folder: Path, name: str) -> Path:
-    """A meta package as npm would lay it out, with no platform package beside it."""
+    """Return a meta package as npm would lay it out, with no platform package beside it."""
     meta = folder / "node_modules" / name
     shutil.copytree(EXAMPLE / "npm/meta", meta)
     package = next(package for package in read_family().metas if package.name == name)

@@ -24,7 +24,7 @@ PINNED = re.compile(r"@[0-9a-f]{40} # (v\d+)\.\S+")
 
 
 def builds() -> dict[str, Any]:
-    """The job that builds, as CI's workflow says it."""
+    """Return the job that builds, as CI's workflow says it."""
     workflow = yaml.safe_load((EXAMPLE / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     job: dict[str, Any] = workflow["jobs"]["build"]
     return job

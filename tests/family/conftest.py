@@ -20,7 +20,7 @@ ci: {workflow: ci.yml, artifact: "tool-{build}"}
 
 @pytest.fixture(scope="session")
 def example() -> str:
-    """The flotilla.yml of the documentation, whole."""
+    """Return the flotilla.yml of the documentation, whole."""
     return (Path(__file__).parent / "example.yml").read_text(encoding="utf-8")
 
 
@@ -36,13 +36,13 @@ def family(config: Config) -> Family:
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    """The least that a flotilla.yml can say."""
+    """Return the least that a flotilla.yml can say."""
     return SMALL
 
 
 @pytest.fixture
 def faults() -> Callable[[str], list[str]]:
-    """What is wrong with a text, a line each; nothing for a sound one."""
+    """Return what is wrong with a text, a line each; nothing for a sound one."""
 
     def of(text: str) -> list[str]:
         try:

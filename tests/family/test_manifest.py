@@ -39,7 +39,7 @@ def meta(family: Family) -> Package:
 
 @pytest.fixture
 def plain(small: str) -> Package:
-    """A platform package of a family without variants, licence or libc."""
+    """Return a platform package of a family without variants, licence or libc."""
     return Family(parse_config(small), "1.2.0").of_platform("linux-x64")[0]
 
 

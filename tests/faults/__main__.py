@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     made = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").split("\n", 1)[0])
     made.add_argument("--sample", type=int, metavar="N", help="try N cases, every kind and every job among them")
     made.add_argument("--seed", type=int, default=1, help="of the sample (default: 1)")
@@ -118,7 +118,7 @@ def partial(options: argparse.Namespace) -> bool:
 
 
 def paced_releases() -> Iterator[Paced]:
-    """The example, and a family of 110 packages, released into a registry that limits the rate."""
+    """Yield the example, and a family of 110 packages, released into a registry that limits the rate."""
     artifacts = example_artifacts()
     yield paced_release(EXAMPLE, artifacts)
     with tempfile.TemporaryDirectory(prefix="flotilla-faults-") as folder:

@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "examples/chroma"
 
 
 def example_artifacts() -> Path:
-    """A folder with a folder for each artifact of the example, as its CI uploads them."""
+    """Return a folder with a folder for each artifact of the example, as its CI uploads them."""
     cache = Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")) / "faults"
     cache.mkdir(parents=True, exist_ok=True)
     built = cache / f"artifacts-{_sources()}"

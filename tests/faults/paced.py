@@ -43,12 +43,12 @@ class Paced:
 
     @property
     def faults(self) -> list[str]:
-        """Packages lost or doubled."""
+        """Return the packages that are lost or doubled."""
         counted = {spec: self.accepted.get(spec, 0) for spec in self.expected}
         return [f"{spec} was accepted {count} times" for spec, count in counted.items() if count != 1]
 
     def __str__(self) -> str:
-        """A line for the report."""
+        """Return a line for the report."""
         limit = f"rate limit: {self.packages} packages at a burst of {BURST} and one each {SECONDS:.0f} s"
         took = f"{self.waited:.0f} s of the jobs' time (the bucket's floor: {self.floor:.0f} s), {self.real:.0f} s here"
         counts = f"{self.refused} answers 429, {self.reruns} re-runs, {len(self.faults)} lost or doubled"

@@ -46,7 +46,7 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Return the seconds since the beginning."""
         return time.monotonic() - self.started
 
     def lines(self) -> list[str]:

@@ -179,7 +179,7 @@ def test_a_draft_that_the_list_hides_from_a_re_run_is_not_released_beside_a_seco
 
 
 def raced(scene: Scene, checkpoint: Checkpoint) -> list[Ended]:
-    """A job twice at the same time."""
+    """Return a job twice at the same time."""
     scene.world.restore(checkpoint.before)
     scene.plan.start()
     with JobHost(scene.folder / "clock") as other, ThreadPoolExecutor() as pool:

@@ -134,19 +134,19 @@ def running() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """The API."""
+    """Yield the API."""
     yield from running()
 
 
 @pytest.fixture
 def storage() -> Iterator[ScriptedServer]:
-    """Another origin, which artifacts are redirected to."""
+    """Yield another origin, which artifacts are redirected to."""
     yield from running()
 
 
 @pytest.fixture
 def told() -> list[str]:
-    """The lines that were said about waiting."""
+    """Return the lines that were said about waiting."""
     return []
 
 

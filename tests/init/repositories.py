@@ -146,7 +146,7 @@ jobs:
 
 
 def goreleaser() -> Scratch:
-    """A program in Go that is on GitHub and in no registry; goreleaser makes its release from a pushed tag."""
+    """Return a program in Go that is on GitHub and in no registry; goreleaser makes its release from a pushed tag."""
     config = """\
 version: 2
 project_name: tool
@@ -199,7 +199,7 @@ jobs:
 
 
 def cargo_dist() -> Scratch:
-    """A program in Rust with cargo-dist, whose workflow computes its matrix while it runs."""
+    """Return a program in Rust with cargo-dist, whose workflow computes its matrix while it runs."""
     workflow = f"""\
 name: Release
 permissions:
@@ -338,7 +338,7 @@ def _variant_archives(out: Path) -> None:
 
 
 def install_script() -> Scratch:
-    """A program in Rust behind a package.json whose install script downloads it from the GitHub Release."""
+    """Return a program in Rust behind a package.json whose install script downloads it from the GitHub Release."""
     install = """\
 const https = require("node:https");
 const { version } = require("../package.json");

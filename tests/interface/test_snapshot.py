@@ -121,7 +121,7 @@ def test_the_names_of_nested_keys_are_their_whole_path() -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The files that the snapshot is made of, and a snapshot that fits them, released as 1.0.0."""
+    """Return the files that the snapshot is made of, and a snapshot that fits them, released as 1.0.0."""
     names = [interface.SCHEMA, "lib/flotilla/errors.py"]
     names += [str(file.relative_to(interface.ROOT)) for file in interface.ROOT.glob("action-*/action.yml")]
     names.append("action.yml")

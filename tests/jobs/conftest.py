@@ -24,7 +24,7 @@ LEFT_OUT = ("darwin-arm64", "darwin-x64", "linux-arm64")
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """The example's artifacts, a folder each."""
+    """Return the example's artifacts, a folder each."""
     return example_artifacts()
 
 
@@ -37,7 +37,7 @@ def shared_clock() -> RecordedClock:
 def shared_world(
     artifacts: Path, shared_clock: RecordedClock, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Rehearsal, Saved, int]]:
-    """GitHub with CI's run of the example, an empty registry; how they were; and the run."""
+    """Yield GitHub with CI's run of the example and an empty registry; their saved state; and the run."""
     github = GitHubState(repository=REPOSITORY)
     run = github.add_run(workflow="ci.yml")
     for path in sorted(artifacts.iterdir()):
@@ -48,7 +48,7 @@ def shared_world(
 
 @pytest.fixture(scope="session")
 def npm_variables(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The real npm starts faster where its compiled code is kept from one run to the next."""
+    """Return the real npm starts faster where its compiled code is kept from one run to the next."""
     return {"NODE_COMPILE_CACHE": str(tmp_path_factory.mktemp("compiled"))}
 
 
@@ -56,7 +56,7 @@ def npm_variables(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]
 def begin(
     shared_world: tuple[Rehearsal, Saved, int], shared_clock: RecordedClock, npm_variables: Mapping[str, str]
 ) -> Begin:
-    """Begins anew: the world as it was, and a checkout of the example with two platforms."""
+    """Return what begins anew: the world as it was, and a checkout of the example with two platforms."""
     world, saved, run_id = shared_world
 
     def begun(workspace: Path) -> JobWorld:
@@ -73,7 +73,7 @@ def begin(
 
 @pytest.fixture(scope="session")
 def stages(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Saved]:
-    """The world after each step of a release; what many tests begin with is done once."""
+    """Return the world after each step of a release; what many tests begin with is done once."""
     jobs = begin(tmp_path_factory.mktemp("stages") / "workspace")
     steps: list[tuple[str, Callable[[], Ended]]] = [
         ("released", lambda: jobs.run("release")),
@@ -92,41 +92,41 @@ def stages(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Mapping[st
 
 @pytest.fixture
 def jobs(begin: Begin, tmp_path: Path) -> JobWorld:
-    """The example with two platforms, before its release."""
+    """Return the example with two platforms, before its release."""
     return begin(tmp_path / "workspace")
 
 
 @pytest.fixture
 def released(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
-    """The same, with its tag and release made."""
+    """Return the same, with its tag and release made."""
     return at(stages["released"], jobs)
 
 
 @pytest.fixture
 def one_platform(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
-    """The same, with linux-x64 published."""
+    """Return the same, with linux-x64 published."""
     return at(stages["linux-x64"], jobs)
 
 
 @pytest.fixture
 def platforms(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
-    """The same, with its platform packages published."""
+    """Return the same, with its platform packages published."""
     return at(stages["platforms"], jobs)
 
 
 @pytest.fixture
 def everything(stages: Mapping[str, Saved], jobs: JobWorld) -> JobWorld:
-    """The same, with every package published."""
+    """Return the same, with every package published."""
     return at(stages["everything"], jobs)
 
 
 def at(saved: Saved, jobs: JobWorld) -> JobWorld:
-    """The jobs in a world as it was then."""
+    """Return the jobs in a world as it was then."""
     jobs.world.restore(saved)
     jobs.clock.slept.clear()
     return jobs
 
 
 def without_other_platforms(config: str) -> str:
-    """flotilla.yml with linux-x64 and linux-x64-musl alone."""
+    """Return flotilla.yml with linux-x64 and linux-x64-musl only."""
     return re.sub(rf"^  - \{{?(name: )?({'|'.join(LEFT_OUT)})\b.*\n", "", config, flags=re.MULTILINE)

@@ -15,7 +15,7 @@ NEWER = "b" * 40
 
 
 def another_run(jobs: JobWorld, *, without: str = "", **of: Any) -> Run:
-    """A further run of CI on the commit, with the artifacts of the first, but for one."""
+    """Return a further run of CI on the commit, with the artifacts of the first, but for one."""
     run = jobs.github.add_run(workflow="ci.yml", **of)
     for one in [one for one in jobs.github.artifacts if one.run_id == jobs.run_id and one.name != without]:
         jobs.github.add_artifact(run, one.name, one.content)

@@ -14,7 +14,7 @@ NAMES = [
 
 
 def drafted_then_overtaken(jobs: JobWorld, everything: Saved) -> None:
-    """1.2.3 is on npm and its release a draft, when 2.0.0 comes out."""
+    """Put 1.2.3 on npm, with its release a draft, when 2.0.0 comes out."""
     assert jobs.run("release", draft="true").status == 0
     jobs.world.registry.restore(everything.registry)
     for name in NAMES:

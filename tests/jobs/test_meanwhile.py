@@ -27,7 +27,7 @@ During = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def during_ci(monkeypatch: pytest.MonkeyPatch, shared_clock: RecordedClock) -> During:
-    """Lets something happen, and a minute pass, between the phases prepare and release of one job."""
+    """Return what makes something happen, and a minute pass, between prepare and release of one job."""
 
     def happens(change: Callable[[], object]) -> None:
         def then(*given: Any) -> Any:
@@ -119,7 +119,7 @@ def test_a_draft_that_a_person_made_is_published_as_its_version_says(
 
 
 def besides(jobs: JobWorld, name: str) -> None:
-    """Every artifact of CI's run holds another file of that name, too."""
+    """Add another file of that name to every artifact of CI's run."""
     for number, artifact in enumerate(jobs.github.artifacts):
         packed = io.BytesIO(artifact.content)
         with zipfile.ZipFile(packed, "a") as uploaded:

@@ -22,7 +22,7 @@ NAMES = (FREE, NON_FREE, MUSL, "chroma-linuxmusl-x64-non-free")
 
 
 def artifact(jobs: JobWorld, name: str) -> StoredArtifact:
-    """The artifact of that name that counts: the newest of the run."""
+    """Return the artifact of that name that counts: the newest of the run."""
     return [one for one in jobs.github.artifacts if one.name == name and one.run_id == jobs.run_id][-1]
 
 
@@ -32,12 +32,12 @@ def files(one: StoredArtifact) -> dict[str, bytes]:
 
 
 def upload(jobs: JobWorld, name: str, content: dict[str, bytes]) -> StoredArtifact:
-    """CI runs again, and uploads this."""
+    """Run CI again, and upload this."""
     return jobs.github.add_artifact(jobs.github.runs[0], name, content)
 
 
 def rebuilt(content: dict[str, bytes]) -> dict[str, bytes]:
-    """The same files, built anew: the archive is another, and its .sha256 with it."""
+    """Return the same files, built anew: the archive is another, and its .sha256 with it."""
     made = dict(content)
     for name, data in content.items():
         if name.endswith(".tar.gz"):
@@ -64,7 +64,7 @@ def run_ci_again(jobs: JobWorld, *names: str) -> None:
 
 
 def without_assets(jobs: JobWorld) -> None:
-    """No asset names the archives: the release holds a licence of CI's, and it is the same in each build."""
+    """Let no asset name the archives: the release has only CI's licence, the same in each build."""
     jobs.edit("flotilla.yml", lambda text: text.replace('["*.tar.gz", "*.sha256"]', '["NOTICE.txt"]'))
     for name in NAMES:
         upload(jobs, name, {**files(artifact(jobs, name)), "NOTICE.txt": b"free to use\n"})
@@ -209,7 +209,7 @@ def test_a_digest_that_is_none_is_refused(jobs: JobWorld, given: str) -> None:
 
 
 def drafted(jobs: JobWorld, stages: Any) -> None:
-    """A draft, and every package on the registry."""
+    """Make a draft, and put every package on the registry."""
     assert jobs.run("release", draft="true").status == 0
     jobs.world.registry.restore(stages["everything"].registry)
 

@@ -83,7 +83,7 @@ def test_a_platform_job_awaits_a_package_that_no_meta_pins(released: JobWorld) -
 
 
 def reads_by_npm_install(jobs: JobWorld) -> list[str]:
-    """The packages that were read as `npm install` reads them; npm itself writes @acme%2fchroma."""
+    """Return the packages that were read as `npm install` reads them; npm itself writes @acme%2fchroma."""
     return [
         one.path
         for one in jobs.world.plan.requests

@@ -23,7 +23,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 def meta_artifact(jobs: JobWorld) -> None:
-    """The meta packages take the built JavaScript from an artifact of their own."""
+    """Let the meta packages take the built JavaScript from an artifact of their own."""
     jobs.edit("flotilla.yml", lambda text: text.replace(META, f"{META}{OWN_META}"))
     jobs.github.add_artifact(jobs.github.runs[0], "javascript", zipped(JAVASCRIPT))
 

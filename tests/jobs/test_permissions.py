@@ -19,7 +19,7 @@ GRANTED = {name: job["permissions"] for name, job in WORKFLOW.items()} | {"finis
 
 
 def run(jobs: JobWorld, name: str) -> Ended:
-    """The workflow's job of that name; what it would publish is left unpublished."""
+    """Return the workflow's job of that name; what it would publish is left unpublished."""
     if name == "publish-platform":
         return jobs.platform(dry_run="true")
     if name == "publish-dev":

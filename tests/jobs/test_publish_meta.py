@@ -24,18 +24,18 @@ OTHER = "sha512-" + "A" * 86 + "=="
 
 @pytest.fixture
 def outputs(platforms: JobWorld) -> list[str]:
-    """The outputs `packages` of the two platform jobs, run again."""
+    """Return the outputs `packages` of the two platform jobs, run again."""
     return [json.dumps(platforms.platform(name).packages) for name in ("linux-x64", "linux-x64-musl")]
 
 
 def without_ledger(jobs: JobWorld) -> None:
-    """The release was made before it got a ledger."""
+    """Make the release as before it got a ledger."""
     (release,) = jobs.github.releases
     release.assets[:] = [asset for asset in release.assets if asset.name != "flotilla-ledger.json"]
 
 
 def ledger_says(jobs: JobWorld, **fields: str) -> None:
-    """The ledger of the release says something else of the first platform package."""
+    """Change what the release's ledger says of the first platform package."""
     (release,) = jobs.github.releases
     (asset,) = (asset for asset in release.assets if asset.name == "flotilla-ledger.json")
     ledger = json.loads(asset.content)
@@ -45,7 +45,7 @@ def ledger_says(jobs: JobWorld, **fields: str) -> None:
 
 @contextmanager
 def changed(**fields: Any) -> Iterator[None]:
-    """A registry that shows the first platform package with other fields."""
+    """Yield a registry that shows the first platform package with other fields."""
     fresh = Registry.fresh
 
     def other(registry: Registry, name: str) -> Packument | None:

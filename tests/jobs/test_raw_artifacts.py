@@ -18,7 +18,7 @@ CONFIG = {
 
 
 def as_zip(tarball: bytes, *, strip: int = 0) -> bytes:
-    """The same files in a zip, without the first components of their names."""
+    """Return the same files in a zip, without the first components of their names."""
     sink = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(tarball)) as tar, zipfile.ZipFile(sink, "w") as archive:
         for member in tar:
@@ -31,7 +31,7 @@ def as_zip(tarball: bytes, *, strip: int = 0) -> bytes:
 
 
 def uploaded_raw(jobs: JobWorld, kind: str) -> None:
-    """CI's artifacts again, each the archive itself."""
+    """Upload CI's artifacts again, each the archive itself."""
     for artifact in [*jobs.github.artifacts]:
         with zipfile.ZipFile(io.BytesIO(artifact.content)) as uploaded:
             tarball = uploaded.read(f"{artifact.name}.tar.gz")

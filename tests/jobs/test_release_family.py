@@ -26,7 +26,7 @@ PACKAGES = (*PLATFORMS, DEV, *METAS)
 
 
 def writes(jobs: JobWorld) -> list[str]:
-    """What was written, in order: the tag, the release, its assets, the packages."""
+    """Return what was written, in order: the tag, the release, its assets, the packages."""
     labels = [request.label for request in jobs.world.plan.requests]
     return [label for label in labels if any(f" {method} " in label for method in ("POST", "PUT", "PATCH"))]
 

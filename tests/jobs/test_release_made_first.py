@@ -17,7 +17,7 @@ LEDGER = "flotilla-ledger.json"
 
 @pytest.fixture
 def made_first(jobs: JobWorld) -> StoredRelease:
-    """A published release without assets, and its tag."""
+    """Return a published release without assets, and its tag."""
     jobs.github.refs["refs/tags/v1.2.3"] = GitObject(sha=jobs.github.commit, type="commit")
     return draft(jobs, **PUBLISHED)
 

@@ -18,7 +18,7 @@ ALONE = "chroma-linux-x64-free"
 
 @pytest.fixture
 def own(jobs: JobWorld) -> Run:
-    """CI's run of the example, which is the one that the jobs are part of; it still goes on."""
+    """Return CI's run of the example, made the run that the jobs are part of; it has not ended."""
     return joined(jobs)
 
 

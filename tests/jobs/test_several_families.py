@@ -20,7 +20,7 @@ def tagged(jobs: JobWorld, *tags: str) -> None:
 
 @pytest.fixture
 def encoder(jobs: JobWorld) -> str:
-    """The example as one of two families, in a folder of its own."""
+    """Return the example as one of two families, in a folder of its own."""
     folder = jobs.workspace / "encoder"
     folder.mkdir()
     for name in ("flotilla.yml", "npm"):

@@ -77,7 +77,7 @@ def test_the_disk_holds_the_artifacts_of_one_platform_at_a_time(jobs: JobWorld, 
 
 @contextmanager
 def seen_artifacts() -> Iterator[list[int]]:
-    """How many unpacked artifacts lay on the disk, whenever packages were built."""
+    """Yield how many unpacked artifacts lay on the disk, whenever packages were built."""
     seen: list[int] = []
     real = build.PackageBuilder.build
 

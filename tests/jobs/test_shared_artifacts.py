@@ -16,7 +16,7 @@ BEFORE = 'artifact: "chroma-{build}-{variant}"'
 
 
 def merged(jobs: JobWorld, ci: str, files: Mapping[str, bytes]) -> None:
-    """CI's run with one artifact `dist` in place of those of each platform."""
+    """Give CI's run one artifact `dist` instead of one for each platform."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in files.items():
@@ -27,7 +27,7 @@ def merged(jobs: JobWorld, ci: str, files: Mapping[str, bytes]) -> None:
 
 
 def tarballs(jobs: JobWorld) -> dict[str, bytes]:
-    """The archive of each artifact, by the artifact's name."""
+    """Return the archive of each artifact, by the artifact's name."""
     found = {}
     for artifact in jobs.github.artifacts:
         with zipfile.ZipFile(io.BytesIO(artifact.content)) as uploaded:
@@ -36,7 +36,7 @@ def tarballs(jobs: JobWorld) -> dict[str, bytes]:
 
 
 def with_archives(jobs: JobWorld) -> None:
-    """One artifact with an archive for each platform and variant."""
+    """Make one artifact with an archive for each platform and variant."""
     files = {f"{name}.tar.gz": content for name, content in tarballs(jobs).items()}
     merged(jobs, "artifact: dist", files)
     jobs.edit(
@@ -46,7 +46,7 @@ def with_archives(jobs: JobWorld) -> None:
 
 
 def with_folders(jobs: JobWorld) -> None:
-    """One artifact with a folder for each platform and variant, as the archive had it."""
+    """Make one artifact with a folder for each platform and variant, as the archive had it."""
     files: dict[str, bytes] = {}
     for name, content in tarballs(jobs).items():
         with zipfile.ZipFile(io.BytesIO(as_zip(content))) as archive:

@@ -30,7 +30,7 @@ ID_TOKEN_ONLY = BOTH | {"npm_token": ""}
 
 @pytest.fixture
 def known(released: JobWorld) -> JobWorld:
-    """The release made, both packages of linux-x64 known to the registry, and the first of them trusting the job."""
+    """Return the world with the release made and linux-x64's packages known; the first trusts the job."""
     for name in (LINUX, NON_FREE):
         released.put_version(name, "1.0.0")
     released.registry.trusted[LINUX] = PUBLISHER
@@ -38,7 +38,7 @@ def known(released: JobWorld) -> JobWorld:
 
 
 def ways(done: Ended, workspace: Path) -> dict[str, str | None]:
-    """How each package of the ledger signed in."""
+    """Return how each package of the ledger signed in."""
     ledger = json.loads((workspace / done.outputs["ledger"]).read_text(encoding="utf-8"))
     return {package["name"]: package.get("signed-in-with") for package in ledger["packages"]}
 
@@ -240,7 +240,7 @@ def test_an_exchange_that_does_not_come_back_is_not_taken_for_one_that_is_not_co
 
 
 def seen(jobs: JobWorld) -> list[Any]:
-    """Every request of a dry run."""
+    """Return every request of a dry run."""
     jobs.world.plan.start()
     jobs.platform(**BOTH, dry_run="true")
     return list(jobs.world.plan.requests)

@@ -15,7 +15,7 @@ APPROVE = re.compile(r"^npm stage approve (\S+) --registry (\S+)  # (\S+)$", re.
 
 
 def commands(done: Ended) -> list[tuple[str, str, str]]:
-    """Stage id, registry and package of each approval command of the job summary."""
+    """Return stage id, registry and package of each approval command in the job summary."""
     return APPROVE.findall(done.summary)
 
 

@@ -146,7 +146,7 @@ def test_a_job_cancelled_while_npm_publishes_ends_npm_and_all_that_it_started(
 
 
 def _runs(number: int) -> bool:
-    """Whether a process is there and not a zombie, which nobody has waited for yet."""
+    """Return whether a process is there and not a zombie, which nobody has waited for yet."""
     try:
         return "State:\tZ" not in Path(f"/proc/{number}/status").read_text(encoding="utf-8")
     except OSError:

@@ -68,18 +68,18 @@ class Released:
     folder: Path
 
     def document(self, name: str) -> dict[str, Any]:
-        """What the registry says of a package."""
+        """Return what the registry says of a package."""
         answer = requests.get(f"{self.world.registry.url}{name.replace('/', '%2f')}", timeout=10)
         found: dict[str, Any] = answer.json()
         return found
 
     def manifest(self, name: str) -> dict[str, Any]:
-        """What the registry says of the version."""
+        """Return what the registry says of the version."""
         found: dict[str, Any] = self.document(name)["versions"][VERSION]
         return found
 
     def tarball(self, name: str) -> bytes:
-        """The version's tarball."""
+        """Return the version's tarball."""
         return requests.get(self.manifest(name)["dist"]["tarball"], timeout=10).content
 
 
@@ -93,7 +93,7 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
-    """Every job of the release, each a process, with the real npm, verdaccio and signatures."""
+    """Yield every job of the release, each a process, with the real npm, verdaccio and signatures."""
     folder = tmp_path_factory.mktemp("example")
     shutil.copytree(EXAMPLE, folder / "workspace")
     github = GitHubState(repository="acme/chroma")
@@ -251,7 +251,7 @@ def test_four_platforms_in_two_variants_are_11_packages() -> None:
 def pack(
     folder: Path, *, umask: str, variables: Mapping[str, str], touched: int | None = None
 ) -> dict[str, tuple[str, int]]:
-    """Each package's integrity and size, packed in a process of its own, in a folder of its own."""
+    """Return each package's integrity and size, packed in a process of its own, in a folder of its own."""
     shutil.copytree(EXAMPLE, folder / "root")
     shutil.copytree(example_artifacts(), folder / "artifacts")
     if touched is not None:

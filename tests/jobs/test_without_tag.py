@@ -31,7 +31,7 @@ def ledger_of(jobs: JobWorld, path: str) -> dict[str, object]:
 
 
 def verified(jobs: JobWorld, ledger: str) -> None:
-    """Every link of the ledger holds but those to a tag and a release."""
+    """Check that every link of the ledger holds, except those to a tag and a release."""
     out, environment = io.StringIO(), jobs.environment("verify")[0]
     runner = Runner(environment, out)
     assert verify(jobs.workspace / ledger, environment, runner, registry=jobs.world.registry.url) == 0, out.getvalue()

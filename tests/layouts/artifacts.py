@@ -36,13 +36,13 @@ def make(layout: str, folder: Path) -> tuple[Path, Path]:
 
 
 def biome(out: Path) -> None:
-    """One artifact for each platform, with the bare program under the platform's name."""
+    """Make one artifact for each platform, with the bare program under the platform's name."""
     for platform in ("darwin-arm64", "linux-arm64", "linux-x64", "linux-x64-musl", "win32-x64"):
         put(out / f"cli-{platform}/lint-{platform}{_exe(platform)}", program(platform))
 
 
 def goreleaser(out: Path) -> None:
-    """One artifact with the folder dist/: an archive for each platform, a zip for Windows, and the checksums."""
+    """Make one artifact with the folder dist/: an archive for each platform, a zip for Windows, and the checksums."""
     words = {
         "darwin-arm64": "darwin_arm64",
         "linux-arm64": "linux_arm64",
@@ -61,7 +61,7 @@ def goreleaser(out: Path) -> None:
 
 
 def cargo_dist(out: Path) -> None:
-    """An artifact for each target: .tar.xz with a folder around all, a flat .zip for Windows, a .sha256 beside each."""
+    """Make an artifact for each target: .tar.xz around a folder, a flat .zip for Windows, each with a .sha256."""
     targets = {
         "darwin-arm64": "aarch64-apple-darwin",
         "linux-arm64": "aarch64-unknown-linux-gnu",
@@ -82,7 +82,7 @@ def cargo_dist(out: Path) -> None:
 
 
 def esbuild(out: Path) -> None:
-    """One artifact with the npm folders as the build has filled them; a script and WebAssembly for Android on ARM."""
+    """Make one artifact with the filled npm folders; for Android on ARM a script and WebAssembly."""
     scope = out / "npm/@acme-bundle"
     for platform in ("darwin-arm64", "linux-arm64", "linux-x64"):
         put(scope / platform / "bin/bundle", program(platform))
@@ -93,7 +93,7 @@ def esbuild(out: Path) -> None:
 
 
 def napi_rs(out: Path) -> None:
-    """An artifact with the bare .node file for each target, and one with the loader that the build generates."""
+    """Make an artifact with the bare .node file for each target, and one with the loader that the build generates."""
     targets = {
         "darwin-arm64": ("darwin-arm64", "aarch64-apple-darwin"),
         "linux-arm64": ("linux-arm64-gnu", "aarch64-unknown-linux-gnu"),
@@ -108,7 +108,7 @@ def napi_rs(out: Path) -> None:
 
 
 def sharp_libvips(out: Path) -> None:
-    """An artifact with a .tar.gz for each platform, and one for WebAssembly; headers lie beside the libraries."""
+    """Make an artifact with a .tar.gz for each platform, and one for WebAssembly; headers lie beside the libraries."""
     libraries = {
         "darwin-arm64": ("darwin-arm64v8", "libvips.42.dylib"),
         "linux-arm64": ("linux-arm64v8", "libvips.so.42"),

@@ -56,7 +56,7 @@ def registry() -> Iterator[ScriptedRegistry]:
 
 @pytest.fixture
 def other() -> Iterator[ScriptedRegistry]:
-    """A second origin."""
+    """Yield a second origin."""
     with ScriptedRegistry() as server:
         yield server
 
@@ -69,7 +69,7 @@ def sigstore(tmp_path: Path) -> Iterator[ScriptedSigstore]:
 
 @pytest.fixture
 def policy(recorded_clock: RecordedClock) -> RetryPolicy:
-    """Half an hour of a clock that does not sleep."""
+    """Return a policy of half an hour, with a clock that does not sleep."""
     return RetryPolicy(deadline=recorded_clock.now() + 1800, clock=recorded_clock, jitter=lambda: 1.0)
 
 
@@ -80,7 +80,7 @@ def reads(registry: ScriptedRegistry, policy: RetryPolicy) -> Registry:
 
 @pytest.fixture
 def environment(registry: ScriptedRegistry) -> dict[str, str]:
-    """A job's, on a GitHub-hosted runner with id-token: write."""
+    """Return a job's, on a GitHub-hosted runner with id-token: write."""
     return {"PATH": PATH, **GITHUB, **registry.id_token_environment}
 
 
@@ -97,7 +97,7 @@ def npm_executable() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Node's compiled code, kept for all tests: each run of npm is three times as fast."""
+    """Return the folder of node's compiled code, kept for all tests: npm runs three times as fast."""
     return str(tmp_path_factory.mktemp("node"))
 
 
@@ -105,7 +105,7 @@ def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 def npm(
     npm_executable: tuple[str, ...], environment: dict[str, str], sigstore: ScriptedSigstore, compile_cache: str
 ) -> Npm:
-    """The real npm; what is not on loopback ends at the scripted sigstore."""
+    """Return the real npm; what is not on loopback ends at the scripted sigstore."""
     job = environment | sigstore.environment | {"NODE_COMPILE_CACHE": compile_cache}
     return Npm(executable=npm_executable, environment=job)
 
@@ -117,7 +117,7 @@ def publisher(npm: Npm, reads: Registry, policy: RetryPolicy, environment: dict[
 
 @pytest.fixture
 def make(tmp_path: Path, registry: ScriptedRegistry) -> Make:
-    """Makes a request to publish a tarball, which holds a package.json and nothing else."""
+    """Return what makes a request to publish a tarball with a package.json and nothing else."""
 
     def made(manifest: Mapping[str, object] | None = None, **fields: Any) -> PublishRequest:
         content = {"name": "@acme/tool", "version": "1.0.0", **(manifest or {})}
@@ -145,7 +145,7 @@ def make(tmp_path: Path, registry: ScriptedRegistry) -> Make:
 
 
 def soon(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within half a second; a kill takes its moment."""
+    """Return whether it holds within half a second; a kill takes its moment."""
     for _ in range(50):
         if holds():
             return True

@@ -47,7 +47,7 @@ class Seen:
 
 
 def jwt(**claims: object) -> str:
-    """An id-token that nobody signed."""
+    """Return an id-token that nobody signed."""
     parts = [{"alg": "RS256", "typ": "JWT"}, claims]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join([*encoded, "c2lnbmF0dXJl"])
@@ -63,11 +63,11 @@ class _Server(HttpServer):
         self._stalled: dict[str, threading.Event] = {}
 
     def script(self, method: str, path: str, *replies: Reply) -> None:
-        """Answers the next requests of this method whose path starts so, one reply each."""
+        """Answer the next requests of this method whose path starts so, one reply each."""
         self._script[(method, path)].extend(replies)
 
     def stall(self, method: str, until: threading.Event) -> None:
-        """Lets the next request of this method wait."""
+        """Let the next request of this method wait."""
         self._stalled[method] = until
 
     def requests(self, method: str, path: str = "/") -> list[Seen]:
@@ -140,7 +140,7 @@ class ScriptedRegistry(_Server):
         return self._packument(seen)
 
     def put(self, document: dict[str, Any]) -> None:
-        """Stores a publish document without a request."""
+        """Store a publish document without a request."""
         self._take(document)
 
     def _exchange(self) -> Reply:
@@ -198,7 +198,7 @@ class ScriptedSigstore(_Server):
 
     @property
     def identities(self) -> list[str]:
-        """The id-tokens that Fulcio was shown."""
+        """Return the id-tokens that Fulcio was shown."""
         return [
             json.loads(seen.body)["credentials"]["oidcIdentityToken"]
             for seen in self.requests("POST", "/api/v2/signingCert")

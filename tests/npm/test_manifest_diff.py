@@ -231,7 +231,7 @@ PACKAGES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 @pytest.fixture(params=["npm 11", "npm 12"])
 def either_npm(request: pytest.FixtureRequest, environment: dict[str, str], compile_cache: str) -> Npm:
-    """The npm of the image, and the newest one."""
+    """Return the npm of the image, and the newest one."""
     if request.param == "npm 11":
         executable: tuple[str, ...] = request.getfixturevalue("npm_executable")
     else:

@@ -30,7 +30,7 @@ VERIFY = "Error verifying sigstore provenance bundle: "
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where npm's private folders are made in this test."""
+    """Return where npm's private folders are made in this test."""
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))

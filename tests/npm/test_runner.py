@@ -55,7 +55,7 @@ def test_an_npm_that_is_not_installed_as_usual_is_asked(tmp_path: Path, lacking:
 
 
 def installed(folder: Path, manifest: Mapping[str, str]) -> Npm:
-    """An npm as its package is installed, beside node; started, it says 12.2.0."""
+    """Return an npm as its package is installed, beside node; started, it says 12.2.0."""
     cli = folder / "npm/bin/npm-cli.js"
     cli.parent.mkdir(parents=True)
     (folder / "bin").mkdir()

@@ -82,7 +82,7 @@ class Archives:
         return path
 
     def sparse(self, name: str, real_size: int, sparse_map: bytes) -> Path:
-        """A tar.gz of one sparse file that claims so many bytes."""
+        """Return a tar.gz of one sparse file that claims so many bytes."""
         info = tarfile.TarInfo(name)
         info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(real_size)}
         info.size = 512
@@ -92,7 +92,7 @@ class Archives:
     def named_zip(
         self, written: bytes, extra: bytes = b"", *, flags: int = 0, local_extra: bytes | None = None
     ) -> Path:
-        """A zip of one member with these bytes for a name, and these fields behind it in both headers."""
+        """Return a zip of one member with these bytes for a name, and these fields behind it in both headers."""
         local = extra if local_extra is None else local_extra
         sizes = struct.pack("<LLLHH", zlib.crc32(b"x"), 1, 1, len(written), len(local))
         head = b"PK\x03\x04" + struct.pack("<HHHHH", 20, flags, 0, 0, 33) + sizes + written + local + b"x"
@@ -120,7 +120,7 @@ Attack = Callable[[Path, str], None]
 
 @pytest.fixture
 def refused(tmp_path: Path, limits: Limits) -> Attack:
-    """Extracts an archive, and sees it refused with these words and without a trace."""
+    """Return what extracts an archive and expects a refusal with these words, without a trace."""
 
     def refuse(archive: Path, words: str) -> None:
         out = tmp_path / "area/out"
@@ -186,7 +186,7 @@ class Zig:
         )
 
     def program(self, platform: str, *, loader: str | None = None) -> Path:
-        """A program that never ends, static where no loader is given; Linux only, the others need a libc to start."""
+        """Return a program that never ends, static if no loader is given; only Linux starts one without a libc."""
         return self._once(
             f"{platform}{(loader or '').replace('/', '-')}.program", partial(self._program, platform, loader)
         )
@@ -202,7 +202,7 @@ class Zig:
         self.compile(platform, out, *options, source, f"{out}.stub.so")
 
     def needing(self, platform: str, *libraries: tuple[str, str], extra: str = "") -> Path:
-        """A shared library that asks each of these libraries for a symbol of that version.
+        """Return a shared library that asks each of these libraries for a symbol of that version.
 
         Args:
             extra: C to compile in.
@@ -224,7 +224,7 @@ class Zig:
         self.compile(platform, out, *options, self.source("needy.c", calls + extra), *stubs)
 
     def linked(self, platform: str, library: str, *options: str) -> Path:
-        """A shared library that is linked to another of that name: its soname, its install name, or its DLL's name."""
+        """Return a shared library linked to another of that name: a soname, an install name, or a DLL's name."""
         name = "-".join([platform, library, *options]).replace("/", "+")
         return self._once(f"{name}.linked", partial(self._linked, platform, library, options))
 
@@ -248,7 +248,7 @@ class Zig:
         self.compile(platform, out, *flags, uses, other, entry, *options)
 
     def addon(self, platform: str, *functions: str) -> Path:
-        """A shared library that takes these functions from whatever loads it; for win32-x64, from node.exe."""
+        """Return a shared library that takes these functions from whatever loads it; for win32-x64, from node.exe."""
         name = "-".join([platform, *functions])
         return self._once(f"{name}.addon", partial(self._addon, platform, functions))
 
@@ -281,7 +281,7 @@ def zig(tmp_path_factory: pytest.TempPathFactory) -> Zig:
 
 
 def upx_program(*, kind: int = 3, mark: bytes = b"UPX!") -> bytes:
-    """A program for x64 as UPX leaves it: no loader, no libraries, no sections; its mark behind the program header."""
+    """Return a program for x64 as UPX leaves it: no loader, libraries or sections; a mark after the program header."""
     size = 64 + 56 + 12
     ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
     head = ident + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0x1040, 64, 0, 0, 64, 56, 1, 64, 0, 0)
@@ -312,7 +312,7 @@ def put(root: Path, **files: Path | bytes) -> Path:
 
 
 def universal(*parts: tuple[int, bytes]) -> bytes:
-    """A universal file of these (cpu type, content) parts."""
+    """Return a universal file of these (cpu type, content) parts."""
     head, body = struct.pack(">II", 0xCAFEBABE, len(parts)), b""
     start = len(head) + 20 * len(parts)
     for cpu, data in parts:
@@ -326,7 +326,7 @@ ARM64, X64, IA32 = 0x0100000C, 0x01000007, 7
 
 
 def xcoff(cpu: str, *, flags: int = 0x0002) -> bytes:
-    """AIX's: the header, one section's header and sixteen bytes of code."""
+    """Return AIX's format: the header, one section's header and sixteen bytes of code."""
     if cpu == "ppc":
         head = struct.pack(">HHIIiHH", 0x01DF, 1, 0, 0, 0, 0, flags)
         return head + struct.pack(">8sIIIIIIHHI", b".text", 0, 0, 16, 60, 0, 0, 0, 0, 0x20) + bytes(16)

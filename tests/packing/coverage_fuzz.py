@@ -26,7 +26,7 @@ INSTRUMENTED = ("flotilla.packing", "flotilla.family")
 
 
 def read_everything(data: bytes) -> None:
-    """Nothing but our own errors, and nothing outside the folder."""
+    """Read it all: only our own errors, and nothing outside the folder."""
     with tempfile.TemporaryDirectory() as folder:
         archive, into = Path(folder, "input"), Path(folder, "into")
         archive.write_bytes(data)
@@ -42,7 +42,7 @@ def read_everything(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Small real inputs to begin with: a tar, a zip, a shared library's first bytes."""
+    """Return small real inputs to begin with: a tar, a zip, a shared library's first bytes."""
     tar, packed = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("package/a"), io.BytesIO())

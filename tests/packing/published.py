@@ -53,12 +53,12 @@ class Published:
 
     @property
     def spec(self) -> str:
-        """What npm installs it by."""
+        """Return what npm installs it by."""
         return f"{self.name}@{self.version}"
 
     @property
     def path(self) -> str:
-        """Where a registry has the tarball."""
+        """Return where a registry has the tarball."""
         return f"{self.name}/-/{self.name.rpartition('/')[2]}-{self.version}.tgz"
 
 

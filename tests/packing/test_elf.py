@@ -135,7 +135,7 @@ def test_a_truncated_elf_without_section_headers_is_refused_wherever_it_was_cut(
 
 
 def loaded(elf: bytes) -> list[tuple[int, int]]:
-    """Offset and size of each loaded segment of a 64-bit ELF file."""
+    """Return offset and size of each loaded segment of a 64-bit ELF file."""
     (start,), (size, count) = struct.unpack_from("<Q", elf, 32), struct.unpack_from("<HH", elf, 54)
     headers = [struct.unpack_from("<IIQQQQ", elf, start + size * index) for index in range(count)]
     return [(offset, length) for kind, _, offset, _, _, length in headers if kind == 1]

@@ -73,7 +73,7 @@ def test_extract_reads_a_sparse_file_as_it_was(archives: Archives, tmp_path: Pat
 
 
 def old_sparse(name: str, real_size: int, *runs: tuple[int, bytes]) -> bytes:
-    """A sparse file as GNU tar wrote it first: four slots for runs in the header, the unused ones zero."""
+    """Return a sparse file as GNU tar wrote it first: four slots for runs in the header, the unused ones zero."""
     data = b"".join(content for _, content in runs)
     info = tarfile.TarInfo(name)
     info.size, info.type = len(data), tarfile.GNUTYPE_SPARSE
@@ -95,7 +95,7 @@ def test_extract_reads_a_sparse_file_whose_header_has_unused_slots(
 
 
 def unicode_field(written: bytes, name: bytes) -> bytes:
-    """Info-ZIP's field for a name in UTF-8, beside what the header itself holds."""
+    """Return Info-ZIP's field for a name in UTF-8, besides the one in the header."""
     return struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(written)) + name
 
 

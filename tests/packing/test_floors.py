@@ -26,7 +26,7 @@ MAC, LINUX, MUSL, WINDOWS = (
 
 
 def read(folder: Path, files: Mapping[str, Path | bytes]) -> dict[str, Inspected]:
-    """What the files of a package are, by their paths in it."""
+    """Return what the files of a package are, by their paths in it."""
     found = {}
     for path, content in files.items():
         place = folder / path
@@ -324,7 +324,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 def signature(data: bytes) -> tuple[int, int, int]:
-    """Where the load command of the code signature is, and the signature's offset and size."""
+    """Return where the load command of the code signature is, and the signature's offset and size."""
     _, _, _, _, count, _, _, _ = struct.unpack_from("<8I", data)
     at = 32
     for _ in range(count):

@@ -103,7 +103,7 @@ def mutated(data: bytes, changes: list[Mutation]) -> bytes:
 
 
 def resealed(data: bytes) -> bytes:
-    """A tar whose headers' checksums are right again, so that the changes get past the first look."""
+    """Return a tar whose headers' checksums are right again, so that the changes get past the first look."""
     blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
     return b"".join(_resealed(block) if block[257:262] == b"ustar" and len(block) == 512 else block for block in blocks)
 
@@ -134,7 +134,7 @@ def zip_entries() -> list[Entry]:
 
 
 def attempt(archive: Path) -> None:
-    """Extracts, and looks for harm."""
+    """Extract, and look for harm."""
     with tempfile.TemporaryDirectory() as workspace:
         area = Path(workspace)
         (area / "canary").write_text("canary")

@@ -65,7 +65,7 @@ def build(template: Path, content: Path) -> Build:
 
 
 def refusals(build: Build, **arguments: Any) -> list[str]:
-    """The faults of a build that must fail, without the package's name."""
+    """Return the faults of a build that must fail, without the package's name."""
     with pytest.raises(PackageError) as caught:
         build(**arguments)
     assert all(str(fault).startswith("@acme/tool-linux-x64: ") for fault in caught.value.faults)

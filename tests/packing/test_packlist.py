@@ -95,7 +95,7 @@ RULES = (
 
 
 def generated(seed: int) -> Folder:
-    """A small folder, its manifest and ignore files, drawn from few names so that many rules match."""
+    """Return a small folder, its manifest and ignore files, drawn from few names so that many rules match."""
     draw = random.Random(seed)  # noqa: S311 - to draw the same folders each time
 
     def rules(most: int) -> list[str]:
@@ -119,7 +119,7 @@ def generated(seed: int) -> Folder:
 
 
 def npm_packs(folders: Sequence[Folder], at: Path) -> list[frozenset[str]]:
-    """The files of each folder that npm would pack; one process for all."""
+    """Return the files of each folder that npm would pack; one process for all."""
     for number, made in enumerate(folders):
         for path, text in made.files.items():
             (at / str(number) / path).parent.mkdir(parents=True, exist_ok=True)

@@ -163,7 +163,7 @@ def test_scripts_wasm_data_and_linker_scripts_are_left_alone(zig: Zig, tmp_path:
 
 
 def portable_assembly() -> bytes:
-    """A .NET assembly for any cpu: it calls itself an i386 image."""
+    """Return a .NET assembly for any cpu: it calls itself an i386 image."""
     dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
     file_header = struct.pack("<HHIIIHH", 0x14C, 0, 0, 0, 0, 224, 0x2102)
     directories = b"".join(struct.pack("<II", *((0x2008, 72) if number == 14 else (0, 0))) for number in range(16))

@@ -29,7 +29,7 @@ NEEDED = {
 
 @pytest.fixture(scope="module")
 def tarballs() -> Mapping[str, Path]:
-    """The tarballs by their specs; skipped where no registry is reachable."""
+    """Return the tarballs by their specs; skipped where no registry is reachable."""
     if not (shutil.which("npm", path=str(Path(sys.executable).parent)) or shutil.which("npm")):
         pytest.skip("no npm here")
     try:

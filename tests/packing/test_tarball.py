@@ -206,7 +206,7 @@ def test_packing_takes_the_same_memory_for_ten_times_the_bytes(tmp_path: Path) -
 
 
 def _peak(tmp_path: Path, megabytes: int) -> int:
-    """The KiB that a process takes at its peak to pack so many MB, read them back and unpack them."""
+    """Return the KiB that a process takes at its peak to pack so many MB, read them back and unpack them."""
     path = tmp_path / f"package{megabytes}"
     path.mkdir()
     with (path / "tool").open("wb") as file:
@@ -227,7 +227,7 @@ def _peak(tmp_path: Path, megabytes: int) -> int:
 
 
 def header(name: str, data: bytes = b"", **fields: Any) -> bytes:
-    """One member's header and data in the plainest form, but for these fields."""
+    """Return one member's header and data in the plainest form, but for these fields."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     for field, value in fields.items():
@@ -240,7 +240,7 @@ def padded(data: bytes) -> bytes:
 
 
 def edited(block: bytes, at: int, value: bytes) -> bytes:
-    """A member with other bytes in its header, and the checksum made right."""
+    """Return a member with other bytes in its header, and the checksum made right."""
     head = bytearray(block[:512])
     head[at : at + len(value)] = value
     head[148:156] = b" " * 8

@@ -36,7 +36,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """One request; `path` may be a whole URL."""
+        """Return one request; `path` may be a whole URL."""
         url = path if path.startswith("http") else f"{self.origin}{path}"
         return self._session.request(
             method, url, json=body, data=data, params=query, headers=headers, timeout=SECONDS, allow_redirects=False

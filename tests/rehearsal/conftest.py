@@ -54,7 +54,7 @@ def github(state: GitHubState, serving: Serving, plan: FaultPlan) -> GitHubServe
 
 @pytest.fixture
 def api(github: GitHubServer) -> Iterator[Client]:
-    """A client of the simulated GitHub with the job's token; paths begin below the repository."""
+    """Yield a client of the simulated GitHub with the job's token; paths begin below the repository."""
     with Client(f"{github.origins.api}/repos/acme/tool", token=github.state.token) as client:
         yield client
 
@@ -67,7 +67,7 @@ def verdaccio(modules: Path, serving: Serving, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(params=["memory", pytest.param("verdaccio", marks=pytest.mark.registry)])
 def backend(request: pytest.FixtureRequest) -> VerdaccioBackend | None:
-    """Each backend in turn; None is the one in memory."""
+    """Return each backend in turn; None is the one in memory."""
     if request.param == "memory":
         return None
     chosen: VerdaccioBackend = request.getfixturevalue("verdaccio")
@@ -80,7 +80,7 @@ RegistryMaker = Callable[..., RegistryServer]
 
 @pytest.fixture
 def registry_of(serving: Serving, plan: FaultPlan, backend: VerdaccioBackend | None) -> RegistryMaker:
-    """Makes a registry with this state, on each backend in turn."""
+    """Return what makes a registry with this state, on each backend in turn."""
 
     def make(**state: object) -> RegistryServer:
         return RegistryServer(RegistryState(**state), serving, backend=backend, plan=plan)  # type: ignore[arg-type] # checked by the dataclass

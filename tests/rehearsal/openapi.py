@@ -33,7 +33,7 @@ def is_uri(value: object) -> bool:
 
 
 def nullable(rule: Any) -> Any:
-    """A keyword's rule that leaves None alone where OpenAPI 3.0 says `nullable`."""
+    """Yield a keyword's rule that leaves None alone where OpenAPI 3.0 says `nullable`."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
         if instance is None and schema.get("nullable"):
@@ -72,7 +72,7 @@ class Description:
         self._paths = sorted(self._document["paths"], key=lambda path: (path.count("{"), path))
 
     def operation(self, method: str, path: str) -> Operation:
-        """The operation of a request; refs and workflow files may hold slashes."""
+        """Return the operation of a request; refs and workflow files may hold slashes."""
         for template in self._paths:
             pattern = re.sub(r"\{(\w+)\}", lambda m: "(.+)" if m[1] == "ref" else "([^/]+)", template)
             if method.lower() in self._document["paths"][template] and re.fullmatch(pattern, path):
@@ -81,7 +81,7 @@ class Description:
         raise LookupError(f"{method} {path} is no operation of GitHub's")
 
     def request_faults(self, operation: Operation, body: object, query: Mapping[str, str]) -> list[str]:
-        """What GitHub's description says against a request."""
+        """Return what GitHub's description says against a request."""
         known = {self._resolved(p)["name"] for p in operation.document.get("parameters", ())}
         faults = [f"{operation.id}: unknown parameter {name}" for name in query if name not in known]
         if body is None:
@@ -89,7 +89,7 @@ class Description:
         return faults + self._faults(f"{operation.pointer}/requestBody/content/application~1json/schema", body)
 
     def reply_faults(self, operation: Operation, status: int, reply: object) -> list[str]:
-        """What GitHub's description says against a reply."""
+        """Return what GitHub's description says against a reply."""
         if str(status) not in operation.document["responses"]:
             return [f"{operation.id}: no reply of status {status} is described"]
         pointer = f"{operation.pointer}/responses/{status}"
@@ -123,5 +123,5 @@ class Description:
 
 
 def escaped(part: str) -> str:
-    """A part of a JSON pointer (RFC 6901); braces are not allowed in a URI's fragment."""
+    """Return a part of a JSON pointer (RFC 6901); braces are not allowed in a URI's fragment."""
     return part.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")

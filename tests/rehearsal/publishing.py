@@ -23,7 +23,7 @@ TARBALL = b"a tarball, as far as a registry can tell: "
 
 
 def document(name: str, version: str, *, tag: str, access: str | None, content: bytes, **fields: Any) -> dict[str, Any]:
-    """A publish document (libnpmpublish, buildMetadata)."""
+    """Return a publish document (libnpmpublish, buildMetadata)."""
     tarball = content + version.encode()
     dist = {
         "integrity": integrity_of(tarball),
@@ -63,7 +63,7 @@ def put(  # noqa: PLR0913 - keyword-only, each a part of the document
 
 
 def published(serving: Serving, backend: VerdaccioBackend | None, plan: FaultPlan, name: str) -> RegistryServer:
-    """A registry with three versions of a package."""
+    """Return a registry with three versions of a package."""
     registry = RegistryServer(RegistryState(), serving, backend=backend, plan=plan)
     with Client(registry.url, token=next(iter(registry.state.tokens))) as client:
         put(client, name, "1.0.0-rc.1", tag="next", description="d", scripts={"install": "x"})
@@ -75,7 +75,7 @@ def published(serving: Serving, backend: VerdaccioBackend | None, plan: FaultPla
 
 
 def npm_tarball(folder: Path, name: str, version: str, **fields: Any) -> Path:
-    """A tarball that npm can publish: a package.json and a file."""
+    """Return a tarball that npm can publish: a package.json and a file."""
     manifest = {
         "name": name,
         "version": version,

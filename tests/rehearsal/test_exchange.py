@@ -20,7 +20,7 @@ PUBLISHER = TrustedPublisher(repository="acme/tool", workflow="release.yml")
 
 @pytest.fixture
 def registry(serving: Serving, plan: FaultPlan) -> RegistryServer:
-    """A registry that has the package, and its trusted publisher."""
+    """Return a registry that has the package, and its trusted publisher."""
     registry = RegistryServer(RegistryState(trusted={NAME: PUBLISHER}), serving, plan=plan)
     with Client(registry.url, token=next(iter(registry.state.tokens))) as client:
         put(client, NAME, "1.0.0")

@@ -55,7 +55,7 @@ class Public:
 
 @pytest.fixture
 def public(serving: Serving, tmp_path: Path) -> Public:
-    """A registry with a package of others, and with the family's packages at the version that is rehearsed."""
+    """Return a registry with a package of others, and with the family's packages at the version that is rehearsed."""
     public, state = Public(), RegistryState()
     public.url = RegistryServer(state, serving, backend=MemoryBackend(state), middleware=lambda _name: public.watch).url
     with Client(public.url, token=next(iter(state.tokens))) as client:
@@ -70,7 +70,7 @@ CONFIG = 'schema: 1\nfamily: "@acme/tool"\nplatforms: [wasm32]\nci: {workflow: c
 
 
 def family(root: Path, **meta: object) -> Plan:
-    """A family of one platform package without binaries; `meta` goes into the meta package's manifest."""
+    """Return a family of one platform package without binaries; `meta` goes into the meta package's manifest."""
     files = {
         "flotilla.yml": CONFIG.replace("wasm32", "{name: wasm32, binaries: none, pin: true}")
         + "packages: {meta: {template: npm/meta}}\n",
@@ -93,7 +93,7 @@ def rehearsed(plan: Plan, folder: Path) -> tuple[Rehearsed, str]:
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, modules: Path) -> Path:
-    """A home whose .npmrc configures npm."""
+    """Return a home whose .npmrc configures npm."""
     monkeypatch.setenv("FLOTILLA_CACHE", str(modules.parents[1]))
     home = tmp_path / "home"
     home.mkdir()

@@ -40,7 +40,7 @@ def attest(file: Path, digest: str, commit: str) -> None:
 
 
 def gh(arguments: list[str]) -> int:
-    """`gh attestation verify` and `download`, of the attestations in the file $ATTESTATIONS."""
+    """Run `gh attestation verify` and `download` on the attestations in the file $ATTESTATIONS."""
     verb, subject = arguments[1], arguments[2]
     file = Path(os.environ["ATTESTATIONS"])
     digest = subject.partition("@")[2]
@@ -55,7 +55,7 @@ def gh(arguments: list[str]) -> int:
 
 
 def docker_without_engine(arguments: list[str]) -> int:
-    """`docker build` and `push`, without an engine: the image has a configuration and no layers."""
+    """Run `docker build` and `push` without an engine: the image has a configuration and no layers."""
     notes = Path(os.environ["BUILT_IMAGE"])
     if arguments[0] == "build":
         labels = dict(one.split("=", 1) for before, one in pairwise(arguments) if before == "--label")
@@ -71,7 +71,7 @@ def docker_without_engine(arguments: list[str]) -> int:
 
 
 def docker_for_both(arguments: list[str]) -> int:
-    """The real docker; what it pushes for arm64 gets arm64's name, because one machine builds only its own."""
+    """Return the real docker; what it pushes for arm64 gets arm64's name, because one machine builds only its own."""
     status = subprocess.run([os.environ["REAL_DOCKER"], *arguments], check=False).returncode
     if status or arguments[0] != "push" or os.environ.get("ARCHITECTURE") != "arm64":
         return status

@@ -185,7 +185,7 @@ class World:
 
 @contextmanager
 def github(serving: Serving, plan: FaultPlan | None = None) -> Iterator[GitHubServer]:
-    """A GitHub with this repository, of whose answers the plan breaks some."""
+    """Yield a GitHub with this repository, of whose answers the plan breaks some."""
     yield GitHubServer(GitHubState(repository=REPOSITORY), serving, plan=plan)
 
 

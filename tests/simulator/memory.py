@@ -37,7 +37,7 @@ class RegistryState(state.RegistryState):
     Args:
         documents: the packuments.
         tarballs: by path.
-        previous: each package's packument before its last version, None where there was none.
+        previous: each package's packument before its last version, None if there was none.
     """
 
     documents: dict[str, Json] = field(default_factory=dict)
@@ -129,12 +129,12 @@ class MemoryBackend:
 
 
 def tarball_path(name: str, version: str) -> str:
-    """Where a version's tarball lies, below the registry."""
+    """Return where a version's tarball lies, below the registry."""
     return f"{name}/-/{posixpath.basename(name)}-{version}.tgz"
 
 
 def with_tarballs(document: Json, host: str) -> Json:
-    """The document with each tarball's address at the host that the client speaks to."""
+    """Return the document with each tarball's address at the host that the client speaks to."""
     copied: Json = json.loads(json.dumps(document))
     for version, manifest in copied["versions"].items():
         manifest["dist"]["tarball"] = f"http://{host}/{tarball_path(copied['name'], version)}"
@@ -142,7 +142,7 @@ def with_tarballs(document: Json, host: str) -> Json:
 
 
 def abbreviated(document: Json) -> Json:
-    """A packument's abbreviated form, as verdaccio gives it."""
+    """Return a packument's abbreviated form, as verdaccio gives it."""
     kept = ABBREVIATED.split()
     return {
         "name": document["name"],

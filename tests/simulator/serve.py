@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     made = argparse.ArgumentParser(prog="python -m tests.simulator.serve", description=__doc__.split("\n")[0])
     made.add_argument("--repository", default="acme/tool", help="owner/name")
     made.add_argument("--commit", default=GitHubState.commit, help="the commit to release")

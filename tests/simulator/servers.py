@@ -36,7 +36,7 @@ class GitHubServer(server.GitHubServer):
         self.plan.before_last_write = state.saved()
 
     def restore(self, saved: GitHubState) -> None:
-        """Be as the saved state was; nothing lags behind it, and no signed URL outlives it."""
+        """Restore the saved state; nothing lags behind it, and no signed URL outlives it."""
         super().restore(saved)
         self.plan.before_last_write = saved.saved()
 
@@ -67,13 +67,13 @@ class RegistryServer(AnyRegistryServer):
         super().__init__(state, serving, backend=lagging, middleware=fault_middleware(self.plan), clock=clock)
 
     def reset(self) -> None:
-        """Be empty again, with the rules and tokens of the beginning."""
+        """Empty it, with the rules and tokens of the beginning."""
         if self._verdaccio:
             wipe(self._verdaccio)
         self.state.restore(self._initial)
 
     def restore(self, saved: RegistryState) -> None:
-        """Be as the saved state was; what verdaccio stores cannot be."""
+        """Restore the saved state; what verdaccio stores cannot be restored."""
         if self._verdaccio:
             raise TypeError("Only packages in memory can be restored; reset() empties verdaccio.")
         self.state.restore(saved)

@@ -73,7 +73,7 @@ def recording(patch: pytest.MonkeyPatch) -> Recorded:
 
 
 def all_secrets(world: Rehearsal, recorded: Recorded) -> dict[str, str]:
-    """Every secret that a release met, by what it is."""
+    """Return every secret that a release met, by what it is."""
     exchanged = [token for token, grant in world.registry.state.tokens.items() if grant.kind == "oidc"]
     return {
         **CANARIES,
@@ -86,7 +86,7 @@ def all_secrets(world: Rehearsal, recorded: Recorded) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trust_modules() -> Path:
-    """What the stand-in of sigstore is made of; without it the tests fail in CI, and are skipped locally."""
+    """Return what the stand-in of sigstore is made of; without it the tests fail in CI, and are skipped locally."""
     try:
         return node_modules(Path(os.environ.get("FLOTILLA_CACHE", ROOT / ".cache")), environment=os.environ)
     except RegistryError as why:
@@ -99,7 +99,7 @@ def trust_modules() -> Path:
 def release(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trust_modules: Path
 ) -> Iterator[Release]:
-    """A whole release with provenance, from prepare to finish, with a canary for every secret."""
+    """Yield a whole release with provenance, from prepare to finish, with a canary for every secret."""
     folder = tmp_path_factory.mktemp(f"release-{request.param}")
     sign_in: SignIn = request.param
     with pytest.MonkeyPatch.context() as patch:
@@ -120,7 +120,7 @@ def release(
 
 @pytest.fixture
 def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
-    """Makes a world without provenance, with the packages in memory."""
+    """Yield what makes a world without provenance, with the packages in memory."""
     worlds: list[Rehearsal] = []
 
     def make(*, sign_in: SignIn = "token", plan: FaultPlan | None = None, **workspace: object) -> Stage:

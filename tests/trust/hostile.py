@@ -83,7 +83,7 @@ def replacing(*keys: str, value: Any = HOSTILE) -> Rewrite:
 
 
 def forgeries(ended: Ended, *, outputs: set[str]) -> list[str]:
-    """What of a job's words is a command, an output, a link or a row that flotilla did not mean."""
+    """Return what of a job's words is a command, an output, a link or a row that flotilla did not mean."""
     raw = (ended.folder / "output").read_text(encoding="utf-8")
     return [
         *(f"log: {what}" for what in in_log(ended.log)),
@@ -111,7 +111,7 @@ def in_log(text: str) -> Iterator[str]:
 
 
 def loose_lines(text: str) -> Iterator[str]:
-    """Lines of an output file that stand in no heredoc of ours."""
+    """Yield the lines of an output file that stand in no heredoc of ours."""
     ends = ""
     for line in text.splitlines():
         if ends:
@@ -123,7 +123,7 @@ def loose_lines(text: str) -> Iterator[str]:
 
 
 def in_summary(text: str) -> Iterator[str]:
-    """What GitHub would make of the summary, beside what we meant."""
+    """Yield what GitHub would make of the summary, beside what we meant."""
     columns = 0
     for token in MarkdownIt("commonmark", {"html": True}).enable(["table", "linkify"][:1]).parse(text):
         if token.type == "html_block":

@@ -169,7 +169,7 @@ def stop_at(arrived: threading.Event, started: list[int]) -> Callable[[subproces
 
 
 def wait_for_end(started: list[int]) -> list[int]:
-    """Which of these processes still run after a moment; who is dead and not yet buried does not."""
+    """Return which of these processes still run after a moment; who is dead and not yet buried does not."""
     limit = time.monotonic() + 1
     while running := [pid for pid in started if state_of(pid) not in ("", "Z", "X")]:
         if time.monotonic() > limit:

@@ -40,7 +40,7 @@ def declared(job: str) -> set[str]:
 
 
 def ready(stage: Stage, **inputs: str) -> dict[str, str]:
-    """The inputs of a publishing job whose tag is there."""
+    """Return the inputs of a publishing job whose tag is there."""
     state = stage.world.github.state
     state.refs["refs/tags/v1.2.3"] = state.refs["refs/heads/main"]
     run = {"run-id": str(state.runs[0].id), "platform": "linux-x64"}

@@ -43,7 +43,7 @@ def modules() -> list[Path]:
 
 
 def name_of(node: ast.expr) -> str:
-    """a.b.c of an attribute or a name; empty for anything else."""
+    """Return a.b.c of an attribute or a name; empty for anything else."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and (inner := name_of(node.value)):
@@ -52,7 +52,7 @@ def name_of(node: ast.expr) -> str:
 
 
 def full_names(tree: ast.AST) -> dict[str, str]:
-    """What each imported name stands for."""
+    """Return what each imported name stands for."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -66,7 +66,7 @@ def full_names(tree: ast.AST) -> dict[str, str]:
 
 
 def faults(text: str, *, edge: bool = False) -> Iterator[str]:
-    """What a source does that none of ours may do."""
+    """Yield what a source does that none of ours may do."""
     tree = ast.parse(text)
     known = full_names(tree)
     for node in ast.walk(tree):

@@ -31,7 +31,7 @@ Spoil = Callable[[Any], None]
 
 @pytest.fixture
 def untouched(release: Release) -> Iterator[Release]:
-    """The release, put back afterwards as it was."""
+    """Yield the release, put back afterwards as it was."""
     saved = release.stage.world.saved()
     yield release
     release.stage.world.restore(saved)

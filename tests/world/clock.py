@@ -26,11 +26,11 @@ class LeapingClock:
             file.write_bytes(OFFSET.pack(0.0))
 
     def now(self) -> float:
-        """Seconds since the epoch, and what was leapt over."""
+        """Return seconds since the epoch, and what was leapt over."""
         return time.time() + _offset(self._file.read_bytes())
 
     def sleep(self, seconds: float) -> None:
-        """Be so many seconds later."""
+        """Jump so many seconds ahead."""
         wanted = self.now() + seconds
         with self._file.open("r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)

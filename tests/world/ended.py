@@ -60,7 +60,7 @@ class Ended:
 
     @property
     def packages(self) -> list[dict[str, Any]]:
-        """The output `packages`, parsed."""
+        """Return the output `packages`, parsed."""
         listed: list[dict[str, Any]] = json.loads(self.outputs.get("packages", "[]"))
         return listed
 
@@ -133,7 +133,7 @@ def _annotation(line: str) -> Annotation | None:
 
 
 def _plain(escaped: str) -> str:
-    """An annotation's text, as the runner unescapes it."""
+    """Return an annotation's text, as the runner unescapes it."""
     for code, character in {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}.items():
         escaped = escaped.replace(code, character)
     return escaped

@@ -65,7 +65,7 @@ def _job(order: dict[str, Any], clock: LeapingClock) -> None:
 
 
 def _surroundings(clock: LeapingClock, timeout: int | None) -> ExitStack:
-    """The leaping clock; and where an answer is to be waited for in vain, no more than so many seconds for it."""
+    """Return the leaping clock, with at most so many seconds for an answer that never comes."""
     stack = ExitStack()
     stack.enter_context(patch("flotilla.jobs.inputs.SystemClock", lambda _stop: clock))
     for name in TIMEOUTS if timeout else ():
@@ -85,7 +85,7 @@ def _redirect(log: str) -> None:
 
 
 def _ended(pid: int) -> int:
-    """The job's exit status, negative for a signal; what it leaves running ends with it, as in a container."""
+    """Return the job's exit status, negative for a signal; what it leaves running ends with it, as in a container."""
     _pid, status = os.waitpid(pid, 0)
     kill_below(os.getpid())
     try:

@@ -64,7 +64,7 @@ class HttpServer(AbstractContextManager["HttpServer"]):
 
 
 def body_of(handler: BaseHTTPRequestHandler) -> bytes:
-    """A request's body, sent whole or in chunks."""
+    """Return a request's body, sent whole or in chunks."""
     if handler.headers.get("transfer-encoding") != "chunked":
         return handler.rfile.read(int(handler.headers.get("content-length") or 0))
     chunks = []

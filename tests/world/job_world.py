@@ -67,7 +67,7 @@ class JobWorld:
         self.edit(f"{template}/package.json", lambda text: json.dumps({**json.loads(text), **fields}, indent=2))
 
     def environment(self, action: str, *, id_token: bool = False, **inputs: str) -> tuple[dict[str, str], Path]:
-        """A job's variables, and the folder where it leaves its outputs and its summary.
+        """Return a job's variables, and the folder where it leaves its outputs and its summary.
 
         Args:
             id_token: whether the job has `id-token: write`.

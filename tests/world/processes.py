@@ -19,7 +19,7 @@ def adopt_orphans() -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Every live process below one, itself not counted."""
+    """Return every live process below one, itself not counted."""
     children: dict[int, list[int]] = {}
     for pid, parent in _parents():
         children.setdefault(parent, []).append(pid)
@@ -32,7 +32,7 @@ def descendants(root: int) -> list[int]:
 
 
 def children(root: int) -> list[int]:
-    """Every live process that one started itself."""
+    """Return every live process that one started itself."""
     return [pid for pid, parent in _parents() if parent == root]
 
 

@@ -53,7 +53,7 @@ class Step:
     swept: Literal["all", "new", "none"] = "all"
 
     def __str__(self) -> str:
-        """The action, and the platform where it is of one."""
+        """Return the action, and the platform where it is of one."""
         return " ".join(filter(None, (self.action, self.inputs.get("platform", ""))))
 
 
@@ -121,7 +121,7 @@ class Scene(AbstractContextManager["Scene"]):
         self._stack.close()
 
     def steps(self) -> Iterator[Step]:
-        """The jobs of the example's workflow, in order."""
+        """Yield the jobs of the example's workflow, in order."""
         yield Step(action="release")
         run = {"run-id": str(self.run_id)}
         for platform in self.family.config.platforms:
@@ -131,7 +131,7 @@ class Scene(AbstractContextManager["Scene"]):
         yield Step(action="publish-meta")
 
     def several_platforms(self) -> Iterator[Step]:
-        """The jobs of a workflow that publishes several platforms in one job."""
+        """Yield the jobs of a workflow that publishes several platforms in one job."""
         several = [platform.name for platform in self.family.config.platforms][-2:]
         for step in self.steps():
             platform = step.inputs.get("platform")
@@ -142,7 +142,7 @@ class Scene(AbstractContextManager["Scene"]):
                 yield replace(step, workflow="several platforms", swept="none")
 
     def same_run(self) -> Iterator[Step]:
-        """The jobs of a workflow that has built what it releases; begins by making the jobs part of CI's run."""
+        """Yield the jobs of a workflow that has built what it releases; begins by making the jobs part of CI's run."""
         github = self.world.github.state
         run = next(run for run in github.runs if run.id == self.run_id)
         run.status, run.conclusion = "in_progress", None
@@ -154,12 +154,12 @@ class Scene(AbstractContextManager["Scene"]):
             yield replace(step, inputs={"run-id": str(run.id), **step.inputs}, workflow="same run", swept="new")
 
     def one_step(self) -> Iterator[Step]:
-        """The only job of a workflow with the action in the repository's root, for the family's smallest part."""
+        """Yield the only job of a workflow with the action in the repository's root, for the family's smallest part."""
         inputs = {"config": SMALLEST, "run-id": str(self.run_id), "provenance": "false"}
         yield Step(action="release-family", inputs=inputs, workflow="one step")
 
     def draft_in_one_step(self) -> Iterator[Step]:
-        """The same job, with a release that stays a draft until npm has every package."""
+        """Yield the same job, with a release that stays a draft until npm has every package."""
         for step in self.one_step():
             yield replace(
                 step,
@@ -209,7 +209,7 @@ class Scene(AbstractContextManager["Scene"]):
         return {"version": VERSION, "registry": self.world.registry.url, **publishing, **token, **step.inputs}
 
     def _publish_earlier(self) -> None:
-        """An earlier version of each package: a trusted publisher can publish no new name."""
+        """Publish an earlier version of each package: a trusted publisher can publish no new name."""
         token = next(iter(self.world.registry.state.tokens))
         for package in self.family.packages:
             body = document(package.name, EARLIER, tag="latest", access="public", content=TARBALL)
@@ -242,7 +242,7 @@ def _modules() -> Path:
 
 
 def _warm_npm(folder: Path, compiled: Path) -> Path:
-    """A folder with the real `npm`, started faster: it keeps its code between two runs (see npm_modules.cjs)."""
+    """Return a folder with the real `npm`, started faster: it keeps its code between two runs (see npm_modules.cjs)."""
     folder.mkdir()
     kept = shutil.copy(NPM_MODULES, folder)
     environment = {**os.environ, "NODE_COMPILE_CACHE": str(compiled)}  # npm turns that on; it would stay in TMPDIR

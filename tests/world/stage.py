@@ -79,7 +79,7 @@ sys.exit(done.returncode)
 
 
 def elf() -> bytes:
-    """The least of a shared library for x64 Linux: a header that says so."""
+    """Return the least of a shared library for x64 Linux: a header that says so."""
     head = b"\x7fELF\x02\x01\x01" + bytes(9)
     fields = [
         (3, 2),
@@ -100,12 +100,12 @@ def elf() -> bytes:
 
 
 def macho() -> bytes:
-    """The least of a shared library for arm64 macOS."""
+    """Return the least of a shared library for arm64 macOS."""
     return b"".join(v.to_bytes(4, "little") for v in (0xFEEDFACF, 0x0100000C, 0, 6, 0, 0, 0, 0))
 
 
 def artifact(platform: str, files: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """What CI uploads for a platform: an archive, and its sha256."""
+    """Return what CI uploads for a platform: an archive, and its sha256."""
     binary = elf() if platform.startswith("linux") else macho()
     held = files or {f"lib/{PLATFORMS[platform]}": binary, "include/tool.h": b"int tool(void);\n"}
     packed = io.BytesIO()
@@ -119,7 +119,7 @@ def artifact(platform: str, files: Mapping[str, bytes] | None = None) -> dict[st
 
 
 def github_state(**more: str) -> tuple[GitHubState, Run]:
-    """GitHub with one successful CI run that holds every artifact."""
+    """Return GitHub with one successful CI run that has every artifact."""
     state = GitHubState(repository="acme/tool", **more)  # type: ignore[arg-type] # checked by the dataclass
     run = state.add_run(workflow="ci.yml")
     for platform in PLATFORMS:
@@ -203,7 +203,7 @@ class Stage:
         return ended
 
     def release(self, *, draft: bool = True) -> dict[str, Ended]:
-        """Every job of a release, in order; each must succeed."""
+        """Return every job of a release, in order; each must succeed."""
         done = {"release": self.succeed("release", {"draft": str(draft).lower()})}
         run = {"run-id": done["release"].outputs["run-id"]}
         for platform in PLATFORMS:
@@ -220,7 +220,7 @@ class Stage:
         return ended
 
     def written(self) -> Iterator[tuple[str, bytes]]:
-        """Everything that the jobs wrote, by where it stood; but for masks, which the runner takes out of its log."""
+        """Yield all that the jobs wrote, and where it stood, except masks, which the runner takes out of its log."""
         for ended in self.ended:
             lines = [line for line in ended.log.splitlines() if not line.startswith("::add-mask::")]
             yield f"stdout of {ended.name}", "\n".join(lines).encode()
@@ -233,7 +233,7 @@ class Stage:
         yield "arguments of processes", "\n".join(self.cmdlines).encode()
 
     def npm_seen(self) -> list[dict[str, object]]:
-        """What the wrapper noted of each npm that ran to its end."""
+        """Return what the wrapper noted of each npm that ran to its end."""
         return [json.loads(path.read_text()) for path in sorted(self.kept.glob("*/seen.json"))]
 
     def _ledger(self, outputs: Mapping[str, str]) -> Any:
@@ -258,7 +258,7 @@ class Stage:
 
 
 def below(root: int) -> list[int]:
-    """A process and all that it started, directly or not."""
+    """Return a process and all that it started, directly or not."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -280,7 +280,7 @@ def cmdline(pid: int) -> str:
 
 
 def state_of(pid: int) -> str:
-    """R, S, Z, …; empty for a process that is gone."""
+    """Return R, S, Z, …; empty for a process that is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -288,7 +288,7 @@ def state_of(pid: int) -> str:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """What `docker stop` does first."""
+    """Stop a process as `docker stop` does first."""
     os.kill(process.pid, signal.SIGTERM)
 
 
@@ -311,7 +311,7 @@ def seed(state: RegistryState) -> None:
 
 
 def make_workspace(folder: Path, *, config: str = CONFIG, meta: Mapping[str, object] | None = None) -> Path:
-    """The checked-out repository."""
+    """Return the checked-out repository."""
     (folder / "npm" / "meta").mkdir(parents=True)
     (folder / "flotilla.yml").write_text(config)
     (folder / "npm" / "meta" / "package.json").write_text(json.dumps({"name": "@acme/tool", **(meta or {})}))
@@ -319,7 +319,7 @@ def make_workspace(folder: Path, *, config: str = CONFIG, meta: Mapping[str, obj
 
 
 def shapes(secret: str) -> Iterator[bytes]:
-    """A secret, and the forms in which it could be written."""
+    """Yield a secret, and the forms in which it could be written."""
     yield secret.encode()
     yield quote(secret, safe="").encode()
     yield secret.encode().hex().encode()
@@ -330,7 +330,7 @@ def shapes(secret: str) -> Iterator[bytes]:
 
 
 def shown(secrets: Mapping[str, str], written: Iterator[tuple[str, bytes]]) -> list[str]:
-    """Which secret stands where."""
+    """Return which secret stands where."""
     needles = [(name, shape) for name, secret in secrets.items() for shape in shapes(secret)]
     assert all(len(needle) > 8 for _, needle in needles)
     return [f"{name} in {where}" for where, data in written for name, needle in needles if needle in data]

@@ -189,7 +189,7 @@ def render_manifest(
     Args:
         package: the package.
         template: the package.json of its template folder, None for a generated manifest.
-        repository: the URL to set where the template has no repository (see repository_url), None for none.
+        repository: the URL to set if the template has no repository (see repository_url); None for none.
         file: the path of the template's package.json, for messages.
         text: the text of that, for the lines in messages.
 

@@ -30,7 +30,7 @@ class Platform:
         name: what packages call it ("linux-x64-musl").
         os: npm's os words; empty for wasm32, which runs on any.
         cpu: npm's cpu words; several for a universal binary.
-        libc: npm's libc words; empty where npm need not look.
+        libc: npm's libc words; empty if npm need not check it.
         build: what CI calls it.
         glibc: the newest glibc version that its binaries may ask for ("2.28"), None for no floor.
         glibcxx: the same of libstdc++'s GLIBCXX ("3.4.25").
@@ -74,11 +74,11 @@ class Ci:
     Args:
         workflow: the CI workflow's file name, without its folder.
         artifact: template of the artifact's name.
-        archive: pattern of the archive inside the artifact, None where the artifact holds the files.
+        archive: pattern of the archive inside the artifact; None if the artifact contains the files themselves.
         root: template of the folder, in the archive or else in the artifact, that files are taken from; None takes all.
         strip_components: leading folders of the archive to drop.
         pull_requests: whether a run of a pull request of this repository may be released.
-        jobs: names or patterns of the jobs that must have succeeded, where the release is of its own run.
+        jobs: names or patterns of the jobs that must have succeeded, if the job releases what its own run has built.
     """
 
     workflow: str
@@ -129,7 +129,7 @@ class PackageSpec:
         files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.
         artifact: template of the name of an artifact of its own; None for that of the platform, or for none at all.
-        archive: pattern of the archive in the artifact of its own, None if that holds the files.
+        archive: pattern of the archive in the artifact of its own, None if the artifact contains the files.
         version: template of a version of its own.
         launcher: the generated entry of a meta package, None for none.
     """
@@ -183,7 +183,7 @@ class PublishSpec:
 
     Args:
         access: public or restricted.
-        dist_tag: the default of the input of that name; None where the version says it.
+        dist_tag: the default of the input of that name; None to derive it from the version.
         pause_seconds: seconds between two publishes of a job.
         provenance: the default of the input of that name.
         package_size: the most bytes that a packed package may have.
@@ -249,8 +249,8 @@ class Need:
     """What the family takes from an artifact of the CI run; one artifact may serve several.
 
     Args:
-        archive: the archive in it, None if the artifact holds the files.
-        root: the folder in there that the files are taken from; None takes all.
+        archive: the archive in it; None if the artifact contains the files.
+        root: the folder in it that the files are taken from; None takes all.
         placeholders: what each placeholder stands for in patterns of these files.
     """
 
@@ -290,7 +290,7 @@ class Package:
         variant: its variant; for a dev package the one its files come from.
         artifact: the CI artifact that its files come from, None for a package without.
         archive: the archive in the artifact, None if the artifact holds the files.
-        root: the folder in there that the files are taken from; None takes all.
+        root: the folder in it that the files are taken from; None takes all.
         template: the folder copied in, a posix path relative to flotilla.yml, None for a generated manifest.
         files: what is taken from the artifact; empty takes all of it.
         executables: patterns of files that are 0755 besides what is plainly executable.

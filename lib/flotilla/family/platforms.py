@@ -55,7 +55,7 @@ SHORTEST, LONGEST = 2, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What a platform's name says, in npm's words; empty where it says nothing."""
+    """What a platform's name says, in npm's words; empty for what it does not say."""
 
     os: tuple[str, ...] = ()
     cpu: tuple[str, ...] = ()

@@ -98,7 +98,7 @@ def _explained(error: yaml.MarkedYAMLError, line: str, began: int) -> str:
 
     Args:
         line: of the file, where the reader stopped.
-        began: the line where that began which it could not end; 0 where it does not say.
+        began: the line of what it could not end; 0 if the reader does not say.
     """
     problem = error.problem or ""
     if problem.startswith(("aliases", "anchors", "tags", "it ")):

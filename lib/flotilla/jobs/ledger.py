@@ -175,7 +175,7 @@ def _package(built: Built, record: Record | None, this_run: str | None) -> Entry
 
 
 def _binaries(built: Built) -> Entry:
-    """Return what binaries need, or that they were not checked; nothing where there is nothing to tell."""
+    """Return what binaries need, or that they were not checked; nothing if there is nothing to say."""
     platform = built.package.platform if built.package.kind == "platform" else None
     floors = built.files.floors.as_json()
     return {

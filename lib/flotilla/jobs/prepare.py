@@ -25,9 +25,9 @@ def render_all(
     """Return the manifest of each package, by the package's name.
 
     Args:
-        root: the folder that templates are named from.
+        root: the folder that templates are relative to.
         repository: URL for manifests whose template names none.
-        top: the folder that places in errors are named from; root where it is not given.
+        top: the folder that paths in errors are relative to (default: root).
 
     Raises:
         ConfigError: with the faults of all templates.
@@ -60,7 +60,7 @@ def meta_doubts(packages: Iterable[Package], manifests: Mapping[str, Manifest], 
     """Return what the templates say of the meta packages that is surely not meant, a line each.
 
     Args:
-        root: the folder that templates are named from.
+        root: the folder that templates are relative to.
     """
     doubts = []
     for package in packages:

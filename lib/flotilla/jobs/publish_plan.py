@@ -180,7 +180,7 @@ def sign_in_told(settled: Mapping[str, SignIn], shown: Callable[[str], str] = st
     """Return how the packages sign in, as a sentence; empty for no packages.
 
     Args:
-        shown: makes names and the registry's words fit for where the sentence goes.
+        shown: makes names and the registry's words safe in the place that shows the sentence.
     """
     why: dict[str, list[str]] = {}
     for name, one in settled.items():

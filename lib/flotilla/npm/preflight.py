@@ -290,7 +290,7 @@ def trust_command(*names: str, repository: str, workflow: str, staged: bool, env
 
     Args:
         names: at least one.
-        environment: the deployment environment that the jobs run in; empty for none, or where it is not known.
+        environment: the deployment environment that the jobs run in; empty for none, or if it is not known.
     """
     words = ["--repo", repository, "--file", workflow or "<workflow file>"]
     words += ["--env", environment] if environment else []

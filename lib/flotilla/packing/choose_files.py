@@ -12,7 +12,7 @@ from flotilla.packing.packlist import IGNORE_FILES, MANIFEST, left_out, packed_f
 from flotilla.packing.paths import entries_below, files_below, matching
 from flotilla.text import printable, quoted
 
-# Of a repository, what lies in its root and is never packed.
+# Folders in the root of a repository that are never packed.
 NEVER = (".git", "node_modules")
 MOST_NAMES = 10  # of files in one message
 

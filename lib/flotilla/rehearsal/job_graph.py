@@ -25,7 +25,7 @@ class JobRun:
     """One job, ended.
 
     Args:
-        title: the job, and its platform where it has one.
+        title: the job, and its platform if it has one.
         log: what it printed.
         seconds: how long it took.
     """

@@ -56,7 +56,7 @@ class Serving(AbstractContextManager["Serving"]):
         return f"{'https' if tls else 'http'}://{HOST}:{port}"
 
     def at_end(self, closer: Callable[[], Awaitable[None]]) -> None:
-        """Have something closed, in the loop, before the loop ends."""
+        """Close something in the loop, before the loop ends."""
         self._closers.append(closer)
 
     def _run(self) -> None:

@@ -59,7 +59,7 @@ def node_bin(folder: Path) -> Path:
     """Return a folder for the PATH in which `node`, `npm` and `npx` are what this module means by them.
 
     Args:
-        folder: where it is made.
+        folder: where to make it.
     """
     links = folder / "node-bin"
     links.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _on_path(name: str) -> Path:
 
 
 def default_cache(environment: Mapping[str, str]) -> Path:
-    """Where the servers' npm packages are kept: FLOTILLA_CACHE, else the user's own cache folder."""
+    """Return where the servers' npm packages are kept: FLOTILLA_CACHE, else the user's own cache folder."""
     if environment.get("FLOTILLA_CACHE"):
         return Path(environment["FLOTILLA_CACHE"])
     base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/tmp")) / ".cache"  # noqa: S108 - no home
@@ -160,7 +160,7 @@ class NodeProcess:
 
     @property
     def origin(self) -> str:
-        """Where it listens."""
+        """Return where it listens."""
         return f"http://127.0.0.1:{self.said['port']}"
 
     def close(self) -> None:

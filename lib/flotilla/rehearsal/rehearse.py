@@ -36,7 +36,7 @@ class Plan:
         config: flotilla.yml, relative to it.
         artifacts: a folder in which each sub-folder or zip, or raw file, is an artifact of the CI run.
         repository: "owner/name".
-        program: run in a project where the host's packages are installed, as their user would; None for none.
+        program: a program to run, as a user would, in a project with the host's packages installed; None for none.
     """
 
     root: Path
@@ -208,7 +208,7 @@ def _path(world: Rehearsal) -> str:
 
 
 def _try(plan: Plan, world: Rehearsal, project: Path, show: Show) -> bool:
-    """Run the user's program where the host's packages are installed."""
+    """Run the user's program in a project with the host's packages installed."""
     assert plan.program is not None  # noqa: S101 - the caller asked
     if not any(host().takes(platform) for platform in plan.family.config.platforms):
         show.line(f"The family has no platform for this machine ({host()}), so {plan.program.name} does not run")

@@ -30,7 +30,7 @@ class Machine:
     libc: str
 
     def takes(self, platform: Platform) -> bool:
-        """Whether npm installs that platform's packages here."""
+        """Return whether npm installs that platform's packages here."""
         return (
             (not platform.os or self.os in platform.os)
             and (not platform.cpu or platform.wasm or self.cpu in platform.cpu)
@@ -60,7 +60,7 @@ class Installed:
 
 
 def machines(platform: Platform) -> Iterator[Machine]:
-    """Every machine that a platform's packages are for."""
+    """Yield every machine that a platform's packages are for."""
     for system in platform.os or ("linux",):
         for cpu in ("x64",) if platform.wasm else platform.cpu or ("x64",):
             for libc in (platform.libc or ("glibc",)) if system == "linux" else ("",):
@@ -133,7 +133,7 @@ def install(
     path: str,
     options: Sequence[str] = (),
 ) -> None:
-    """`npm install` as a user types it, for a machine or for this one, with these further options."""
+    """Run `npm install` as a user types it, for a machine or for this one, with these further options."""
     target = [f"--os={machine.os}", f"--cpu={machine.cpu}"] if machine else []
     target += [f"--libc={machine.libc}"] if machine and machine.libc else []
     target += options

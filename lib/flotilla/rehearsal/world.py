@@ -88,7 +88,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         Args:
             job: the job's name.
             workspace: the checked-out repository.
-            inputs: the action's inputs; `github-token` is the job's own where it is not given.
+            inputs: the action's inputs; `github-token` is the job's own if it is not given.
             path: the PATH, behind the folder of node and npm.
             id_token: whether the job has `id-token: write`.
         """

@@ -16,43 +16,43 @@ RAW_SUFFIX, ZIP_SUFFIX = "", ".zip"
 
 
 async def get_repository(call: Call) -> web.Response:
-    """repos/get."""
+    """Answer repos/get."""
     return reply(call.replies.repository())
 
 
 async def get_subject_customization(call: Call) -> web.Response:
-    """actions/get-custom-oidc-sub-claim-for-repo."""
+    """Answer actions/get-custom-oidc-sub-claim-for-repo."""
     return reply({"use_default": True, "use_immutable_subject": call.state.immutable_subject})
 
 
 async def list_workflows(call: Call) -> web.Response:
-    """actions/list-repo-workflows."""
+    """Answer actions/list-repo-workflows."""
     return call.page([call.replies.workflow(path) for path in call.state.workflows], key="workflows")
 
 
 async def get_workflow(call: Call) -> web.Response:
-    """actions/get-workflow."""
+    """Answer actions/get-workflow."""
     return reply(call.replies.workflow(_workflow(call)))
 
 
 async def list_workflow_runs(call: Call) -> web.Response:
-    """actions/list-workflow-runs."""
+    """Answer actions/list-workflow-runs."""
     path = _workflow(call)
     return _runs(call, [run for run in call.state.runs if run.workflow == path])
 
 
 async def list_repository_runs(call: Call) -> web.Response:
-    """actions/list-workflow-runs-for-repo."""
+    """Answer actions/list-workflow-runs-for-repo."""
     return _runs(call, call.state.runs)
 
 
 async def get_run(call: Call) -> web.Response:
-    """actions/get-workflow-run."""
+    """Answer actions/get-workflow-run."""
     return reply(_seen(call, _run(call)))
 
 
 async def list_jobs(call: Call) -> web.Response:
-    """actions/list-jobs-for-workflow-run."""
+    """Answer actions/list-jobs-for-workflow-run."""
     run = _run(call)
     if call.request.query.get("filter") == "all":
         return _jobs(call, run, [job for job in call.state.jobs if job.run_id == run.id])
@@ -60,7 +60,7 @@ async def list_jobs(call: Call) -> web.Response:
 
 
 async def list_attempt_jobs(call: Call) -> web.Response:
-    """actions/list-jobs-for-workflow-run-attempt."""
+    """Answer actions/list-jobs-for-workflow-run-attempt."""
     run = _run(call)
     if not 1 <= call.id("attempt") <= run.attempt:
         raise not_found()
@@ -68,24 +68,24 @@ async def list_attempt_jobs(call: Call) -> web.Response:
 
 
 async def list_run_artifacts(call: Call) -> web.Response:
-    """actions/list-workflow-run-artifacts."""
+    """Answer actions/list-workflow-run-artifacts."""
     run = _run(call)
     found = [artifact for artifact in call.state.artifacts if artifact.run_id == run.id]
     return _artifacts(call, found, descending=call.request.query.get("direction") != "asc")
 
 
 async def list_artifacts(call: Call) -> web.Response:
-    """actions/list-artifacts-for-repo."""
+    """Answer actions/list-artifacts-for-repo."""
     return _artifacts(call, call.state.artifacts, descending=True)
 
 
 async def get_artifact(call: Call) -> web.Response:
-    """actions/get-artifact."""
+    """Answer actions/get-artifact."""
     return reply(call.replies.artifact(_artifact(call)))
 
 
 async def download_artifact(call: Call) -> web.Response:
-    """actions/download-artifact."""
+    """Answer actions/download-artifact."""
     artifact = _artifact(call)
     if artifact.expired:
         raise Refusal(410, "Artifact has expired")

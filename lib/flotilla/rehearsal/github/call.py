@@ -37,7 +37,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        """In GitHub's form."""
+        """Return it in GitHub's form."""
         words: Json = {"message": str(self), "documentation_url": DOCS, "status": str(self.status)}
         if self.errors:
             words["errors"] = list(self.errors)
@@ -50,7 +50,7 @@ def not_found() -> Refusal:
 
 
 def invalid(resource: str, field_name: str, code: str, message: str = "") -> Refusal:
-    """GitHub's 422 with one fault of one field."""
+    """Return GitHub's 422 with one fault of one field."""
     fault = {"resource": resource, "field": field_name, "code": code}
     return Refusal(422, "Validation Failed", errors=[{**fault, "message": message} if message else fault])
 
@@ -100,12 +100,12 @@ class Call:
 
     @property
     def state(self) -> GitHubState:
-        """What GitHub knows."""
+        """Return what GitHub knows."""
         return self.hub.state
 
     @property
     def replies(self) -> Replies:
-        """Renders the state."""
+        """Return what renders the state."""
         return Replies(state=self.state, origins=self.hub.origins)
 
     def part(self, name: str) -> str:
@@ -113,13 +113,13 @@ class Call:
         return str(self.request.match_info[name])
 
     def id(self, name: str = "id") -> int:
-        """Return a part of the path that is an id; 404 where it is none."""
+        """Return a part of the path that is an id; 404 if it is not one."""
         if not self.part(name).isdigit():
             raise not_found()
         return int(self.part(name))
 
     async def body(self) -> Json:
-        """Return the JSON object sent; 400 where it is none."""
+        """Return the JSON object sent; 400 if it is not one."""
         try:
             document = json.loads(await self.request.read() or b"{}")
         except ValueError:
@@ -129,13 +129,13 @@ class Call:
         return document
 
     def need(self, permission: str, level: str = "write") -> None:
-        """403 unless the token has this permission."""
+        """Raise a 403 unless the token has this permission."""
         if self.hub.state.permissions.get(permission) not in {level, "write"}:
             headers = {"x-accepted-github-permissions": f"{permission}={level}"}
             raise Refusal(403, "Resource not accessible by integration", headers=headers)
 
     def page(self, items: Sequence[Json], *, key: str | None = None) -> web.Response:
-        """One page of a list, with Link headers; under a key beside total_count, or bare."""
+        """Return one page of a list, with Link headers; under a key beside total_count, or bare."""
         size = min(LARGEST_PAGE, self._number("per_page", PER_PAGE))
         page = self._number("page", 1)
         last = max(1, -(-len(items) // size))

@@ -16,7 +16,7 @@ SHORTEST_SHA = 7
 
 
 async def create_ref(call: Call) -> web.Response:
-    """git/create-ref."""
+    """Answer git/create-ref."""
     call.need("contents")
     body = await call.body()
     name, sha = required(body, "ref"), required(body, "sha")
@@ -31,7 +31,7 @@ async def create_ref(call: Call) -> web.Response:
 
 
 async def update_ref(call: Call) -> web.Response:
-    """git/update-ref."""
+    """Answer git/update-ref."""
     call.need("contents")
     name, body = f"refs/{call.part('ref')}", await call.body()
     if name not in call.state.refs:
@@ -43,7 +43,7 @@ async def update_ref(call: Call) -> web.Response:
 
 
 async def delete_ref(call: Call) -> web.Response:
-    """git/delete-ref."""
+    """Answer git/delete-ref."""
     call.need("contents")
     name = f"refs/{call.part('ref')}"
     if name not in call.state.refs:
@@ -55,7 +55,7 @@ async def delete_ref(call: Call) -> web.Response:
 
 
 async def get_ref(call: Call) -> web.Response:
-    """git/get-ref: exactly this one."""
+    """Answer git/get-ref: exactly this one."""
     name = f"refs/{call.part('ref')}"
     if name not in call.state.refs:
         raise not_found()
@@ -63,13 +63,13 @@ async def get_ref(call: Call) -> web.Response:
 
 
 async def list_matching_refs(call: Call) -> web.Response:
-    """git/list-matching-refs: all that begin so."""
+    """Answer git/list-matching-refs: all that begin so."""
     prefix = f"refs/{call.part('ref')}"
     return call.page([call.replies.ref(n, t) for n, t in sorted(call.state.refs.items()) if n.startswith(prefix)])
 
 
 async def create_tag(call: Call) -> web.Response:
-    """git/create-tag: the object; no ref yet."""
+    """Answer git/create-tag: the object; no ref yet."""
     call.need("contents")
     body = await call.body()
     target = object_of(call.state, required(body, "object"))
@@ -80,7 +80,7 @@ async def create_tag(call: Call) -> web.Response:
 
 
 async def get_tag(call: Call) -> web.Response:
-    """git/get-tag."""
+    """Answer git/get-tag."""
     tag = call.state.tag_objects.get(call.part("sha"))
     if tag is None:
         raise not_found()
@@ -88,14 +88,14 @@ async def get_tag(call: Call) -> web.Response:
 
 
 async def get_git_commit(call: Call) -> web.Response:
-    """git/get-commit."""
+    """Answer git/get-commit."""
     if call.part("sha") not in call.state.commits:
         raise not_found()
     return reply(call.replies.git_commit(call.part("sha")))
 
 
 async def get_commit(call: Call) -> web.Response:
-    """repos/get-commit: of a sha, the beginning of one, a branch or a tag."""
+    """Answer repos/get-commit: of a sha, the beginning of one, a branch or a tag."""
     wanted = call.part("ref")
     sha = resolve(call.state, wanted)
     if sha is None:
@@ -104,7 +104,7 @@ async def get_commit(call: Call) -> web.Response:
 
 
 async def compare(call: Call) -> web.Response:
-    """repos/compare-commits: how head stands to base, without commits and files."""
+    """Answer repos/compare-commits: how head stands to base, without commits and files."""
     base, dots, head = call.part("basehead").partition("...")
     ends = resolve(call.state, base), resolve(call.state, head)
     if not dots or None in ends:
@@ -127,7 +127,7 @@ def resolve(state: GitHubState, wanted: str) -> str | None:
 
 
 def object_of(state: GitHubState, sha: str) -> GitObject:
-    """Return the commit or tag object of this id; 422 where there is none."""
+    """Return the commit or tag object of this id; 422 if there is none."""
     if sha in state.tag_objects:
         return GitObject(sha=sha, type="tag")
     if sha in state.commits:
@@ -136,7 +136,7 @@ def object_of(state: GitHubState, sha: str) -> GitObject:
 
 
 def required(body: dict[str, object], name: str) -> str:
-    """Return a text that the request must have; 422 where it lacks."""
+    """Return a text that the request must have; 422 if it is missing."""
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise Refusal(422, f'Invalid request.\n\n"{name}" wasn\'t supplied.')

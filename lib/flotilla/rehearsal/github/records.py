@@ -107,7 +107,7 @@ class StoredArtifact:
 
     @property
     def size(self) -> int:
-        """Bytes served."""
+        """Return the number of bytes served."""
         return len(self.content)
 
 
@@ -144,7 +144,7 @@ class StoredAsset:
 
     @property
     def digest(self) -> str | None:
-        """sha256:…, None for what never arrived; computed once, however often the asset is shown."""
+        """Return sha256:…, or None if nothing arrived; it is computed once, however often the asset is shown."""
         if self.state != "uploaded":
             return None
         if self._hashed[0] is not self.content or not self._hashed[1]:

@@ -16,7 +16,7 @@ from flotilla.rehearsal.github.state import now
 
 
 async def create_release(call: Call) -> web.Response:
-    """repos/create-release."""
+    """Answer repos/create-release."""
     call.need("contents")
     body = await call.body()
     tag = required(body, "tag_name")
@@ -40,7 +40,7 @@ async def create_release(call: Call) -> web.Response:
 
 
 async def update_release(call: Call) -> web.Response:
-    """repos/update-release."""
+    """Answer repos/update-release."""
     call.need("contents")
     release, body = find(call), await call.body()
     tag = str(body.get("tag_name") or release.tag)
@@ -64,7 +64,7 @@ async def update_release(call: Call) -> web.Response:
 
 
 async def delete_release(call: Call) -> web.Response:
-    """repos/delete-release; the tag of an immutable one is burnt."""
+    """Answer repos/delete-release; the tag of an immutable one is burnt."""
     call.need("contents")
     release = find(call)
     call.state.releases.remove(release)
@@ -74,12 +74,12 @@ async def delete_release(call: Call) -> web.Response:
 
 
 async def get_release(call: Call) -> web.Response:
-    """repos/get-release."""
+    """Answer repos/get-release."""
     return reply(call.replies.release(find(call)))
 
 
 async def get_release_by_tag(call: Call) -> web.Response:
-    """repos/get-release-by-tag: published ones only."""
+    """Answer repos/get-release-by-tag: published ones only."""
     wanted = call.part("tag")
     for release in call.state.releases:
         if release.tag == wanted and not release.draft:
@@ -88,7 +88,7 @@ async def get_release_by_tag(call: Call) -> web.Response:
 
 
 async def get_latest_release(call: Call) -> web.Response:
-    """repos/get-latest-release."""
+    """Answer repos/get-latest-release."""
     for release in call.state.releases:
         if release.id == call.state.latest:
             return reply(call.replies.release(release))
@@ -96,14 +96,14 @@ async def get_latest_release(call: Call) -> web.Response:
 
 
 async def list_releases(call: Call) -> web.Response:
-    """repos/list-releases: drafts too, for who may push."""
+    """Answer repos/list-releases: drafts too, for who may push."""
     may_push = call.state.permissions.get("contents") == "write"
     shown = [release for release in reversed(call.state.releases) if may_push or not release.draft]
     return call.page([call.replies.release(release) for release in shown])
 
 
 async def generate_notes(call: Call) -> web.Response:
-    """repos/generate-release-notes; stores nothing."""
+    """Answer repos/generate-release-notes; stores nothing."""
     call.need("contents")
     body = await call.body()
     tag = required(body, "tag_name")
@@ -119,7 +119,7 @@ def notes(call: Call, tag: str, *, since: str = "") -> str:
 
 
 def find(call: Call, name: str = "id") -> StoredRelease:
-    """Return the release of the path, a draft only for who may push; 404 where there is none."""
+    """Return the release of the path, a draft only for those who may push; 404 if there is none."""
     wanted = call.id(name)
     for release in call.state.releases:
         if release.id == wanted and (not release.draft or call.state.permissions.get("contents") == "write"):
@@ -162,7 +162,7 @@ def _make_latest(call: Call, release: StoredRelease, wanted: object) -> None:
 
 
 async def upload_asset(call: Call) -> web.Response:
-    """repos/upload-release-asset; what is cut on its way stays as an empty `starter`."""
+    """Answer repos/upload-release-asset; what is cut on its way stays as an empty `starter`."""
     call.need("contents")
     release, name = find(call), sanitised(call.request.query.get("name", ""))
     if not name:
@@ -188,13 +188,13 @@ async def upload_asset(call: Call) -> web.Response:
 
 
 async def list_assets(call: Call) -> web.Response:
-    """repos/list-release-assets."""
+    """Answer repos/list-release-assets."""
     release = find(call)
     return call.page([call.replies.asset(release, asset) for asset in release.assets])
 
 
 async def get_asset(call: Call) -> web.Response:
-    """repos/get-release-asset; its bytes, from the blob origin, for who asks for octets."""
+    """Answer repos/get-release-asset; its bytes, from the blob origin, for who asks for octets."""
     release, asset = _asset(call)
     if "application/octet-stream" in call.request.headers.get("accept", ""):
         return web.Response(status=302, headers={"Location": call.hub.sign("assets", asset.id)})
@@ -202,7 +202,7 @@ async def get_asset(call: Call) -> web.Response:
 
 
 async def update_asset(call: Call) -> web.Response:
-    """repos/update-release-asset."""
+    """Answer repos/update-release-asset."""
     call.need("contents")
     release, asset = _asset(call)
     _refuse_immutable(release)
@@ -213,7 +213,7 @@ async def update_asset(call: Call) -> web.Response:
 
 
 async def delete_asset(call: Call) -> web.Response:
-    """repos/delete-release-asset."""
+    """Answer repos/delete-release-asset."""
     call.need("contents")
     release, asset = _asset(call)
     _refuse_immutable(release)

@@ -91,12 +91,12 @@ class Surroundings:
 
     @property
     def here(self) -> str:
-        """The repository's own URL in the API."""
+        """Return the repository's own URL in the API."""
         return f"{self.origins.api}/repos/{self.state.repository}"
 
     @property
     def page(self) -> str:
-        """The repository's page for people."""
+        """Return the repository's page for people."""
         return f"{self.origins.web}/{self.state.repository}"
 
     def user(self, login: str, kind: str = "User") -> Json:
@@ -121,7 +121,7 @@ class Surroundings:
         }
 
     def bot(self) -> Json:
-        """Who GITHUB_TOKEN acts as."""
+        """Return who GITHUB_TOKEN acts as."""
         return self.user("github-actions[bot]", "Bot")
 
     def minimal_repository(self, full_name: str) -> Json:

@@ -62,13 +62,13 @@ class GitHubServer:
         self._hub.origins = self.origins
 
     def restore(self, saved: GitHubState) -> None:
-        """Be as the saved state was; no signed URL outlives it."""
+        """Restore the saved state; no signed URL outlives it."""
         self.state.restore(saved)
         self._hub.signed.clear()
 
     @property
     def id_token_url(self) -> str:
-        """ACTIONS_ID_TOKEN_REQUEST_URL; clients append `&audience=`."""
+        """Return ACTIONS_ID_TOKEN_REQUEST_URL; clients append `&audience=`."""
         return f"{self.origins.id_tokens}/token?api-version=2.0"
 
     def _api(self, server: str, routes: Sequence[Route]) -> web.Application:
@@ -104,7 +104,7 @@ def _handler(handler: ApiHandler) -> Handler:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Credentials and rate limits, and every refusal in GitHub's form."""
+    """Check credentials and rate limits; answer every refusal in GitHub's form."""
     hub = request.app[HUB]
     try:
         _check_token(request, hub.state)

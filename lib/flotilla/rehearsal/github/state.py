@@ -83,7 +83,7 @@ class GitHubState:
 
     @property
     def owner(self) -> str:
-        """The part before the slash."""
+        """Return the part before the slash."""
         return self.repository.split("/")[0]
 
     def new_id(self) -> int:
@@ -92,13 +92,13 @@ class GitHubState:
         return self.next_id - 1
 
     def add_commit(self, sha: str, message: str = "A commit", *, parent: str = "") -> None:
-        """Make a commit known; its parent, too, where that matters."""
+        """Make a commit known; also its parent, if that matters."""
         self.commits.setdefault(sha, message)
         if parent:
             self.parents[sha] = parent
 
     def holds(self, sha: str, base: str) -> bool:
-        """Whether base is that commit or an ancestor of it."""
+        """Return whether base is that commit or an ancestor of it."""
         while sha and sha != base:
             sha = self.parents.get(sha, "")
         return sha == base
@@ -212,7 +212,7 @@ class GitHubState:
         return target.sha
 
     def tags(self) -> dict[str, str]:
-        """Each tag's commit."""
+        """Return each tag's commit."""
         prefix = "refs/tags/"
         return {
             ref.removeprefix(prefix): self.dereferenced(target)
@@ -225,7 +225,7 @@ class GitHubState:
         return copy.deepcopy(self)
 
     def restore(self, saved: GitHubState) -> None:
-        """Be what the saved copy was."""
+        """Restore the saved copy."""
         self.__dict__.update(copy.deepcopy(saved).__dict__)
 
     def snapshot(self) -> dict[str, Any]:

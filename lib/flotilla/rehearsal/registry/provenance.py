@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def check_provenance(publication: Publication) -> None:
-    """Whether the registry takes the bundle, where there is one.
+    """Check that the registry takes the bundle, if there is one.
 
     Raises:
         Refused: 422 in npm's words, as the public registry answers.
@@ -59,7 +59,7 @@ def _unverified(why: str) -> Refused:
 
 
 def repository_url(manifest: Json) -> str:
-    """Return the manifest's repository, empty where it has none."""
+    """Return the manifest's repository, empty if it has none."""
     repository = manifest.get("repository") or ""
     return str(repository.get("url", "")) if isinstance(repository, dict) else str(repository)
 

@@ -40,7 +40,7 @@ class Publication:
 
     Args:
         tarball: its bytes.
-        bundle: the provenance bundle, where there is one.
+        bundle: the provenance bundle, if there is one.
         stored: the document without the bundle: what a registry stores.
     """
 
@@ -57,7 +57,7 @@ class Publication:
 
     @property
     def spec(self) -> str:
-        """name@version."""
+        """Return name@version."""
         return f"{self.name}@{self.version}"
 
 
@@ -109,7 +109,7 @@ def _check(document: Json, name: str, tarball: bytes, attachment: Json, manifest
 
 
 def integrity_of(tarball: bytes) -> str:
-    """sha512-… of Subresource Integrity."""
+    """Return sha512-… of Subresource Integrity."""
     return f"sha512-{base64.b64encode(hashlib.sha512(tarball).digest()).decode()}"
 
 

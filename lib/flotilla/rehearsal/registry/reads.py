@@ -28,14 +28,14 @@ OK, NOT_MODIFIED = 200, 304
 
 
 def is_plain_packument(path: str) -> bool:
-    """Whether a cache may answer this: a packument, and not an explicitly fresh one."""
+    """Return whether a cache may answer this: a packument, and not an explicitly fresh one."""
     parts = urlsplit(path)
     name, rest = split_name(unquote(parts.path).strip("/"))
     return not rest and not name.startswith("-") and "write=true" not in parts.query
 
 
 async def _read(state: RegistryState, backend: Backend, request: web.Request, *, now: float) -> Answer:
-    """Return the answer to a GET, from the cache where the state says that there is one."""
+    """Return the answer to a GET, from the cache if the state has one."""
     accept, plain = request.headers.get("accept", ""), is_plain_packument(request.raw_path)
     key = f"{urlsplit(request.raw_path).path} {INSTALL_TYPE in accept}"
     cached = state.cache.get(key) if plain else None
@@ -72,7 +72,7 @@ def as_public(found: Answer, state: RegistryState, origin: str) -> Answer:
 
 
 def _response(found: Answer, request: web.Request) -> web.Response:
-    """Return the answer on the wire; 304 where the client already has it."""
+    """Return the answer on the wire; 304 if the client already has it."""
     tag = f'"{hashlib.sha256(found.body).hexdigest()[:32]}"'
     headers = {"Content-Type": found.content_type}
     if found.status == OK and "json" in found.content_type:
@@ -94,7 +94,7 @@ async def exchange_token(front: Front, request: web.Request) -> web.Response:
 
 
 async def get_visibility(front: Front, request: web.Request) -> web.Response:
-    """Whether a package is public; all that exist here are."""
+    """Return whether a package is public; all that exist here are."""
     if name_of(request) not in front.state.published:
         raise Refused(404, "Not found")
     return web.json_response({"public": True})
@@ -120,7 +120,7 @@ async def get_advisories(_front: Front, _request: web.Request) -> web.Response:
 
 
 async def whoami(front: Front, request: web.Request) -> web.Response:
-    """Whose token this is."""
+    """Return whose token this is."""
     front.for_a_person(request)
     return web.json_response({"username": "acme"})
 

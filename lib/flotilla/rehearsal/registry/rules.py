@@ -13,7 +13,7 @@ from flotilla.rehearsal.registry.state import Action, Grant, RegistryState, Trus
 
 
 def bearer(header: str) -> str:
-    """Return the token of an Authorization header, empty where there is none."""
+    """Return the token of an Authorization header, or "" if there is none."""
     kind, _space, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 
@@ -34,7 +34,7 @@ def authorise(state: RegistryState, *, header: str, name: str, action: Action, n
 
 
 def authorise_person(state: RegistryState, *, header: str, now: float) -> None:
-    """Only who is no workflow may see, approve or reject what is staged.
+    """Check that this is a person: no workflow may see, approve or reject what is staged.
 
     Raises:
         Refused: the token is a workflow's, or none.
@@ -65,7 +65,7 @@ def take_turn(state: RegistryState, *, now: float) -> None:
 
 
 def check_free(state: RegistryState, publication: Publication) -> None:
-    """Whether the version is still free; staged and published ones share one index.
+    """Check that the version is still free; staged and published ones share one index.
 
     Raises:
         Refused: it is not.
@@ -78,7 +78,7 @@ def check_free(state: RegistryState, publication: Publication) -> None:
 
 
 def check_document(state: RegistryState, publication: Publication) -> None:
-    """Whether the registry takes a package like this.
+    """Check that the registry takes a package like this.
 
     Raises:
         Refused: it is too large, or new and not said to be public.
@@ -112,7 +112,7 @@ def exchange(state: RegistryState, *, name: str, id_token: str, audience: str, n
 
 
 def matches(publisher: TrustedPublisher, claims: dict[str, Any]) -> bool:
-    """Whether the claims are of the workflow that the publisher names; case counts."""
+    """Return whether the claims are of the workflow that the publisher names; case counts."""
     workflow = str(claims.get("workflow_ref", "")).split("@")[0].rsplit("/", 1)[-1]
     return (
         claims.get("repository") == publisher.repository

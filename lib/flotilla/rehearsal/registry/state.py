@@ -19,7 +19,7 @@ class TrustedPublisher:
     Args:
         repository: owner/name.
         workflow: the calling workflow's file name.
-        environment: the job's environment, where one is required.
+        environment: the job's environment, if one is required.
         actions: what the publisher may do; stage-only ones are the default for new ones.
     """
 
@@ -101,7 +101,7 @@ class Bucket:
         return (1 - self.level) * self.seconds
 
     def floor(self, publishes: int) -> float:
-        """Seconds that so many publishes take at the least, from a full bucket."""
+        """Return seconds that so many publishes take at the least, from a full bucket."""
         return max(0, publishes - self.burst) * self.seconds
 
 
@@ -162,7 +162,7 @@ class RegistryState:
         return copy.deepcopy(self)
 
     def restore(self, saved: RegistryState) -> None:
-        """Be what the saved copy was."""
+        """Restore the saved copy."""
         self.__dict__.update(copy.deepcopy(saved).__dict__)
 
     def accept(self, accepted: Accepted) -> None:
@@ -198,7 +198,7 @@ class RegistryState:
         }
 
     def accepted_counts(self) -> dict[str, int]:
-        """How often each name@version was taken: once, if all is well."""
+        """Return how often each name@version was taken: once, if all is well."""
         specs = [_spec(taken) for taken in self.accepted]
         return {spec: specs.count(spec) for spec in sorted(set(specs))}
 

@@ -62,7 +62,7 @@ async def list_stages(front: Front, request: web.Request) -> web.Response:
 
 
 async def view_stage(front: Front, request: web.Request) -> web.Response:
-    """One staged version."""
+    """Return one staged version."""
     front.for_a_person(request)
     return web.json_response(_view(_find(front.state, request.match_info["id"])))
 
@@ -143,7 +143,7 @@ def _view(staged: Staged) -> dict[str, Any]:
 
 
 def _listing(state: RegistryState, query: Mapping[str, str]) -> dict[str, Any]:
-    """One page of what is staged, of one package or of all."""
+    """Return one page of what is staged, of one package or of all."""
     items = [_view(staged) for staged in state.staged.values() if query.get("package") in (None, staged.name)]
     page, size = int(query.get("page", 0)), int(query.get("perPage", PER_PAGE))
     return {"items": items[page * size : (page + 1) * size], "total": len(items)}
