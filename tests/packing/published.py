@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from tabulate import tabulate
 from flotilla.family import Limits, Platform
 from flotilla.npm import Npm
 from flotilla.packing import extract
+from flotilla.packing.floors import Floors, floors_of
 from flotilla.packing.platform_check import Inspected, inspect, platform_faults
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,7 @@ class Verdict:
     """What flotilla says of a package.
 
     Args:
+        floors: what its binaries need of a machine.
         own: what it finds wrong for the package's own platform.
         refused: platforms that the package is refused for, as it must be.
         taken: platforms that it must not be taken for, and is.
@@ -74,6 +77,7 @@ class Verdict:
 
     package: Published
     found: tuple[str, ...]
+    floors: Floors
     own: tuple[str, ...]
     refused: tuple[str, ...]
     taken: tuple[str, ...]
@@ -153,6 +157,16 @@ def read(tarball: Path) -> dict[str, Inspected]:
         return {file.relative_to(root).as_posix(): inspect(file) for file in root.rglob("*") if file.is_file()}
 
 
+def manifest_of(tarball: Path) -> dict[str, object]:
+    """Return a package's package.json."""
+    with tarfile.open(tarball) as archive:
+        (member,) = (one for one in archive if one.name.count("/") == 1 and one.name.endswith("/package.json"))
+        file = archive.extractfile(member)
+        assert file is not None
+        loaded: dict[str, object] = json.load(file)
+        return loaded
+
+
 def read_all(tarballs: Mapping[str, Path]) -> dict[str, dict[str, Inspected]]:
     """Return what is in each of the packages."""
     with ProcessPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -166,6 +180,7 @@ def judge(package: Published, files: Mapping[str, Inspected]) -> Verdict:
     return Verdict(
         package=package,
         found=tuple(sorted({str(binary) for file in files.values() for binary in file.binaries})),
+        floors=floors_of(files, package.platform),
         own=tuple(platform_faults(files, package.platform)),
         refused=tuple(name for name, was in refused.items() if was),
         taken=tuple(name for name, was in refused.items() if not was),
@@ -187,13 +202,14 @@ def table(verdicts: Sequence[Verdict]) -> str:
             verdict.package.spec.removeprefix(verdict.package.family).lstrip("-/"),
             verdict.package.platform.name,
             "; ".join(verdict.found) or "no binary",
+            str(verdict.floors) or "nothing",
             f"REFUSED: {verdict.own[0]}" if verdict.own else "right",
             f"TAKEN by {', '.join(verdict.taken)}" if verdict.taken else f"refused by all {len(verdict.refused)}",
         )
         for verdict in verdicts
     ]
     return tabulate(
-        rows, ("family", "package", "platform", "holds", "its own", "other platforms"), disable_numparse=True
+        rows, ("family", "package", "platform", "holds", "needs", "its own", "other platforms"), disable_numparse=True
     )
 
 

@@ -10,11 +10,22 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.packing.published import MOST_BYTES, Published, corpus, fetch, judge, platforms, read_all, table
+from tests.packing.published import (
+    MOST_BYTES,
+    Published,
+    corpus,
+    fetch,
+    judge,
+    manifest_of,
+    platforms,
+    read_all,
+    table,
+)
 
 from flotilla.errors import RegistryError
 from flotilla.family import Limits
 from flotilla.packing import read_contents
+from flotilla.packing.floors import floor_faults, floor_warnings, floors_of
 from flotilla.packing.platform_check import Inspected, platform_faults
 
 pytestmark = [pytest.mark.npm, pytest.mark.timeout(300)]
@@ -58,6 +69,39 @@ def test_a_published_package_is_right_for_its_own_platform_and_wrong_for_every_o
     assert verdict.own == ()
     assert verdict.taken == ()
     assert len(verdict.refused) >= len(platforms()) - 4
+
+
+@pytest.mark.parametrize("package", corpus(), ids=lambda package: package.spec)
+def test_nothing_of_the_builders_machine_is_found_in_a_published_package(
+    tarballs: Mapping[str, Path], files: Files, package: Published
+) -> None:
+    manifest = manifest_of(tarballs[package.spec])
+    assert floor_faults(package.name, package.platform, manifest, files[package.spec]) == []
+    doubts = floor_warnings(package.name, package.platform, manifest, files[package.spec])
+    assert [
+        doubt for doubt in doubts if not doubt.startswith("engines.node allows node 1")
+    ] == []  # 10 and 12: old, but true
+
+
+def test_a_published_addon_without_the_package_that_holds_its_library_is_refused(files: Files) -> None:
+    addons = [package for package in corpus() if package.name.startswith("@img/sharp-linux")]
+    assert len(addons) == 3
+    for addon in addons:
+        (fault,) = floor_faults(addon.name, addon.platform, {}, files[addon.spec])
+        assert "needs libvips-cpp.so.8.18.7" in fault
+
+
+def test_the_floors_of_published_packages_are_told(files: Files) -> None:
+    by_name = {package.name: package for package in corpus()}
+    for name, told in (
+        ("@img/sharp-linux-ppc64", "glibc 2.34, GLIBCXX 3.4.29, CXXABI 1.3.9, Node-API 5"),
+        ("@parcel/watcher-linux-arm64-glibc", "glibc 2.17, GLIBCXX 3.4.22, CXXABI 1.3.9, Node-API 5"),
+        ("@rollup/rollup-darwin-arm64", "macOS 11.0, Node-API 4"),
+        ("fsevents", "macOS 10.15, Node-API 4"),
+        ("@rollup/rollup-win32-arm64-msvc", "ucrt, vcruntime140, Node-API unknown"),
+        ("@esbuild/linux-x64", ""),
+    ):
+        assert str(floors_of(files[by_name[name].spec], by_name[name].platform)) == told
 
 
 def test_a_wasm_shim_under_a_real_cpu_is_refused_unless_flotilla_yml_says_that_it_holds_no_binary(files: Files) -> None:
