@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.packing.conftest import upx_program, xcoff
 from tests.world.job_world import packed
 
-from flotilla.commands.check import check
-from flotilla.errors import ArtifactError, ConfigError, InputError
+from flotilla.commands.check import check, check_text, manifest_doubts
+from flotilla.errors import ArtifactError, ConfigError, FlotillaError
 from flotilla.family import Family, parse_config
+from flotilla.rehearsal.registry import integrity_of
 
 WASM = b"\0asm\x01\0\0\0"
 
@@ -25,7 +28,7 @@ def family(artifact: str, more: str = "") -> Family:
 
 def checked(of: Family, root: Path, artifacts: Path | None, *, listing: bool = False) -> str:
     url = "git+https://github.com/acme/tool.git"
-    return check(of, root=root, repository_url=url, artifacts=artifacts, listing=listing)
+    return check_text(check(of, root=root, repository_url=url, artifacts=artifacts), listing=listing)
 
 
 def zipped(name: str, content: bytes) -> bytes:
@@ -119,9 +122,84 @@ def test_list_shows_every_file_of_each_package_with_its_size_and_mode(tmp_path: 
     assert "package.json" in {line[0] for line in lines[lines.index(["@acme/tool:"]) :] if line}
 
 
-def test_list_without_artifacts_says_what_it_needs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--artifacts"):
-        checked(family("tool"), tmp_path, None, listing=True)
+@pytest.mark.parametrize("options", [["--list"], ["--out", "packages"]])
+def test_what_is_about_files_says_without_artifacts_what_it_needs(
+    repository: Path, refused: Callable[..., FlotillaError], options: list[str]
+) -> None:
+    error = refused("check", *options)
+    assert error.faults[0].text.startswith(options[0])
+    assert "--artifacts DIR" in error.advice
+    assert not (repository / "packages").exists()
+
+
+def test_the_tarballs_are_written_as_npm_pack_names_them_and_are_those_that_are_told(
+    repository: Path, artifacts: Path, flotilla: Callable[..., str]
+) -> None:
+    out = repository.parent / "new" / "packages"
+    told = json.loads(flotilla("check", "--artifacts", str(artifacts), "--out", str(out), "--json"))
+    assert {file.name for file in out.iterdir()} == {
+        f"{one['name'].removeprefix('@').replace('/', '-')}-1.0.0.tgz" for one in told["packages"]
+    }
+    assert len(told["packages"]) == 13
+    for one in told["packages"]:
+        data = (out / f"{one['name'].removeprefix('@').replace('/', '-')}-1.0.0.tgz").read_bytes()
+        assert (len(data), integrity_of(data)) == (one["size"], one["integrity"])
+    assert all(isinstance(one["files"], int) for one in told["packages"])
+    listed = json.loads(flotilla("check", "--artifacts", str(artifacts), "--list", "--json"))
+    assert ("package.json", "0644") in [(file["path"], file["mode"]) for file in listed["packages"][0]["files"]]
+    assert "packages" not in json.loads(flotilla("check", "--json"))
+
+
+def test_a_folder_for_tarballs_that_cannot_be_one_is_named(
+    repository: Path, artifacts: Path, refused: Callable[..., FlotillaError]
+) -> None:
+    (repository.parent / "taken").write_text("")
+    error = refused("check", "--artifacts", str(artifacts), "--out", str(repository.parent / "taken" / "packages"))
+    assert "taken" in error.faults[0].text
+
+
+def test_a_workflow_of_ci_that_is_not_there_is_told_with_the_nearest(
+    repository: Path, flotilla: Callable[..., str]
+) -> None:
+    assert "ci.workflow" not in flotilla("check")
+    (repository / ".github/workflows/ci.yml").rename(repository / ".github/workflows/ci.yaml")
+    assert "Warning: ci.workflow: .github/workflows/ci.yml does not exist; the nearest is ci.yaml." in flotilla("check")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"scripts": {"postinstall": "x", "install": "y", "test": "z"}},
+            "has the scripts install, postinstall; npm",
+        ),
+        ({"scripts": {"preinstall": "x"}}, "has the script preinstall; npm 12 runs none"),
+        ({"license": "Apache 2"}, 'license "Apache 2" in package.json is not an SPDX expression'),
+        ({"license": "mit or apache-2.0"}, 'license "mit or apache-2.0" in package.json is written MIT OR Apache-2.0'),
+        ({"license": {"type": "MIT"}}, "license in package.json is an object or a list"),
+        ({"license": "a" * 500}, "…"),
+    ],
+)
+def test_what_npm_would_not_run_or_understand_of_a_manifest_is_told(fields: dict[str, object], told: str) -> None:
+    (doubt,) = manifest_doubts({"@acme/a": fields, "@acme/b": fields})
+    assert doubt.startswith("@acme/a, @acme/b: ")
+    assert told in doubt
+    assert len(doubt) < 300
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "MIT",
+        "(MIT OR Apache-2.0) AND Zlib",
+        "UNLICENSED",
+        "SEE LICENSE IN LICENSE.md",
+        "LicenseRef-Acme",
+        "GPL-2.0-or-later",
+    ],
+)
+def test_a_license_that_npm_knows_is_not_doubted(license: str) -> None:  # noqa: A002 - as npm calls it
+    assert manifest_doubts({"@acme/a": {"license": license, "scripts": {"test": "x", "prepare": "y"}}}) == []
 
 
 def test_a_library_that_links_made_several_of_is_told_with_its_cost(tmp_path: Path) -> None:

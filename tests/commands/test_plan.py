@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.jobs.conftest import begin, jobs, npm_variables, shared_clock, shared_world  # noqa: F401 - fixtures
+from tests.world.job_world import JobWorld
 
 from flotilla.errors import ConfigError, FlotillaError
 
@@ -143,3 +145,43 @@ def test_a_plan_shows_where_files_come_from_and_what_they_are_called(
     first = json.loads(flotilla("plan", "--json"))["packages"][0]
     assert (first["artifact"], first["archive"], first["root"]) == ("dist", "darwin-arm64.tar.gz", "darwin-arm64-free")
     assert first["files"][-1] == {"from": "v-darwin-arm64.json", "to": "v.json"}
+
+
+@pytest.mark.slow
+def test_a_plan_shows_what_the_registry_and_github_have_if_that_is_asked(
+    jobs: JobWorld,  # noqa: F811 - the fixture
+    flotilla: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(jobs.workspace)
+    variables = {name: jobs.environment("release")[0][name] for name in ("GITHUB_API_URL", "GITHUB_SERVER_URL", "PATH")}
+    variables |= {"GITHUB_REPOSITORY": "acme/chroma", "GITHUB_TOKEN": jobs.github.token}
+    asked = ("plan", "--version", "1.2.3", "--github", "--registry", jobs.world.registry.url)
+    assert "GitHub: acme/chroma has no tag v1.2.3" in flotilla(*asked, **variables)
+    jobs.put_version("@acme/chroma-dev", "1.0.0")
+    jobs.put_version("@acme/chroma-linux-x64", "1.2.3", tag="next")
+    shown = flotilla(*asked, **variables)
+    rows = {line.split()[0]: line for line in shown.splitlines() if line.startswith("@acme/chroma-")}
+    assert rows["@acme/chroma-dev"].endswith("  latest is 1.0.0")
+    assert rows["@acme/chroma-linux-x64"].endswith("  has 1.2.3 (latest, next)")
+    assert rows["@acme/chroma-linux-x64-musl"].endswith("  new name")
+    found = json.loads(flotilla(*asked, "--json", **variables))
+    assert {one["name"]: one["on-registry"] for one in found["packages"]}["@acme/chroma-dev"] == "latest is 1.0.0"
+    assert found["on-github"][0] == "GitHub: acme/chroma has no tag v1.2.3"
+
+
+@pytest.mark.slow
+def test_a_plan_shows_the_tag_and_the_draft(
+    jobs: JobWorld,  # noqa: F811 - the fixture
+    flotilla: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert jobs.run("release", draft="true").status == 0
+    monkeypatch.chdir(jobs.workspace)
+    variables = {"GITHUB_API_URL": jobs.environment("release")[0]["GITHUB_API_URL"]}
+    variables |= {"GITHUB_REPOSITORY": "acme/chroma", "GITHUB_TOKEN": jobs.github.token}
+    shown = flotilla("plan", "--version", "1.2.3", "--github", **variables)
+    told = [line for line in shown.splitlines() if line.startswith("GitHub:")]
+    assert told[0] == f"GitHub: acme/chroma has the tag v1.2.3 on {jobs.github.commit}"
+    assert told[1].startswith("GitHub: a draft https://github.com/acme/chroma/releases/")
+    assert told[1].endswith(" has 10 assets")

@@ -281,7 +281,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         name = page.relative_to(ROOT).as_posix()
         for block in snippets(name, "sh") + snippets(name, "bash"):
             whole = block.replace("\\\n", " ")
-            for line in re.findall(r"(?:^|\(|/)flotilla ([^#|)\n]+)", whole, re.MULTILINE):
+            for line in re.findall(r"(?:^|\(|/)flotilla ([a-z][^#|)\n]*)", whole, re.MULTILINE):
                 yield name, shlex.split(line)
 
 

@@ -14,16 +14,21 @@ from typing import Any, Literal, TypeVar
 import click
 from click.shell_completion import get_completion_class
 
-from flotilla.commands.check import check
+from flotilla.commands.check import FOLDER, check, check_json, check_text
 from flotilla.commands.doctor import doctor
 from flotilla.commands.init import OWNER, init, terminal
-from flotilla.commands.plan import plan, plan_json
+from flotilla.commands.plan import There, on_github, on_registry, plan, plan_json
 from flotilla.errors import ConfigError, InputError
 from flotilla.family import Family, repository_url
+from flotilla.github import GitHub
 from flotilla.jobs.inputs import Inputs, read_config, tell_warnings, variable
 from flotilla.jobs.verify import verify
+from flotilla.npm import Npm, Registry, registry_url
+from flotilla.retry import RetryPolicy, SystemClock, until
 from flotilla.runner import Runner
 
+MINUTES = 5.0
+CONFIGURED = "configured"  # the value of --registry without a URL
 USAGE = 2  # the exit status for options that are wrong, click's own
 COMPLETE = "_FLOTILLA_COMPLETE"  # the variable by which a shell asks for completions
 SHELLS = ("bash", "zsh", "fish")
@@ -170,25 +175,64 @@ def _init(
 
 @COMMANDS.command("plan")
 @_family_options
+@click.option(
+    "--registry",
+    is_flag=False,
+    flag_value=CONFIGURED,
+    metavar="[URL]",
+    help="Show what this registry has already; without a URL, the one npm is configured for.",
+)
+@click.option("--github", is_flag=True, help="Show the tag and the release that GitHub has already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with complete manifests.")
 @click.pass_obj
-def _plan(caller: Caller, /, *, as_json: bool, **family: str) -> None:
+def _plan(caller: Caller, /, *, registry: str | None, github: bool, as_json: bool, **family: str) -> None:
     """Show the packages and artifacts that flotilla.yml describes."""
     opened = _opened(caller, family, told=not as_json)
-    text = (plan_json if as_json else plan)(opened.family, root=opened.root, repository_url=opened.url)
-    caller.runner.line(text)
+    there = There(
+        packages=_on_registry(caller, opened, registry) if registry else None,
+        github=_on_github(caller, opened) if github else None,
+    )
+    shown = plan_json if as_json else plan
+    caller.runner.line(shown(opened.family, root=opened.root, repository_url=opened.url, there=there))
+
+
+def _policy() -> RetryPolicy:
+    clock = SystemClock()
+    return RetryPolicy(deadline=until(MINUTES, clock), clock=clock)
+
+
+def _on_registry(caller: Caller, opened: Opened, given: str) -> dict[str, str]:
+    configured = given == CONFIGURED
+    url = Npm(environment=caller.environment).configured_registry(Path.cwd()) if configured else registry_url(given)
+    policy, token = _policy(), caller.environment.get("NPM_TOKEN", "").strip()
+    return on_registry(opened.family, Registry(url, token=token or None, policy=policy), stop=policy.stop)
+
+
+def _on_github(caller: Caller, opened: Opened) -> list[str]:
+    api = caller.environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    token = caller.environment.get("GITHUB_TOKEN", "").strip()
+    with GitHub(api_url=api, token=token, repository=opened.repository, policy=_policy()) as github:
+        return on_github(opened.family, github, opened.repository)
 
 
 @COMMANDS.command("check")
 @_family_options
 @_artifacts()
 @click.option("--list", "listing", is_flag=True, help="Show every file of each package, with size and mode.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the packages' tarballs.")
+@JSON
 @click.pass_obj
-def _check(caller: Caller, /, *, artifacts: Path | None, listing: bool, **family: str) -> None:
+def _check(
+    caller: Caller, /, *, artifacts: Path | None, listing: bool, out: Path | None, as_json: bool, **family: str
+) -> None:
     """Check flotilla.yml, the templates and, with artifacts, the packages."""
-    opened = _opened(caller, family)
+    opened = _opened(caller, family, told=not as_json)
+    for option, given in (("--list", listing), ("--out", out)):
+        if given and artifacts is None:
+            raise InputError(f"{option} is about the packages' files, so it needs CI's artifacts", advice=FOLDER)
+    found = check(opened.family, root=opened.root, repository_url=opened.url, artifacts=artifacts, out=out)
     caller.runner.line(
-        check(opened.family, root=opened.root, repository_url=opened.url, artifacts=artifacts, listing=listing)
+        check_json(found, opened.family, listing=listing) if as_json else check_text(found, listing=listing)
     )
 
 
