@@ -134,6 +134,38 @@ def test_a_link_out_of_the_repository_is_not_read(empty: Path, flotilla: Callabl
     assert "@acme/secret" not in said
 
 
+def test_init_does_not_write_through_a_link(empty: Path, refused: Refused) -> None:
+    outside = empty / "outside.yml"
+    (empty / "repository").mkdir()
+    (empty / "repository/flotilla.yml").symlink_to(outside)
+    assert "already exists" in str(refused("init", "--config", "repository/flotilla.yml", "--family", "tool"))
+    assert not outside.exists()
+    (empty / "elsewhere").mkdir()
+    (empty / "other").mkdir()
+    (empty / "other/.github").symlink_to("../elsewhere")
+    assert "leads out of the repository" in str(refused("init", "--config", "other/flotilla.yml", "--family", "tool"))
+    assert written(empty) == set()
+
+
+def test_no_text_of_a_repository_is_interpreted(empty: Path, flotilla: Callable[..., str]) -> None:
+    evil = "a\x1b[2J\u202e\n::error::x ${{ secrets.TOKEN }} # {evil: yes}"
+    (empty / "npm").mkdir()
+    (empty / "npm/package.json").write_text(json.dumps({"name": "tool", "bin": {evil: "x"}, "license": evil}))
+    (empty / ".github/workflows").mkdir(parents=True)
+    upload = {"uses": "actions/upload-artifact@v4", "with": {"name": f"{evil}-linux-x64", "path": evil}}
+    other = {"uses": "actions/upload-artifact@v4", "with": {"name": f"{evil}-darwin-x64", "path": evil}}
+    document = {"on": "push", "jobs": {"build": {"steps": [upload, other, {"run": f"npm publish {evil}"}]}}}
+    (empty / ".github/workflows/ci.yml").write_text(json.dumps(document), encoding="utf-8")
+    said = flotilla("init")
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert not any(line.startswith("::") for line in said.splitlines())
+    parsed = yaml.safe_load((empty / "flotilla.yml").read_text(encoding="utf-8"))
+    assert parsed["ci"]["artifact"].endswith("-{build}")
+    assert "evil" not in parsed
+    assert "secrets.TOKEN" not in (empty / WORKFLOW).read_text(encoding="utf-8").replace("secrets.NPM_TOKEN", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

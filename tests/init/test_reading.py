@@ -271,3 +271,9 @@ def test_the_sources_of_all_values_are_told() -> None:
     assert all(guess.source for guess in proposal.guesses)
     assert proposal.guesses[0].source == "your answer"
     assert json.dumps([guess.value for guess in proposal.guesses])
+
+
+def test_a_yaml_bomb_in_a_workflow_is_read_in_no_time() -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    text = "\n".join([*lines, "on: push", "jobs: {a: {steps: *a59, strategy: {matrix: {b: *a59}}}}"])
+    assert [one.uploads for one in workflows(ci=text)] == [()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,12 +89,12 @@ def init(
         ),
         **proposal.templates,
     }
-    files = Files(texts=texts, present=frozenset(name for name in texts if (folder / name).exists()))
+    files = Files(texts=texts, present=frozenset(name for name in texts if os.path.lexists(folder / name)))
     report = _report(repository, proposal, config, faults)
     if preview:
         shown = _difference(folder, files) if preview == "diff" else _listed(files)
         return f"{report}\n\n{shown}\n\nNothing was written."
-    return "\n".join([report, "", f"Wrote {_and(_write(folder, files))}.", *_next(flotilla, config)])
+    return "\n".join([report, "", f"Wrote {_and(_write(folder, files))}.", *_next(proposal, flotilla, config)])
 
 
 def _write(folder: Path, files: Files) -> list[str]:
@@ -108,6 +109,9 @@ def _write(folder: Path, files: Files) -> list[str]:
             advice="flotilla init overwrites no file. To see what it would change, add --diff.",
         )
     names = [name for name in files.texts if name not in files.present]
+    top = top_of(folder).resolve()
+    if outside := [name for name in names if not (folder / name).resolve().is_relative_to(top)]:
+        raise InputError([f"{name}: a link leads out of the repository" for name in outside])
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with (folder / name).open("x", encoding="utf-8") as file:  # never an existing one
@@ -133,14 +137,18 @@ def _and(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _next(flotilla: str, config: str) -> list[str]:
+def _next(proposal: Proposal, flotilla: str, config: str) -> list[str]:
     named = "" if config == CONFIG else f" --config {config}"
+    if any("{version}" in json.dumps(one.value) for one in proposal.guesses if one.key != "release.tag"):
+        named += f" --version {proposal.version or 'VERSION'}"
     lines = [
         "Next, with the artifacts of a CI run (each in a folder of its name):",
         "  gh run download RUN-ID --dir artifacts",
         f"  flotilla check{named} --artifacts artifacts",
         f"  flotilla rehearse{named} --artifacts artifacts",
     ]
+    if "--version" in named:
+        lines.append("The version is the one that this run has built: files of the artifacts are named after it.")
     if flotilla == OWNER:
         lines.append(f"In the workflow, replace {OWNER} with the repository of flotilla's actions.")
     return lines
@@ -152,7 +160,10 @@ def terminal() -> Ask | None:
 
 
 def _ask(question: str, default: str) -> str:
-    return input(f"{question} [{default}]: ")
+    try:
+        return input(f"{question} [{default}]: ")
+    except EOFError:  # nobody will answer any more
+        return ""
 
 
 def as_text(value: object) -> str:

@@ -39,12 +39,14 @@ class Proposal:
         templates: further files, by their paths.
         steps: what is left to do by hand.
         tag_push: CI runs on pushed tags only, so a release has to begin there, too.
+        version: the version that CI builds, as far as the repository tells; empty if it does not.
     """
 
     guesses: tuple[Guess, ...]
     templates: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
     tag_push: bool = False
+    version: str = ""
 
 
 def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
@@ -72,6 +74,7 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
         templates=templates,
         steps=(*more, *steps, *_without_artifact(platforms, build), *_publishing(repository.workflows), *_others(own)),
         tag_push=workflow is not None and workflow.only_tags,
+        version=_version(seen),
     )
 
 
@@ -100,6 +103,7 @@ def _family(seen: Seen) -> Guess:
         return Guess(key="family", value=seen.meta.name, source=f"name in {file_of(seen.meta)}")
     if platforms := seen.members.platforms:
         before = platforms[0].platform.before if platforms[0].platform else ""
+        ask = "What the names of the packages begin with"
         return Guess(key="family", value=before.rstrip("-/"), source=f"name in {file_of(platforms[0])}", question=ask)
     dist = repository.cargo_dist
     if dist and dist.scope and dist.programs:
@@ -357,6 +361,12 @@ def _tag(seen: Seen, family: str) -> Iterator[Guess]:
         if prefix != "v":
             value = f"{prefix.replace(family, '{family}')}{{version}}"
             yield Guess(key="release.tag", value=value, source="git's tags")
+
+
+def _version(seen: Seen) -> str:
+    told = str(seen.meta.manifest.get("version", "")) if seen.meta else ""
+    newest = next((found[2] for tag in seen.repository.tags if (found := TAG.fullmatch(tag))), "")
+    return newest if told in ("", "0.0.0") else told
 
 
 def _publishing(workflows: Sequence[Workflow]) -> Iterator[str]:
