@@ -52,6 +52,7 @@ def test_a_nightly_is_published_and_nothing_is_written_on_github(jobs: JobWorld)
     platforms = [jobs.platform(name, **given) for name in ("linux-x64", "linux-x64-musl")]
     listed = json.dumps([one.packages for one in platforms])
     published = [*platforms, jobs.dev(**given), jobs.run("publish-meta", **given, packages=listed)]
+    assert "`finish`" not in published[-1].summary
     for one in published:
         assert one.status == 0, one.log
         assert one.annotations("warning") == []
@@ -79,7 +80,7 @@ def test_flotilla_yml_says_it_once_for_all_jobs(jobs: JobWorld) -> None:
     jobs.edit("flotilla.yml", lambda text: text.replace('"v{version}"', "none"))
     done = jobs.run("release", version=NIGHTLY, phase="prepare")
     assert (done.status, done.outputs["tag"]) == (0, ""), done.log
-    assert f"no tag, commit `{jobs.github.commit}`" in done.summary
+    assert f"no tag, commit [`{jobs.github.commit[:12]}`](" in done.summary
     assert jobs.platform(version=NIGHTLY, dry_run="true").status == 0
 
 

@@ -58,18 +58,20 @@ def publish_meta(job: JobContext[MetaInputs]) -> None:
         _tell_there_is_none(job)
         return
     names = " or ".join(code(f"npm install {meta.name}@{meta.version}") for meta in job.family.metas)
-    then = f"The family can be installed: {names}. If the release was kept as a draft, the phase `finish` publishes it."
+    then = f"The family can be installed: {names}.{_finishes(job)}"
     before, run_id = partial(_platforms_first, job), _run_id(job)
     publish_packages(job, job.family.metas, title="Meta packages", then=then, run_id=run_id, before=before)
+
+
+def _finishes(job: JobContext[MetaInputs]) -> str:
+    """Return what publishes a draft; this job may not be allowed to see whether there is one."""
+    return " If the release was kept as a draft, the phase `finish` publishes it." if job.family.tag else ""
 
 
 def _tell_there_is_none(job: JobContext[MetaInputs]) -> None:
     """Report that there is nothing to publish, so that one workflow suits every family."""
     job.runner.line("the family has no meta package (packages.meta: false): nothing to publish")
-    then = (
-        "The family has no meta package (`packages.meta: false`). If the release was kept as a draft, the phase "
-        "`finish` publishes it."
-    )
+    then = f"The family has no meta package (`packages.meta: false`).{_finishes(job)}"
     report = Report(title="Meta packages", then=then, packages=(), started=job.policy.clock.now())
     report.commit = released_commit(job)
     hand_over(job, report)
