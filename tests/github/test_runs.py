@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.github.conftest import COMMIT, REPO
 
-from flotilla.errors import GitHubError
+from flotilla.errors import GitHubError, RunError
 from flotilla.github import Failed, NotYet, Running, Succeeded, Trusted, choose_run, run_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.github.conftest import Maker, ScriptedServer
 
     from flotilla.github import GitHub
+    from flotilla.github.runs import Runs
 
 OURS = Trusted(repository="acme/ffmpeg", workflow="ci.yml", commit=COMMIT)
 PULL_REQUESTS = Trusted(repository="acme/ffmpeg", workflow="ci.yml", commit=COMMIT, pull_requests=True)
@@ -77,6 +80,19 @@ def test_a_run_that_is_not_ours_is_refused(make: Maker, changed: dict[str, objec
     assert said in faults[0]
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"event": "pull_request_target"},
+        {"event": "pull_request", "head_repository": {"full_name": "evil/ffmpeg"}},
+        {"event": "pull_request", "head_repository": None},
+    ],
+)
+def test_only_to_our_own_pull_requests_is_pull_requests_recommended(make: Maker, run: dict[str, object]) -> None:
+    fault = run_faults(make.a_run(7, **run), OURS)[-1]
+    assert fault == f"Run 7 was started by the event {run['event']}, which flotilla does not trust."
+
+
 def test_every_fault_of_a_run_is_told_at_once(make: Maker) -> None:
     run = make.a_run(7, head_repository={"full_name": "evil/x"}, event="workflow_run", conclusion="failure")
     assert len(run_faults(run, OURS)) == 3
@@ -131,8 +147,9 @@ REPOSITORY = {"full_name": "acme/ffmpeg", "private": False, "html_url": "https:/
 
 def test_a_renamed_repository_is_said_to_be_renamed(github: GitHub, server: ScriptedServer) -> None:
     server.on("GET", REPO, reply=REPOSITORY | {"full_name": "acme/codecs"})
-    with pytest.raises(GitHubError, match="acme/ffmpeg is now acme/codecs"):
+    with pytest.raises(GitHubError, match="acme/ffmpeg is now acme/codecs") as refused:
         github.runs.repository()
+    assert "a re-run keeps the old name" in refused.value.advice
 
 
 def test_a_name_in_another_case_is_no_other_name(github: GitHub, server: ScriptedServer) -> None:
@@ -173,3 +190,56 @@ def test_a_base_that_github_does_not_know_is_not_held(github: GitHub, server: Sc
 def test_a_run_that_a_bot_started_or_started_again_is_a_bots(make: Maker, who: dict[str, Any]) -> None:
     assert make.a_run(**who).bot is not None
     assert make.a_run(actor={"login": "octocat", "type": "User"}).bot is None
+
+
+CI_RUNS = f"{REPO}/actions/workflows/ci%20x.yml/runs?head_sha={COMMIT}&per_page=100"
+
+
+def test_the_runs_of_a_workflow_are_read_newest_first(github: GitHub, server: ScriptedServer, make: Maker) -> None:
+    made = [("2026-01-02T00:00:00Z", 1), ("2026-01-03T00:00:00Z", 2), ("2026-01-02T00:00:00Z", 3)]
+    listed = [make.run(number, created_at=when) for when, number in made]
+    server.on("GET", CI_RUNS, reply={"workflow_runs": listed})
+    assert [run.id for run in github.runs.of(".github/workflows/ci x.yml", COMMIT)] == [2, 3, 1]
+
+
+def test_a_workflow_that_is_not_there_is_named_with_its_key(github: GitHub, server: ScriptedServer) -> None:
+    server.on("GET", CI_RUNS, 404, reply={"message": "Not Found"})
+    with pytest.raises(RunError, match=r"acme/ffmpeg has no workflow \.github/workflows/ci x\.yml\.") as refused:
+        github.runs.of("ci x.yml", COMMIT)
+    assert "ci.workflow" in refused.value.advice
+
+
+def test_a_run_is_read_by_its_id(github: GitHub, server: ScriptedServer, make: Maker) -> None:
+    server.on("GET", f"{REPO}/actions/runs/7", reply=make.run(7))
+    assert github.runs.get(7) == make.a_run(7)
+    server.on("GET", f"{REPO}/actions/runs/8", 404, reply={"message": "Not Found"})
+    assert github.runs.get(8) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "read", "what", "needs"),
+    [
+        (CI_RUNS, lambda runs: runs.of("ci x.yml", COMMIT), "List the runs of ci x.yml", "`actions: read`"),
+        (f"{REPO}/actions/runs/7", lambda runs: runs.get(7), "Read run 7", "`actions: read`"),
+        (
+            f"{REPO}/actions/runs/7/attempts/2/jobs?per_page=100",
+            lambda runs: runs.jobs(7, 2),
+            "List the jobs of run 7",
+            "`actions: read`",
+        ),
+        (
+            f"{REPO}/compare/main...{COMMIT}?per_page=1",
+            lambda runs: runs.holds(COMMIT, "main"),
+            "Compare main with",
+            "",
+        ),
+        (REPO, lambda runs: runs.repository(), "Read the repository", ""),
+    ],
+)
+def test_a_refusal_says_what_was_read_and_the_permission_for_it(
+    github: GitHub, server: ScriptedServer, target: str, read: Callable[[Runs], object], what: str, needs: str
+) -> None:
+    server.on("GET", target, 403, reply={"message": "Resource not accessible by integration"})
+    with pytest.raises(GitHubError, match=what) as refused:
+        read(github.runs)
+    assert needs in str(refused.value) + refused.value.advice

@@ -45,8 +45,9 @@ def test_the_jobs_of_an_attempt_are_read(github: GitHub, server: ScriptedServer)
 
 def test_an_attempt_that_is_not_there_is_refused(github: GitHub, server: ScriptedServer) -> None:
     server.on("GET", f"{REPO}/actions/runs/7/attempts/2/jobs?per_page=100", 404, reply={"message": "Not Found"})
-    with pytest.raises(RunError, match="no attempt 2"):
+    with pytest.raises(RunError, match="no attempt 2") as refused:
         github.runs.jobs(7, 2)
+    assert "`run-id`" in refused.value.advice
 
 
 def test_jobs_that_succeeded_were_skipped_or_go_on_forbid_nothing(make: Maker) -> None:
@@ -63,7 +64,7 @@ def test_a_job_that_did_not_succeed_forbids_it_even_if_it_is_not_required(make: 
 
 def test_a_job_that_ended_without_a_conclusion_did_not_succeed(make: Maker) -> None:
     (fault,) = job_faults(make.a_run(), [a_job("lint", None, status="completed")], [])
-    assert "no conclusion" in fault
+    assert "(no conclusion)" in fault
 
 
 def test_of_two_jobs_of_one_name_both_count(make: Maker) -> None:
@@ -73,10 +74,10 @@ def test_of_two_jobs_of_one_name_both_count(make: Maker) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("release", "has not ended (in_progress)"),
+        ("release", 'The job "release", which ci.jobs requires, has not ended (in_progress)'),
         ("publish", "has not ended (queued)"),
         ("docs", "was skipped"),
-        ("d*", "was skipped"),
+        ("d*", 'The job "docs", which ci.jobs requires, was skipped'),
         ("biuld", 'did you mean "build"?'),
         ("BUILD", '"BUILD"'),
     ],
@@ -95,15 +96,18 @@ def test_a_jobs_name_with_brackets_is_a_name_before_it_is_a_pattern(make: Maker)
     ("made", "jobs", "fit"),
     [
         ("2026-01-02T00:04:00Z", [a_job("build")], True),
-        ("2026-01-02T00:06:00Z", [a_job("build")], True),
+        ("2026-01-02T00:01:00Z", [a_job("build")], True),
+        ("2026-01-01T23:58:00Z", [a_job("build")], True),
+        ("2026-01-02T00:07:00Z", [a_job("build")], True),
         ("2026-01-02T00:08:00Z", [a_job("build")], False),
         ("2026-01-01T23:57:00Z", [a_job("build")], False),
         ("2026-01-02T00:04:00Z", [a_job("build", "failure")], False),
         ("2026-01-02T00:04:00Z", [a_job("build", "skipped")], False),
         ("2026-01-02T00:04:00Z", [a_job("build", None)], False),
+        ("2026-01-02T00:04:00Z", [a_job("build", minutes=60 * 24)], True),
         ("2026-01-02T00:04:00Z", [a_job("build", minutes=60 * 24 + 1)], False),
         ("2026-01-02T00:04:00Z", [], False),
-        ("2026-01-03T00:04:00Z", [], True),
+        ("2026-01-03T00:00:00Z", [], True),
     ],
 )
 def test_an_artifact_of_an_earlier_attempt_counts_only_if_a_job_that_succeeded_may_have_made_it(
@@ -117,4 +121,4 @@ def test_an_artifact_of_an_earlier_attempt_counts_only_if_a_job_that_succeeded_m
 
 def test_in_a_first_attempt_no_artifact_is_of_an_earlier_one(make: Maker) -> None:
     first: Any = make.a_run()
-    assert stale_faults([make.an_artifact(31)], first, []) == []
+    assert stale_faults([make.an_artifact(31, created_at="2025-12-31T00:00:00Z")], first, []) == []
