@@ -145,6 +145,9 @@ def test_the_tarballs_are_written_as_npm_pack_names_them_and_are_those_that_are_
         data = (out / f"{one['name'].removeprefix('@').replace('/', '-')}-1.0.0.tgz").read_bytes()
         assert (len(data), integrity_of(data)) == (one["size"], one["integrity"])
     assert all(isinstance(one["files"], int) for one in told["packages"])
+    floors = {one["name"]: one["floors"] for one in told["packages"]}
+    assert floors["@acme/chroma-darwin-x64"]["macos"] == "11.0"
+    assert floors["@acme/chroma"] == {}
     listed = json.loads(flotilla("check", "--artifacts", str(artifacts), "--list", "--json"))
     assert ("package.json", "0644") in [(file["path"], file["mode"]) for file in listed["packages"][0]["files"]]
     assert "packages" not in json.loads(flotilla("check", "--json"))

@@ -358,6 +358,17 @@ def test_a_binary_of_another_platform_is_refused_with_its_file(jobs: JobWorld) -
     assert "@acme/chroma-linux-x64, " not in error.text
 
 
+def test_a_binary_that_needs_a_newer_glibc_than_the_floor_is_refused_before_the_tag(jobs: JobWorld) -> None:
+    jobs.edit(
+        "flotilla.yml", lambda text: text.replace('{name: linux-x64, glibc: "2.28"', '{name: linux-x64, glibc: "2.1"')
+    )
+    error = jobs.refused("release")
+    assert error.title == PackageError.title
+    assert "@acme/chroma-linux-x64, @acme/chroma-linux-x64-non-free: bin/chroma-info is ELF" in error.text
+    assert "needs glibc 2.2.5, but linux-x64 allows 2.1 at most" in error.text
+    assert (jobs.github.tags(), jobs.github.releases) == ({}, [])
+
+
 def test_an_assets_pattern_that_matches_nothing_is_refused(jobs: JobWorld) -> None:
     jobs.edit("flotilla.yml", lambda text: text.replace('"*.sha256"', '"*.sig"'))
     error = jobs.refused("release")

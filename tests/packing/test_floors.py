@@ -16,6 +16,8 @@ from flotilla.family import Platform
 from flotilla.packing.floors import Floors, _data, floor_faults, floor_warnings, floors_of, highest
 from flotilla.packing.platform_check import Inspected, inspect, platform_faults
 
+pytestmark = pytest.mark.slow  # zig links some eighty libraries
+
 NAME = "@acme/tool-x"
 MAC, LINUX, MUSL, WINDOWS = (
     PLATFORMS["darwin-arm64"],

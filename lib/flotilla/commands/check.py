@@ -127,6 +127,7 @@ def check_json(checked: Checked, family: Family, *, listing: bool = False) -> st
             else len(one.contents),
             "size": one.packed.size,
             "integrity": one.packed.integrity,
+            "floors": one.files.floors.as_json(),
         }
         for one in checked.built
     ]
