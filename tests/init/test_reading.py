@@ -277,3 +277,14 @@ def test_a_yaml_bomb_in_a_workflow_is_read_in_no_time() -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     text = "\n".join([*lines, "on: push", "jobs: {a: {steps: *a59, strategy: {matrix: {b: *a59}}}}"])
     assert [one.uploads for one in workflows(ci=text)] == [()]
+
+
+def test_what_only_a_run_tells_is_asked() -> None:
+    text = uploading("codec-${{ matrix.p }}", path="out/${{ matrix.p }}", matrix="{p: [linux-x64, win32-x64]}")
+    repository = Repository(workflows=workflows(ci=text), remote="acme/codec")
+    asked = {guess.key for guess in propose(repository, {}).guesses if guess.question}
+    assert asked == {"family", "ci.archive", "packages.meta.launcher"}
+    assert "ci.archive" not in keys(repository, {"ci.archive": ""})
+    found = keys(repository, {"ci.archive": "*.tar.gz", "packages.meta.launcher": "codec"})
+    assert found["ci.archive"] == "*.tar.gz"
+    assert found["packages.platform.files"] == [{"from": "**/codec{exe}", "to": "bin/codec{exe}"}]

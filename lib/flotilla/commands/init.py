@@ -73,7 +73,9 @@ def init(
     Raises:
         InputError: a file exists (none is overwritten), or an answer that npm or flotilla.yml does not take.
     """
-    repository, told = read_repository(folder), dict(answers)
+    if preview is None and os.path.lexists(folder / config):
+        raise _exists([config])  # before a person is asked
+    repository, told = read_repository(folder, config), dict(answers)
     proposal = propose(repository, told)
     while ask and (question := next((guess for guess in proposal.guesses if guess.question), None)):
         told[question.key] = ask(question.question, as_text(question.value))
@@ -104,10 +106,7 @@ def _write(folder: Path, files: Files) -> list[str]:
         InputError: flotilla.yml or a template exists; then nothing is written.
     """
     if there := sorted(name for name in files.present if WORKFLOWS not in name):
-        raise InputError(
-            [f"{name} already exists" for name in there],
-            advice="flotilla init overwrites no file. To see what it would change, add --diff.",
-        )
+        raise _exists(there)
     names = [name for name in files.texts if name not in files.present]
     top = top_of(folder).resolve()
     if outside := [name for name in names if not (folder / name).resolve().is_relative_to(top)]:
@@ -119,11 +118,19 @@ def _write(folder: Path, files: Files) -> list[str]:
     return names
 
 
+def _exists(names: Sequence[str]) -> InputError:
+    return InputError(
+        [f"{name} already exists" for name in names],
+        advice="flotilla init overwrites no file. To see what it would change, add --diff.",
+    )
+
+
 def _difference(folder: Path, files: Files) -> str:
     """Return what writing the files would change, as `diff -u` shows it."""
     lines: list[str] = []
     for name, text in files.texts.items():
-        there = (folder / name).read_text(encoding="utf-8") if name in files.present else ""
+        file = folder / name
+        there = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         old = name if name in files.present else "/dev/null"
         lines += difflib.unified_diff(there.splitlines(), text.splitlines(), old, name, lineterm="")
     return "\n".join(lines) or "No difference."
@@ -184,7 +191,9 @@ def _report(repository: Repository, proposal: Proposal, config: str, faults: Seq
     lines = [tabulate(rows, ("key", "value", "from"), disable_numparse=True)]
     if questions := [one for one in proposal.guesses if one.question]:
         lines += ["", f"The repository does not tell; see the lines marked TODO in {config}:"]
-        lines += [f"- {one.key}: {one.question} (now {printable(as_text(one.value))})" for one in questions]
+        lines += [
+            f"- {one.key}: {one.question} (now {printable(as_text(one.value)) or 'nothing'})" for one in questions
+        ]
     if repository.unread:
         lines += ["", "Not read:", *(f"- {printable(one)}" for one in repository.unread)]
     if steps := [*(f"Correct {config}: {one}" for one in faults), *proposal.steps]:
@@ -240,6 +249,8 @@ def _entry(key: str, guess: Guess, indent: str) -> Iterator[str]:
     if isinstance(guess.value, list) and not indent:
         yield f"{key}:{todo}\n"
         yield from (f"  - {flow(one)}\n" for one in guess.value)
+    elif guess.value == "":  # there may be nothing to say
+        yield f"{indent}# {key}:{todo}\n"
     else:
         yield f"{indent}{key}: {flow(guess.value)}{todo}\n"
 

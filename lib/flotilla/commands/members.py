@@ -79,12 +79,17 @@ class Guess:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the parts of a proposal look at: the repository, its packages of the family, and what CI builds."""
+    """What the parts of a proposal look at: the repository, its packages of the family, and what CI builds.
+
+    Args:
+        archive: the archive in the artifacts, if a person has said so.
+    """
 
     repository: Repository
     members: Members
     build: Build | None
     tool: Archives | None
+    archive: str = ""
 
     @property
     def meta(self) -> OwnPackage | None:
@@ -109,8 +114,16 @@ class Seen:
         return bool(self.napi) or any(LIBRARY.search(path) for path in (*mains, *self.paths))
 
     @property
+    def opaque(self) -> bool:
+        """Return whether the artifacts take folders alone, so that only a run tells what they hold."""
+        patterns = any(LIBRARY.search(path) or "*" in posixpath.basename(path) for path in self.paths)
+        return bool(self.paths) and not (patterns or self.extensions or any(map(_stem, self.paths)))
+
+    @property
     def extensions(self) -> list[str]:
         """Return the extensions of the archives in the artifacts; none if they hold the files."""
+        if self.archive:
+            return [end for end in EXTENSIONS if self.archive.endswith(f".{end}")] or [self.archive]
         if self.build is None:
             return list(self.tool.extensions) if self.tool else []
         return list(dict.fromkeys(end for path in self.paths for end in EXTENSIONS if path.endswith(f".{end}")))
@@ -130,7 +143,7 @@ def members(repository: Repository, family: str) -> Members:
     public = [
         OwnPackage(name=str(manifest["name"]), folder=folder, manifest=manifest, platform=named(str(manifest["name"])))
         for folder, manifest in repository.manifests.items()
-        if isinstance(manifest.get("name"), str) and not manifest.get("private")
+        if isinstance(manifest.get("name"), str) and "{" not in manifest["name"] and not manifest.get("private")
     ]
     found = [_family_of(public, before) for before in _beginnings(public)]
     found = sorted(found or [_named_family(repository, public)], key=lambda one: -len(one.platforms))

@@ -55,10 +55,16 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
     Args:
         answers: what a person has said, by the keys of the guesses.
     """
-    own = members(repository, answers.get("family", ""))
+    own = members(repository, answers.get("family") or repository.family)
     wanted = [one.platform for one in own.platforms if one.platform and one.platform.after == own.suffixes[0]]
     build = next(iter(builds(repository.workflows, variants=len(own.suffixes), wanted=wanted)), None)
-    seen = Seen(repository=repository, members=own, build=build, tool=repository.goreleaser or repository.cargo_dist)
+    seen = Seen(
+        repository=repository,
+        members=own,
+        build=build,
+        tool=repository.goreleaser or repository.cargo_dist,
+        archive=answers.get("ci.archive", "").strip(),
+    )
     family = _answered(_family(seen), answers)
     platforms = _answered(_platforms(seen), answers)
     workflow, ci, steps = _ci(seen, str(family.value))
@@ -70,7 +76,7 @@ def propose(repository: Repository, answers: Mapping[str, str]) -> Proposal:
     packages, templates, more = package_guesses(seen, str(family.value), program)
     guesses = [family, platforms, *_variants(seen), *ci, *packages, *_tag(seen, str(family.value))]
     return Proposal(
-        guesses=tuple(_answered(guess, answers) for guess in guesses),
+        guesses=tuple(one for guess in guesses if (one := _answered(guess, answers)).value != "" or one.question),
         templates=templates,
         steps=(*more, *steps, *_without_artifact(platforms, build), *_publishing(repository.workflows), *_others(own)),
         tag_push=workflow is not None and workflow.only_tags,
@@ -99,6 +105,8 @@ def _answered(guess: Guess, answers: Mapping[str, str]) -> Guess:
 
 def _family(seen: Seen) -> Guess:
     ask, repository = "The npm name that users will install, such as @acme/tool", seen.repository
+    if repository.family:
+        return Guess(key="family", value=repository.family, source="the flotilla.yml that is there")
     if seen.meta:
         return Guess(key="family", value=seen.meta.name, source=f"name in {file_of(seen.meta)}")
     if platforms := seen.members.platforms:
@@ -275,11 +283,14 @@ def _workflow(workflow: Workflow) -> Guess:
 def _ci_of_build(build: Build, seen: Seen) -> list[Guess]:
     place = build.uploads[0].place
     guesses = [_workflow(build.workflow), Guess(key="ci.artifact", value=build.artifact, source=place)]
-    if not (ends := seen.extensions):
-        return guesses
-    archive = f"*.{ends[0]}" if len(ends) == 1 else f"*.{{{','.join(ends)}}}"
-    guesses.append(Guess(key="ci.archive", value=archive, source=place))
-    if seen.library or seen.members.platforms:
+    ends = seen.extensions
+    if seen.opaque or seen.archive:
+        ask = "The archive in each artifact, such as *.tar.gz; nothing if the artifact holds the files themselves"
+        guesses.append(Guess(key="ci.archive", value="", source=NOTHING, question=ask))
+    elif ends:
+        archive = f"*.{ends[0]}" if len(ends) == 1 else f"*.{{{','.join(ends)}}}"
+        guesses.append(Guess(key="ci.archive", value=archive, source=place))
+    if ends and (seen.library or seen.members.platforms):
         ask = "How many folders lie around the files in the archives"
         guesses.append(Guess(key="ci.strip-components", value=0, source=NOTHING, question=ask))
     return guesses

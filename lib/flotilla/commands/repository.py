@@ -81,6 +81,7 @@ class Repository:
         downloads: folders of packages whose install script downloads something, and the script.
         unread: files that could not be read, and why.
         templates: the folder for new templates, which git does not ignore.
+        family: the name in the flotilla.yml that is there, empty without one.
     """
 
     folder: str = ""
@@ -95,6 +96,7 @@ class Repository:
     downloads: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     templates: str = "npm"
+    family: str = ""
 
 
 def top_of(folder: Path) -> Path:
@@ -104,7 +106,7 @@ def top_of(folder: Path) -> Path:
     return top if folder.resolve().is_relative_to(top.resolve()) else folder
 
 
-def read_repository(folder: Path) -> Repository:
+def read_repository(folder: Path, config: str) -> Repository:
     """Return what the repository says about the family whose flotilla.yml is to be in this folder."""
     top, unread = top_of(folder), list[str]()
     files = frozenset(_listed(folder))
@@ -139,6 +141,7 @@ def read_repository(folder: Path) -> Repository:
         programs=tuple(program for crate in crates for program in crate.programs),
         downloads=dict(_downloads(manifests, reader)),
         unread=tuple(unread),
+        family=str(reader.yaml(config).get("family", "")),
         templates="templates" if _git(folder, "check-ignore", "npm/package.json") else "npm",
     )
 
