@@ -102,12 +102,15 @@ def test_no_command_at_all_is_told_which_there_are(capsys: pytest.CaptureFixture
     assert "COMMAND" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_ends_a_command_without_a_traceback() -> None:
-    """As with `flotilla --help | head -1`."""
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--help"], ["plan", "--json"], ["check"], ["plan", "--config", "none.yml"]])
+def test_a_closed_pipe_ends_a_command_without_a_traceback(words: list[str]) -> None:
+    """As with `flotilla plan | head -1`."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "flotilla", "--help"],
+        [sys.executable, "-P", "-m", "flotilla", *words],
+        cwd=ROOT / "examples/chroma",
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,

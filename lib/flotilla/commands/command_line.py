@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import select
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from flotilla.commands.check import FOLDER, check, check_json, check_text
 from flotilla.commands.doctor import doctor
 from flotilla.commands.init import OWNER, init, terminal
 from flotilla.commands.plan import There, on_github, on_registry, plan, plan_json
-from flotilla.errors import ConfigError, InputError
+from flotilla.errors import ConfigError, FlotillaError, InputError
 from flotilla.family import Family, repository_url
 from flotilla.github import GitHub
 from flotilla.jobs.inputs import Inputs, read_config, tell_warnings, variable
@@ -73,9 +75,23 @@ def run(
     except click.ClickException as wrong:
         wrong.show()
         return wrong.exit_code
+    except FlotillaError:
+        if _reader_is_gone():  # nobody is there to be told
+            return FlotillaError.status
+        raise
     except click.Abort as stopped:  # what click makes of Ctrl-C
         raise KeyboardInterrupt from stopped
     return done if isinstance(done, int) else 0
+
+
+def _reader_is_gone() -> bool:
+    """Return whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # no file at all, as in a test
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 class Commands(click.Group):
