@@ -2,8 +2,8 @@
 
 usage: python -m benchmarks [--quick] [--rounds N] [--only TOPIC ...]    from the repository's folder
 
-Writes benchmarks/results/compare.md and compare.svg. The rows with a network have it as it is on loopback, and with
-50 ms for each exchange and 200 Mbit/s for each connection. `python -m benchmarks.scale` lets a family grow.
+Writes benchmarks/results/compare.md, compare.svg and the figures of each topic, which --only replaces. The rows with a
+network have it as it is on loopback, and with 50 ms for each exchange and 200 Mbit/s for each connection. `python -m benchmarks.scale` lets a family grow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks import alternatives
 from benchmarks.family import NETWORKS, World, family
 from benchmarks.measure import Row
 from benchmarks.publishing import Publishing, pack_rows
-from benchmarks.report import RESULTS, markdown, picture
+from benchmarks.report import RESULTS, keep, written
 from benchmarks.resources import large_rows, start_row
 from benchmarks.transfers import Transfers
 
@@ -127,18 +127,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table and the picture")
     options = parser.parse_args(arguments)
     sizes = Sizes(rounds=1, **QUICK) if options.quick else Sizes(rounds=options.rounds)
-    rows: list[Row] = []
     for topic in options.only:
+        rows = list[Row]()
         with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as folder:
             for row in TOPICS[topic](Path(folder), sizes):
                 rows.append(row)
                 sys.stdout.write(f"{row}\n")
                 sys.stdout.flush()
-    told = markdown(rows, rounds=sizes.rounds, missing=alternatives.missing())
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "compare.md").write_text(told, encoding="utf-8")
-    (options.results / "compare.svg").write_text(picture(rows), encoding="utf-8")
-    sys.stdout.write(told)
+        keep(options.results, topic, rows, rounds=sizes.rounds)
+    sys.stdout.write(written(options.results, list(TOPICS), missing=alternatives.missing()))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 from benchmarks.measure import Row
@@ -32,17 +35,35 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return tabulate(rows, headers, "github", floatfmt=".2f") + "\n"
 
 
-def markdown(rows: Sequence[Row], *, rounds: int, missing: Sequence[str]) -> str:
-    """Return all rows as a document."""
+def keep(results: Path, topic: str, rows: Sequence[Row], *, rounds: int) -> None:
+    """Write a topic's figures, with how busy the machine was."""
+    results.mkdir(parents=True, exist_ok=True)
+    measured = {"rounds": rounds, "load": round(os.getloadavg()[1], 1), "rows": [asdict(row) for row in rows]}
+    (results / f"{topic}.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+
+
+def written(results: Path, topics: Sequence[str], *, missing: Sequence[str]) -> str:
+    """Write the table and the picture of every topic that has figures; return the table."""
+    files = {topic: results / f"{topic}.json" for topic in topics}
+    kept = {topic: json.loads(file.read_text(encoding="utf-8")) for topic, file in files.items() if file.exists()}
+    rows = [Row(**row) for one in kept.values() for row in one["rows"]]
+    told = _markdown(rows, kept, missing)
+    (results / "compare.md").write_text(told, encoding="utf-8")
+    (results / "compare.svg").write_text(picture(rows), encoding="utf-8")
+    return told
+
+
+def _markdown(rows: Sequence[Row], kept: Mapping[str, Any], missing: Sequence[str]) -> str:
     headers = ("work", "alternative", "alternative takes", "floor", "flotilla", "unit", "ratio", "of floor", "aim")
     cells = [
         [row.work, row.alternative, row.theirs, row.floor, row.flotilla, row.unit, *row.ratios, row.verdict]
         for row in rows
     ]
-    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    rounds = min(one["rounds"] for one in kept.values())
+    busy = ", ".join(f"{topic} {one['load']}" for topic, one in kept.items())
     facts = (
         f"{machine()} Medians of {rounds} interleaved runs of real processes; clients and servers share the cores. "
-        f"Load averages at the end: {load}."
+        f"Load average while each topic was measured (5 minutes): {busy}."
     )
     left_out = f"\nLeft out: {'; '.join(missing)}.\n" if missing else ""
     return f"# Measured\n\n{facts}\n\n{table(headers, cells)}{left_out}"
