@@ -3,7 +3,8 @@
 usage: python -m benchmarks [--quick] [--rounds N] [--only TOPIC ...]    from the repository's folder
 
 Writes benchmarks/results/compare.md, compare.svg and the figures of each topic, which --only replaces. The rows with a
-network have it as it is on loopback, and with 50 ms for each exchange and 200 Mbit/s for each connection. `python -m benchmarks.scale` lets a family grow.
+network have it as it is on loopback, and with 50 ms for each exchange and 200 Mbit/s for each connection.
+`python -m benchmarks.scale` lets a family grow.
 """
 
 from __future__ import annotations

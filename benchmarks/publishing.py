@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import alternatives
 from benchmarks.family import TOKEN, VERSION, World, binary
-from benchmarks.measure import Row, medians, run
+from benchmarks.measure import Contender, Row, medians, run
 from benchmarks.transfers import curl
 from tests.rehearsal.publishing import document
 
@@ -21,7 +21,7 @@ from flotilla.npm.cli import npmrc
 from flotilla.packing.tarball import LEVEL
 from flotilla.rehearsal.node import node, node_bin, npm
 
-FLOTILLA, FLOOR = "flotilla", "floor"
+FLOTILLA, THEIRS, FLOOR = "flotilla", "theirs", "floor"
 SLEEP_SECONDS = 10  # between two publishes of the one job that flotilla replaces
 PAUSE_SECONDS = 5  # flotilla's own default, between two publishes of a job
 Job = Callable[[Path], float]
@@ -30,30 +30,39 @@ LOOP = 'for each in "$TARBALLS"/*.tgz; do npm publish "$each" --access public; d
 
 
 def pack_rows(folder: Path, size: int, rounds: int) -> Iterator[Row]:
-    """Yield the row of one package packed.
+    """Yield the rows of the same files in one package, and in four.
 
     Args:
         folder: a new one.
-        size: bytes of its files.
+        size: bytes of all files.
     """
-    root, content, out = folder / "package", folder / "content", folder / "out"
-    content.mkdir(parents=True)
+    for packages in (1, 4):
+        yield _pack_row(folder / str(packages), packages, size, rounds)
+
+
+def _pack_row(folder: Path, packages: int, size: int, rounds: int) -> Row:
+    (folder / "out").mkdir(parents=True)
+    names = [f"p{number}" for number in range(packages)]
     for number in range(4):
+        content = folder / "content" / names[number % packages]
+        content.mkdir(parents=True, exist_ok=True)
         (content / f"lib{number}.so").write_bytes(binary(number, size // 4))
-    shutil.copytree(content, root)
-    (root / "package.json").write_text(json.dumps({"name": "acme", "version": VERSION}))
-    options = ["--silent", "--ignore-scripts", f"--cache={folder / 'cache'}", f"--pack-destination={folder}"]
-    client = [sys.executable, "-I", str(alternatives.HERE / "client.py")]
-    jobs = {
-        FLOOR: partial(run, ["sh", "-c", f"tar c content | gzip -{LEVEL} > packed.gz"], folder),
-        "npm pack": partial(run, [*npm(), "pack", *options, str(root)], folder),
-        FLOTILLA: partial(run, [*client, "pack", str(content), str(out)], folder),
+    shutil.copytree(folder / "content", folder / "packages")
+    for name in names:
+        (folder / "packages" / name / "package.json").write_text(json.dumps({"name": name, "version": VERSION}))
+    options = ["--silent", "--ignore-scripts", f"--cache={folder / 'cache'}", f"--pack-destination={folder / 'out'}"]
+    client = [sys.executable, "-I", str(alternatives.HERE / "client.py"), "pack", str(folder / "tarballs")]
+    zipped = ["xargs", "-P", str(os.cpu_count()), "-I{}", "sh", "-c", f"tar c {{}} | gzip -{LEVEL} > {{}}.gz"]
+    jobs: dict[str, Contender] = {
+        FLOOR: partial(run, zipped, folder / "content", given="\n".join(names)),
+        THEIRS: partial(run, [*npm(), "pack", *options, *(f"./{name}" for name in names)], folder / "packages"),
+        FLOTILLA: partial(run, [*client, *(str(folder / "content" / name) for name in names)], folder),
     }
     found = medians(rounds, jobs)
-    yield Row(
-        work=f"pack {size / 1e6:.0f} MB (the floor is tar and gzip)",
+    return Row(
+        work=f"pack {size / 1e6:.0f} MB into {packages} package{'s' if packages > 1 else ''} (floor: tar and gzip)",
         alternative="npm pack",
-        theirs=found["npm pack"],
+        theirs=found[THEIRS],
         flotilla=found[FLOTILLA],
         floor=found[FLOOR],
         aims={"ratio": round(1 / 1.8, 2)},

@@ -14,7 +14,7 @@ HOME = str(Path.home())
 WORK = {
     "start": ["start to first request"],
     "transfers": ["upload 9", "download 9", "download and unpack 9", "release job, 9"],
-    "pack": ["pack 1 MB"],
+    "pack": ["pack 1 MB into 1 package", "pack 1 MB into 4 packages"],
     "platform": ["publish-platform, 2 packages"],
     "publish": ["publish 3 packages without pauses", "all jobs, 3 packages, 1 package a job", "all jobs, 4 packages"],
     "large": ["compress: memory", "compress: disk"],
