@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
+import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -98,6 +100,9 @@ def test_init_asks_and_writes_what_the_transcript_shows(
 ) -> None:
     begun = begin(name, flotilla, tmp_path, monkeypatch)
     hold(name, begun)
+    [workflow] = re.findall(r"^--- (\.github/workflows/\S+)$", begun, re.MULTILINE)
+    linted = [Path(sysconfig.get_path("scripts")) / "actionlint", tmp_path / "repository" / workflow]
+    assert subprocess.run(linted, check=False, timeout=60).returncode == 0
 
 
 @pytest.mark.npm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from flotilla.commands.builds import named
 from flotilla.commands.members import members
 from flotilla.commands.proposal import propose
-from flotilla.commands.repository import Repository, go_template, read_goreleaser
+from flotilla.commands.repository import Repository, go_template, read_goreleaser, read_repository
 from flotilla.commands.workflows import Workflow, combinations, read_workflows
 
 
@@ -273,10 +274,16 @@ def test_the_sources_of_all_values_are_told() -> None:
     assert json.dumps([guess.value for guess in proposal.guesses])
 
 
-def test_a_yaml_bomb_in_a_workflow_is_read_in_no_time() -> None:
-    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
-    text = "\n".join([*lines, "on: push", "jobs: {a: {steps: *a59, strategy: {matrix: {b: *a59}}}}"])
-    assert [one.uploads for one in workflows(ci=text)] == [()]
+@pytest.mark.parametrize("way", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}]}}"])
+def test_a_yaml_bomb_in_a_workflow_is_not_read(way: str, tmp_path: Path) -> None:
+    lines = ["a0: &a0 {x: x}", *(f"a{n}: &a{n} {way.format(n - 1)}" for n in range(1, 60))]
+    text = "\n".join(
+        [*lines, "on: push", "jobs: {a: {steps: [{uses: actions/upload-artifact@v4, with: {path: *a59}}]}}"]
+    )
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/ci.yml").write_text(text, encoding="utf-8")
+    found = read_repository(tmp_path, "flotilla.yml")
+    assert (found.workflows, found.unread) == ([], ("ci.yml: too many aliases",))
 
 
 def test_what_only_a_run_tells_is_asked() -> None:

@@ -20,6 +20,9 @@ WORKFLOWS = ".github/workflows"
 LARGEST = 1_000_000
 MOST_FILES = 50_000
 MOST_TAGS = 200
+MOST_VALUES = 100_000
+MOST_MERGES = 50
+LONGEST_TEMPLATE = 2000
 GIT_SECONDS = 60
 INSTALLING = ("preinstall", "install", "postinstall")
 DOWNLOADERS = re.compile(r"\b(?:prebuild-install|node-pre-gyp|binary-install|go-npm|install-from-cache)\b")
@@ -174,8 +177,11 @@ class _Files:
             return self.none(name, failure)
 
     def yaml(self, name: str) -> Manifest:
+        text = self.text(name)
         try:
-            return _mapping(yaml.safe_load(self.text(name)))
+            if text.count("<<") > MOST_MERGES or not _few(document := yaml.safe_load(text)):
+                return _mapping(self.none(name, "too many aliases"))
+            return _mapping(document)
         except (yaml.YAMLError, RecursionError) as failure:
             mark = getattr(failure, "problem_mark", None)
             return _mapping(self.none(name, f"no YAML{f', at line {mark.line + 1}' if mark else ''}"))
@@ -189,6 +195,15 @@ class _Files:
     def none(self, name: str, why: object) -> str:
         self.unread.append(f"{name}: {why.strerror if isinstance(why, OSError) else why}")
         return ""
+
+
+def _few(document: object) -> bool:
+    """Return whether a document has a bearable number of values once its aliases are followed."""
+    left, count = [document], 0
+    while left and count < MOST_VALUES:
+        value, count = left.pop(), count + 1
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return count < MOST_VALUES
 
 
 def _yaml_files(folder: Path) -> list[str]:
@@ -310,6 +325,8 @@ CASES: Mapping[str, Callable[[str], str]] = {"title": str.title, "tolower": str.
 
 def go_template(template: str, values: Mapping[str, str]) -> str | None:
     """Return a Go template with fields, if, else, with and end filled in; None where it says more than that."""
+    if len(template) > LONGEST_TEMPLATE:
+        return None
     out, stack, position, trim = "", [(True, True)], 0, False
     dots = [""]
     for piece in GO_PIECE.finditer(template):

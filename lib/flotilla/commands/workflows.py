@@ -11,6 +11,8 @@ from typing import Any
 UNKNOWN = "*"  # no artifact's name has it
 MOST_COMBINATIONS = 256  # GitHub's own limit of a matrix
 DEEPEST_CALLS = 4
+MOST_UPLOADS = 2000
+LONGEST_TEXT = 5000
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 LOOKUP = re.compile(r"(matrix|env|inputs)\.([\w.-]+)")
 TEXT = re.compile(r"'([^']*)'")
@@ -105,8 +107,8 @@ class _Reader:
             and "tags" in push
             and "branches" not in push
             and not self.triggers & {"workflow_dispatch", "schedule", "merge_group"},
-            uploads=tuple(self.uploads(others, {})),
-            publishes=tuple(self.publishes(others)),
+            uploads=tuple(itertools.islice(self.uploads(others, {}), MOST_UPLOADS)),
+            publishes=tuple(itertools.islice(self.publishes(others), MOST_UPLOADS)),
             text=self.text,
         )
 
@@ -118,9 +120,11 @@ class _Reader:
                 for one in combinations(_mapping(job.get("strategy")).get("matrix"))
             ]
             if (called := self.called(job, others)) and depth < DEEPEST_CALLS:
-                for context in contexts:
-                    given = {key: self.filled(str(v), context) for key, v in _mapping(job.get("with")).items()}
-                    yield from called.uploads(others, {**called.defaults(), **given}, depth + 1)
+                said = _mapping(job.get("with"))
+                given = [{key: self.filled(str(said[key]), context) for key in said} for context in contexts]
+                for index, one in enumerate(given):
+                    if one not in given[:index]:
+                        yield from called.uploads(others, {**called.defaults(), **one}, depth + 1)
             for step in _steps(job):
                 if UPLOADS.match(str(step.get("uses", ""))):
                     place = f".github/workflows/{self.file}:{next(lines, 1)}"
@@ -168,7 +172,7 @@ class _Reader:
 
     def filled(self, text: str, context: Values) -> str:
         """Return text with its expressions replaced by their values."""
-        once = EXPRESSION.sub(lambda match: self.value(match[1], context), text)
+        once = EXPRESSION.sub(lambda match: self.value(match[1], context), text[:LONGEST_TEXT])
         return EXPRESSION.sub(lambda match: self.value(match[1], context), once)  # env may have expressions itself
 
     def value(self, expression: str, context: Values) -> str:
