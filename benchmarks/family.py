@@ -128,10 +128,12 @@ class World(Rehearsal):
         command, workspace, variables = self._job(job, folder, inputs)
         return run(command, workspace, variables)
 
-    def flotilla_peak(self, job: str, folder: Path, **inputs: str) -> Peak:
+    def flotilla_peak(
+        self, job: str, folder: Path, inputs: Mapping[str, str] | None = None, *, disk: bool = False
+    ) -> Peak:
         """Return what one of flotilla's jobs needs at its peak; its disk counts what it downloads and unpacks."""
-        command, workspace, variables = self._job(job, folder, inputs)
-        return peak(command, workspace, variables, scratch=Path(variables["RUNNER_TEMP"]))
+        command, workspace, variables = self._job(job, folder, inputs or {})
+        return peak(command, workspace, variables, scratch=Path(variables["RUNNER_TEMP"]) if disk else None)
 
     def _job(self, job: str, folder: Path, inputs: Mapping[str, str]) -> tuple[list[str], Path, dict[str, str]]:
         """Return a job's command, its fresh checkout, and its environment."""

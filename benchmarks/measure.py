@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOK_SECONDS = 0.05
+FLOTILLA, FLOOR = "flotilla", "floor"
 Contender = Callable[[], float]
 
 
@@ -27,6 +29,7 @@ class Row:
         theirs: the alternative's figure; None for a row that is held against a number only.
         floor: the figure of the least that could do the work: raw transfers, and a pass over the bytes.
         unit: of the figures.
+        cpu: the processor's seconds of the alternative and of flotilla, which say more on a busy machine.
         aims: the most that flotilla may be, of the "ratio", of the "floor", or as a "figure"; one of them is enough.
     """
 
@@ -36,6 +39,7 @@ class Row:
     flotilla: float
     floor: float | None = None
     unit: str = "s"
+    cpu: tuple[float, float] | None = None
     aims: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -59,10 +63,57 @@ class Row:
         )
 
 
-def medians(rounds: int, contenders: Mapping[str, Contender]) -> dict[str, float]:
-    """Return each contender's median; they take turns, so that a busy minute hits all of them."""
-    taken = [{name: contender() for name, contender in contenders.items()} for _ in range(rounds)]
-    return {name: statistics.median(one[name] for one in taken) for name in contenders}
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a contender took: seconds as it counts them, and the processor's in all processes that it started."""
+
+    seconds: float
+    cpu: float
+
+
+def medians(rounds: int, contenders: Mapping[str, Contender]) -> dict[str, Spent]:
+    """Return each contender's medians; they take turns, so that a busy minute hits all of them."""
+    taken = [{name: _spent(contender) for name, contender in contenders.items()} for _ in range(rounds)]
+    return {
+        name: Spent(
+            seconds=statistics.median(one[name].seconds for one in taken),
+            cpu=statistics.median(one[name].cpu for one in taken),
+        )
+        for name in contenders
+    }
+
+
+def _spent(contender: Contender) -> Spent:
+    before = children_cpu()
+    seconds = contender()
+    return Spent(seconds=seconds, cpu=children_cpu() - before)
+
+
+def children_cpu() -> float:
+    """Return the processor's seconds of every process that was started here and has ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
+def compared(work: str, found: Mapping[str, Spent], aims: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    """Yield a row for each alternative.
+
+    Args:
+        found: of each contender; FLOTILLA and FLOOR are no alternatives.
+        aims: of the rows, by how the alternative's name begins.
+    """
+    ours, floor = found[FLOTILLA], found.get(FLOOR)
+    for name, theirs in found.items():
+        if name not in (FLOTILLA, FLOOR):
+            yield Row(
+                work=work,
+                alternative=name,
+                theirs=theirs.seconds,
+                flotilla=ours.seconds,
+                floor=floor.seconds if floor else None,
+                cpu=(theirs.cpu, ours.cpu),
+                aims=next((aim for begin, aim in aims.items() if name.startswith(begin)), {}),
+            )
 
 
 def run(
@@ -97,11 +148,11 @@ class Peak:
     disk: int = 0
 
 
-def peak(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, scratch: Path) -> Peak:
+def peak(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, scratch: Path | None = None) -> Peak:
     """Return what a process needs at its peak; one that fails ends the benchmark.
 
     Args:
-        scratch: the folder whose size is watched.
+        scratch: the folder whose size is watched, if any.
     """
     found = Peak()
     where = {"cwd": folder, "env": environment}
@@ -111,7 +162,8 @@ def peak(command: Sequence[str], folder: Path, environment: Mapping[str, str], *
         def watch() -> None:
             while not ended.wait(LOOK_SECONDS):
                 found.memory = max(found.memory, _memory(one.pid))
-                found.disk = max(found.disk, _size(scratch))
+                if scratch:
+                    found.disk = max(found.disk, _size(scratch))
 
         watching = threading.Thread(target=watch)
         watching.start()

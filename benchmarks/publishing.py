@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import alternatives
 from benchmarks.family import TOKEN, VERSION, World, binary
-from benchmarks.measure import Contender, Row, medians, run
+from benchmarks.measure import FLOOR, FLOTILLA, Contender, Row, Spent, compared, medians, run
 from benchmarks.transfers import curl
 from tests.rehearsal.publishing import document
 
@@ -21,7 +21,6 @@ from flotilla.npm.cli import npmrc
 from flotilla.packing.tarball import LEVEL
 from flotilla.rehearsal.node import node, node_bin, npm
 
-FLOTILLA, THEIRS, FLOOR = "flotilla", "theirs", "floor"
 SLEEP_SECONDS = 10  # between two publishes of the one job that flotilla replaces
 PAUSE_SECONDS = 5  # flotilla's own default, between two publishes of a job
 Job = Callable[[Path], float]
@@ -55,18 +54,11 @@ def _pack_row(folder: Path, packages: int, size: int, rounds: int) -> Row:
     zipped = ["xargs", "-P", str(os.cpu_count()), "-I{}", "sh", "-c", f"tar c {{}} | gzip -{LEVEL} > {{}}.gz"]
     jobs: dict[str, Contender] = {
         FLOOR: partial(run, zipped, folder / "content", given="\n".join(names)),
-        THEIRS: partial(run, [*npm(), "pack", *options, *(f"./{name}" for name in names)], folder / "packages"),
+        "npm pack": partial(run, [*npm(), "pack", *options, *(f"./{name}" for name in names)], folder / "packages"),
         FLOTILLA: partial(run, [*client, *(str(folder / "content" / name) for name in names)], folder),
     }
-    found = medians(rounds, jobs)
-    return Row(
-        work=f"pack {size / 1e6:.0f} MB into {packages} package{'s' if packages > 1 else ''} (floor: tar and gzip)",
-        alternative="npm pack",
-        theirs=found[THEIRS],
-        flotilla=found[FLOTILLA],
-        floor=found[FLOOR],
-        aims={"ratio": round(1 / 1.8, 2)},
-    )
+    work = f"pack {size / 1e6:.0f} MB into {packages} package{'s' if packages > 1 else ''} (floor: tar and gzip)"
+    return next(compared(work, medians(rounds, jobs), {"npm": {"ratio": round(1 / 1.8, 2)}}))
 
 
 class Publishing:
@@ -100,8 +92,7 @@ class Publishing:
         }
         sizes = [path.stat().st_size for path in self._of_platforms.iterdir()]
         work = f"publish-platform, {len(sizes)} packages, {sum(sizes) / 1e6:.0f} MB ({self._world.network})"
-        (row,) = self._rows(work, jobs, {"ratio": 1.15})
-        return row
+        return next(compared(work, self._medians(jobs), {"npm": {"ratio": 1.15}}))
 
     def family_rows(self) -> Iterator[Row]:
         """Yield the rows of the whole family published by two jobs without pauses, one after the other."""
@@ -112,7 +103,7 @@ class Publishing:
             FLOTILLA: lambda folder: self._platforms(folder) + self._world.flotilla("publish-meta", folder),
         }
         work = f"publish {self._world.family.packages} packages without pauses ({self._world.network})"
-        yield from self._rows(work, jobs, {})
+        yield from compared(work, self._medians(jobs), {})
 
     def graph_row(self) -> Row:
         """Return the row of all jobs of the documented workflow, against one job that sleeps between its publishes.
@@ -121,22 +112,15 @@ class Publishing:
         many runners as max-parallel allows.
         """
         packages, variants = self._world.family.packages, self._world.family.variants
-        jobs: dict[str, Job] = {"one job": partial(self._loop, self._all), FLOTILLA: self._graph}
-        found = medians(self._rounds, {name: partial(self._fresh, job) for name, job in jobs.items()})
+        found = self._medians({"one": partial(self._loop, self._all), FLOTILLA: self._graph})
+        slept = Spent(seconds=found["one"].seconds + SLEEP_SECONDS * (packages - 1), cpu=found["one"].cpu)
         each = f"{variants} package{'s' if variants > 1 else ''} a job"
-        return Row(
-            work=f"all jobs, {packages} packages, {each}, pause {PAUSE_SECONDS} s ({self._world.network})",
-            alternative=f"npm publish in one job, sleep {SLEEP_SECONDS}",
-            theirs=found["one job"] + SLEEP_SECONDS * (packages - 1),
-            flotilla=found[FLOTILLA],
-            aims={"ratio": 0.4},
-        )
+        work = f"all jobs, {packages} packages, {each}, pause {PAUSE_SECONDS} s ({self._world.network})"
+        both = {f"npm publish in one job, sleep {SLEEP_SECONDS}": slept, FLOTILLA: found[FLOTILLA]}
+        return next(compared(work, both, {"npm": {"ratio": 0.4}}))
 
-    def _rows(self, work: str, jobs: Mapping[str, Job], aims: Mapping[str, float]) -> Iterator[Row]:
-        found = medians(self._rounds, {name: partial(self._fresh, job) for name, job in jobs.items()})
-        floor, flotilla = found.pop(FLOOR), found.pop(FLOTILLA)
-        for name, seconds in found.items():
-            yield Row(work=work, alternative=name, theirs=seconds, flotilla=flotilla, floor=floor, aims=aims)
+    def _medians(self, jobs: Mapping[str, Job]) -> dict[str, Spent]:
+        return medians(self._rounds, {name: partial(self._fresh, job) for name, job in jobs.items()})
 
     def _fresh(self, job: Job) -> float:
         with self._world.fresh() as folder:

@@ -54,19 +54,36 @@ def written(results: Path, topics: Sequence[str], *, missing: Sequence[str]) -> 
 
 
 def _markdown(rows: Sequence[Row], kept: Mapping[str, Any], missing: Sequence[str]) -> str:
-    headers = ("work", "alternative", "alternative takes", "floor", "flotilla", "unit", "ratio", "of floor", "aim")
+    headers = (
+        "work",
+        "alternative",
+        "alternative takes",
+        "floor",
+        "flotilla",
+        "unit",
+        "ratio",
+        "of floor",
+        "aim",
+        "CPU s",
+        "CPU ratio",
+    )
     cells = [
-        [row.work, row.alternative, row.theirs, row.floor, row.flotilla, row.unit, *row.ratios, row.verdict]
+        [row.work, row.alternative, row.theirs, row.floor, row.flotilla, row.unit, *row.ratios, row.verdict, *_cpu(row)]
         for row in rows
     ]
-    rounds = min(one["rounds"] for one in kept.values())
-    busy = ", ".join(f"{topic} {one['load']}" for topic, one in kept.items())
+    how = ", ".join(f"{topic} {one['rounds']} at {one['load']}" for topic, one in kept.items())
     facts = (
-        f"{machine()} Medians of {rounds} interleaved runs of real processes; clients and servers share the cores. "
-        f"Load average while each topic was measured (5 minutes): {busy}."
+        f"{machine()} Medians of interleaved runs of real processes; clients and servers share the cores. CPU s are "
+        "the processor's seconds of the alternative and of flotilla: believe these where the machine was busy. "
+        f"Runs, and the load average of five minutes at the end of each topic: {how}."
     )
     left_out = f"\nLeft out: {'; '.join(missing)}.\n" if missing else ""
     return f"# Measured\n\n{facts}\n\n{table(headers, cells)}{left_out}"
+
+
+def _cpu(row: Row) -> tuple[str, float | None]:
+    theirs, ours = row.cpu or (0, 0)
+    return (f"{theirs:.1f} / {ours:.1f}", ours / theirs) if theirs else ("", None)
 
 
 def picture(rows: Sequence[Row]) -> str:

@@ -11,7 +11,6 @@ machine does other things too, believe the processor's seconds, which are those 
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.family import World, family
+from benchmarks.measure import children_cpu
 from benchmarks.publishing import keep, npm_loop
 from benchmarks.report import RESULTS, machine, table
 
@@ -65,7 +65,7 @@ def released(packages: int, size: int) -> Iterator[Cost]:
                 def jobs() -> None:
                     for job in JOBS:
                         inputs = {"platform": "all", "run_id": run_id} if job == "publish-platform" else {}
-                        memory.append(world.flotilla_peak(job, place, **inputs).memory)
+                        memory.append(world.flotilla_peak(job, place, inputs).memory)
 
                 yield _cost("flotilla", packages, world, jobs, memory)
                 keep(world.registry.state.tarballs, folder / "tarballs")
@@ -75,19 +75,14 @@ def released(packages: int, size: int) -> Iterator[Cost]:
 
 def _cost(by: str, packages: int, world: World, work: Callable[[], object], memory: Sequence[float]) -> Cost:
     world.plan.start()
-    seconds, cpu = time.perf_counter(), _cpu()
+    seconds, cpu = time.perf_counter(), children_cpu()
     work()
-    seconds, cpu = time.perf_counter() - seconds, _cpu() - cpu
+    seconds, cpu = time.perf_counter() - seconds, children_cpu() - cpu
     accepted = world.registry.state.accepted_counts()
     if len(accepted) != packages or set(accepted.values()) != {1}:
         sys.exit(f"{by}: not every package was accepted once: {accepted}")
     requests = len(world.plan.requests)
     return Cost(by=by, packages=packages, seconds=seconds, cpu=cpu, requests=requests, memory=max(memory))
-
-
-def _cpu() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return children.ru_utime + children.ru_stime
 
 
 def scale_table(costs: Sequence[Cost]) -> str:

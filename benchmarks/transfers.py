@@ -13,11 +13,10 @@ from shlex import quote
 import requests
 from benchmarks import alternatives
 from benchmarks.family import REPOSITORY, World
-from benchmarks.measure import Row, medians, run
+from benchmarks.measure import FLOOR, FLOTILLA, Row, compared, medians, run
 
 from flotilla.rehearsal.node import node
 
-FLOTILLA, FLOOR = "flotilla", "floor"
 Job = Callable[[Path], float]
 
 
@@ -50,10 +49,7 @@ class Transfers:
 
     def _compared(self, work: str, jobs: Mapping[str, Job], aims: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
         found = medians(self._rounds, {name: partial(self._fresh, job) for name, job in jobs.items()})
-        floor, flotilla = found.pop(FLOOR), found.pop(FLOTILLA)
-        for name, seconds in found.items():
-            aim = next((aim for begin, aim in aims.items() if name.startswith(begin)), {})
-            yield Row(work=work, alternative=name, theirs=seconds, flotilla=flotilla, floor=floor, aims=aim)
+        yield from compared(work, found, aims)
 
     def _fresh(self, job: Job) -> float:
         with self._world.fresh() as folder:
