@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.packing.conftest import ARM64, COMPRESS, X64, Archives, Entry, Zig, universal, xcoff
+from tests.packing.conftest import ARM64, COMPRESS, PLATFORMS, X64, Archives, Entry, Zig, universal, xcoff
 
 from flotilla.errors import ArchiveError
 from flotilla.family import Limits
 from flotilla.packing import extract, identify, read_contents
 from flotilla.packing.binaries import UnreadableError
+from flotilla.packing.floors import floors_of
+from flotilla.packing.platform_check import Inspected
 
 pytestmark = pytest.mark.fuzz
 
@@ -195,7 +197,7 @@ def test_bytes_that_only_begin_like_an_archive_do_no_harm(archives: Archives, he
 
 
 @pytest.mark.parametrize(
-    "kind", ["elf", "macho", "universal", "pe", "xcoff", "elf archive", "macho archive", "coff archive"]
+    "kind", ["elf", "elf addon", "macho", "universal", "pe", "xcoff", "elf archive", "macho archive", "coff archive"]
 )
 @BUDGET
 @given(changes=mutations)
@@ -204,7 +206,8 @@ def test_a_mutated_binary_is_known_or_unreadable(
 ) -> None:
     path = archives.raw(mutated(binary(zig, kind), changes), "mutated.node")
     with suppress(UnreadableError):
-        identify(path)
+        for one in identify(path):
+            assert floors_of({path.name: Inspected(binaries=(one,))}, PLATFORMS["linux-x64"]).as_json() is not None
 
 
 def binary(zig: Zig, kind: str) -> bytes:
@@ -216,7 +219,8 @@ def binary(zig: Zig, kind: str) -> bytes:
     made = {
         "elf": lambda: zig.needing("linux-x64", ("libc.so.6", "GLIBC_2.30")),
         "macho": lambda: zig.shared("darwin-arm64"),
-        "pe": lambda: zig.shared("win32-x64"),
+        "elf addon": lambda: zig.addon("linux-x64", "napi_create_object", "node_api_symbol_for"),
+        "pe": lambda: zig.addon("win32-x64", "napi_create_object", "node_api_symbol_for"),
         "elf archive": lambda: zig.static("linux-arm64"),
         "macho archive": lambda: zig.static("darwin-x64"),
         "coff archive": lambda: zig.static("win32-x64"),
