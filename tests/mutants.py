@@ -30,7 +30,10 @@ TRANSFERS = tuple(f"tests/github/test_{part}.py" for part in ("downloads", "tran
 MODULES: Mapping[str, Sequence[str]] = {
     "http": ("tests/test_http.py", "tests/npm/test_registry.py", "tests/npm/test_oidc.py", *TRANSFERS),
     "retry": ("tests/test_retry.py", "tests/test_http.py"),
-    "text": ("tests/test_text.py", "tests/test_runner.py", "tests/test_markdown.py", "tests/family"),
+    "text": (
+        *(f"tests/test_{part}.py" for part in ("text", "runner", "markdown")),
+        "tests/family/test_config_faults.py",
+    ),
     "runner": ("tests/test_runner.py",),
     "family/names": ("tests/family",),
     "family/yaml": ("tests/family",),

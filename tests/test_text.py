@@ -1,9 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.npm.scripted_registry import jwt
 
-from flotilla.text import defused, escape, one_line, plain, printable, quoted, redact
+from flotilla.text import (
+    as_json,
+    defused,
+    did_you_mean,
+    escape,
+    hide,
+    is_visible,
+    nearest,
+    one_line,
+    plain,
+    printable,
+    quoted,
+    redact,
+    sentence,
+    shorten,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +88,71 @@ def test_a_name_is_cut_before_it_is_escaped() -> None:
 def test_no_line_is_a_workflow_command(hostile: str) -> None:
     assert not defused(hostile).lstrip().startswith("::")
     assert "##[" not in defused(hostile)
+
+
+def test_a_line_keeps_its_tabs_and_what_a_command_says_is_still_to_be_read() -> None:
+    assert defused("a\tb") == "a\tb"
+    assert defused(" ::error::x") == "·  ::error::x"
+    assert defused("a ##[error]x") == "a ## [error]x"
+
+
+def test_a_space_is_seen_and_a_filler_is_not() -> None:
+    assert [is_visible(character) for character in (" ", "a", "\u3164", "\ufe00", "\ufe0f", "\U000e01ef", "\n")] == [
+        *(True, True, False, False, False, False, False)
+    ]
+
+
+def test_text_is_cut_only_when_it_is_longer() -> None:
+    assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "abc…")
+    assert [len(shown("x" * 5000)) - 1 for shown in (plain, one_line, printable)] == [2000, 300, 200]
+    assert len(quoted("x" * 5000)) == len('"…"') + 200
+    assert quoted("abcd", longest=2) == '"ab…"'
+
+
+def test_a_sentence_begins_with_a_capital_letter() -> None:
+    assert [sentence(words) for words in ("npm says no", "Éa", "é", "")] == ["Npm says no", "Éa", "É", ""]
+
+
+def test_named_secrets_alone_are_hidden() -> None:
+    assert hide("abc npm_abcdefghijklmnop0123", iter(["abc", ""])) == "*** npm_***defghijklmnop0123"
+
+
+def test_a_value_is_json_in_few_characters() -> None:
+    assert as_json({"a": None, "b": "é"}) == '{"a": null, "b": "\\u00e9"}'
+    assert as_json(Path("x")) == '"x"'
+    assert as_json("x" * 78) == f'"{"x" * 78}"'
+    assert as_json("x" * 79) == f'"{"x" * 78}…'
+
+
+WORDS = ("darwin", "linux", "win32", "freebsd", "Big_Word")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        *(("linus", "linux"), ("DARWN", "darwin"), ("free", "freebsd"), ("win", "win32"), ("wi", None)),
+        *(
+            ("macos", "darwin"),
+            ("MacOS", "darwin"),
+            ("big-word", "Big_Word"),
+            ("BIG_WORD", "Big_Word"),
+            ("plan9", None),
+        ),
+        *(("", None), ("linux" + "x" * 500, None), ("mac_os", "darwin")),
+    ],
+)
+def test_the_nearest_word_is_another_name_a_beginning_or_a_similar_one(word: str, meant: str | None) -> None:
+    assert nearest(word, WORDS, {"macos": "darwin", "mac_os": "darwin"}) == meant
+
+
+def test_of_two_words_that_begin_so_the_more_similar_one_is_meant() -> None:
+    assert nearest("test-all", ("test-allow", "test-all-of-it-and-more")) == "test-allow"
+    assert nearest("macos", WORDS) is None
+
+
+def test_a_wrong_word_is_answered_with_the_nearest_or_with_all() -> None:
+    assert did_you_mean("linus", WORDS) == 'did you mean "linux"?'
+    assert did_you_mean("macos", WORDS, {"macos": "darwin"}) == 'did you mean "darwin"?'
+    assert did_you_mean("q", ("a", "b")) == "expected one of a, b."
+    assert did_you_mean("q", ("a",)) == "expected a."
+    assert did_you_mean("q", ()) == "there are none."
