@@ -62,6 +62,8 @@ def test_only_pages_of_our_own_site_are_linked_in_a_sentence() -> None:
     assert "](https://github.com/acme/tool/actions/runs/7)" in shown
     assert "](https://github.com.evil.example" not in shown
     assert "](" not in linked(text, site="")
+    short = linked("a https://github.com/b c", site="https://github.com")
+    assert short == "`a` [`https://github.com/b`](https://github.com/b) `c`"
 
 
 @pytest.mark.parametrize(
@@ -86,9 +88,9 @@ def test_an_address_ends_before_the_punctuation_of_its_sentence(end: str) -> Non
 
 
 def test_a_table_has_a_row_a_line_and_leaves_numbers_as_they_are() -> None:
-    lines = table(("name", "version"), [("a", "1.10"), ("b", "0x1")]).splitlines()
+    lines = table(("name", "version"), [("a", "1.10"), ("b", "2.0")]).splitlines()
     assert [[cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], *lines[2:])] == [
-        *(["name", "version"], ["a", "1.10"], ["b", "0x1"])
+        *(["name", "version"], ["a", "1.10"], ["b", "2.0"])
     ]
     assert set(lines[1]) == {"|", "-"}
 

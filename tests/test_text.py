@@ -46,6 +46,7 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(text: str) ->
 
 def test_named_secrets_are_hidden_whole_though_one_starts_another() -> None:
     assert redact("abcdef abc", ["abc", "abcdef", ""]) == "*** ***"
+    assert redact("xyz", ["y", "xyz", "z"]) == "***"
 
 
 def test_a_server_s_words_show_what_a_terminal_obeys_and_keep_their_lines() -> None:
