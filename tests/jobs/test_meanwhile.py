@@ -15,7 +15,7 @@ from tests.simulator.faults import Phase, Request
 from tests.world.job_world import JobWorld
 
 from flotilla.errors import RunError
-from flotilla.jobs.ci_run import check_artifacts
+from flotilla.jobs.wait_for_ci import check_artifacts
 from flotilla.npm import Packument, Registry
 from flotilla.rehearsal.github import GitObject, StoredRelease, sha256
 

@@ -12,8 +12,8 @@ from flotilla.family import DistTag
 from flotilla.npm import Packument, PublishedVersion, Terms, refusals, trusted_publishing_faults
 from flotilla.npm import errors as npm_errors
 from flotilla.npm.cli import NpmAnswer
+from flotilla.npm.decisions import new_names_advice
 from flotilla.npm.errors import TABLE, Context, Row, explain
-from flotilla.npm.preflight import new_names_advice
 
 NAME = "@acme/tool"
 REGISTRY = "https://registry.example/"

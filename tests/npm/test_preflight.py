@@ -6,7 +6,7 @@ import pytest
 
 from flotilla.family import DistTag
 from flotilla.npm import Packument, PublishedVersion, Terms, refusals, trust_command, trusted_publishing_faults
-from flotilla.npm.preflight import manifest_faults, new_names_advice
+from flotilla.npm.decisions import manifest_faults, new_names_advice
 
 NAME = "@acme/tool"
 REGISTRY = "https://registry.example/"

@@ -15,7 +15,6 @@ from flotilla.errors import ArtifactError, ConflictError, GitHubError, RefusedEr
 from flotilla.family import is_below, previous_tag, tag_prefix
 from flotilla.github import UPLOADED, AssetPlan, Release, WantedAsset, WorkflowRun, plan_for, the_release
 from flotilla.jobs.build import Built, build, take_artifacts, unused_executables
-from flotilla.jobs.ci_run import Checked, check_artifacts
 from flotilla.jobs.inputs import JobContext, ReleasingInputs, its_release
 from flotilla.jobs.ledger import Known, Record, write_ledger
 from flotilla.jobs.prepare import LONGEST_NOTES, Prepared, render_all, require_tag
@@ -29,6 +28,7 @@ from flotilla.jobs.release_assets import (
     wanted_assets,
 )
 from flotilla.jobs.verify_published import ESTRANGED, published_provenance
+from flotilla.jobs.wait_for_ci import Checked, check_artifacts
 from flotilla.npm import AlreadyPublished, Origin, Packument, Settled
 from flotilla.packing import risen
 from flotilla.retry import gather

@@ -11,7 +11,6 @@ from typing import assert_never
 from flotilla.errors import Refusal, RefusedError, explained, grouped
 from flotilla.family import Manifest, Package, is_below
 from flotilla.jobs.build import Built, build, build_in_turn, pack
-from flotilla.jobs.ci_run import check_artifacts, checked_run
 from flotilla.jobs.inputs import JobContext, PublishInputs, is_same_run
 from flotilla.jobs.ledger import Record
 from flotilla.jobs.prepare import released_commit, render_all, repository_faults
@@ -19,6 +18,7 @@ from flotilla.jobs.publish_plan import SignIn, decide_packages, fresh_packuments
 from flotilla.jobs.publish_summary import Report, hand_over, with_progress
 from flotilla.jobs.release_assets import compare_with_release
 from flotilla.jobs.verify_published import verify_packages
+from flotilla.jobs.wait_for_ci import check_artifacts, checked_run
 from flotilla.npm import (
     AlreadyPublished,
     AlreadyStaged,

@@ -9,7 +9,6 @@ from flotilla.errors import NOTHING_WRITTEN, RESUMES, FlotillaError
 from flotilla.family import binaries_told
 from flotilla.github import Release, WorkflowRun
 from flotilla.jobs.build import Built
-from flotilla.jobs.ci_run import Checked, check_artifacts, wait_for_ci
 from flotilla.jobs.create_release import Finished, Released, create_release, finish
 from flotilla.jobs.inputs import Inputs, JobContext, Phase, ReleaseInputs, is_same_run, tell_warnings
 from flotilla.jobs.ledger import Known, write_ledger
@@ -22,6 +21,7 @@ from flotilla.jobs.prepare import (
     warn_of_packages,
 )
 from flotilla.jobs.publish_summary import done_row, family_table, pages_of
+from flotilla.jobs.wait_for_ci import Checked, check_artifacts, wait_for_ci
 from flotilla.packing import floors_told
 from flotilla.text import code, folded, link, linked, listed, size, table
 

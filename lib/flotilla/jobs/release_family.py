@@ -12,13 +12,13 @@ from flotilla.family import Package
 from flotilla.github import WorkflowRun
 from flotilla.jobs import publish_packages as publishing
 from flotilla.jobs.build import CONTENTS, pack
-from flotilla.jobs.ci_run import wait_for_ci
 from flotilla.jobs.create_release import Decided, decide_release, existing_release, publish_draft, write_release
 from flotilla.jobs.inputs import FamilyInputs, JobContext, is_same_run, tell_warnings
 from flotilla.jobs.prepare import Prepared, prepare, tell_unprotected, warn_of_packages
 from flotilla.jobs.publish_summary import Report
 from flotilla.jobs.publishing_jobs import Reported, check_platforms
 from flotilla.jobs.release import hand_over_names, hand_over_release
+from flotilla.jobs.wait_for_ci import wait_for_ci
 from flotilla.text import code
 
 

@@ -9,10 +9,7 @@ from flotilla.npm.cli import (
     Token,
     TrustedPublishing,
 )
-from flotilla.npm.manifest_diff import version_differences
-from flotilla.npm.oidc import Claims, Exchange, IdTokens, TokenExchange, claims_of_job
-from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
-from flotilla.npm.preflight import (
+from flotilla.npm.decisions import (
     NEW_NAME,
     ON_REGISTRY,
     AlreadyPublished,
@@ -29,6 +26,9 @@ from flotilla.npm.preflight import (
     trust_command,
     trusted_publishing_faults,
 )
+from flotilla.npm.manifest_diff import version_differences
+from flotilla.npm.oidc import Claims, Exchange, IdTokens, TokenExchange, claims_of_job
+from flotilla.npm.packument import Packument, PublishedVersion, same_integrity, with_shasum
 from flotilla.npm.provenance import Origin, Provenance, Statement, check_bundle, possible, sha512_of, stated
 from flotilla.npm.publish import Publisher
 from flotilla.npm.registry import Awaited, Registry, await_visible, registry_url

@@ -10,11 +10,11 @@ from flotilla.errors import ConflictError, FlotillaError, RegistryError
 from flotilla.family.model import PackedPackage
 from flotilla.http import Origin
 from flotilla.npm.cli import Credential, NpmAnswer, PublishRequest, Token, TrustedPublishing
+from flotilla.npm.decisions import Status, trust_command
 from flotilla.npm.errors import Cause, Context, Kind, explain
 from flotilla.npm.manifest_diff import version_differences
 from flotilla.npm.oidc import Claims, IdTokens, claims_of_job, claims_of_token
 from flotilla.npm.packument import same_integrity, with_shasum
-from flotilla.npm.preflight import Status, trust_command
 from flotilla.npm.registry import Registry
 from flotilla.npm.runner import Npm
 from flotilla.retry import RetryPolicy, TransientError, retry_after

@@ -20,7 +20,7 @@ from flotilla.npm import (
     decide,
     decide_all,
 )
-from flotilla.npm.preflight import Conflict, Decision, Differs
+from flotilla.npm.decisions import Conflict, Decision, Differs
 
 REGISTRY = "https://registry.example/"
 TARBALL = f"{REGISTRY}@acme/tool/-/tool-1.0.0.tgz"
