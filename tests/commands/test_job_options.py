@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from unittest.mock import Mock
 
 import pytest
 from scripts.interface import JOB_INPUTS, ROOT, job_inputs
 
 from flotilla.__main__ import JOBS, main, run
+from flotilla.commands.command_line import COMMANDS as GROUP
 from flotilla.commands.command_line import SHELLS
 from flotilla.jobs.inputs import with_options
 from flotilla.runner import Runner
@@ -60,6 +62,34 @@ def test_a_token_is_no_option_and_no_option_is_guessed(option: str, capsys: pyte
 def test_the_version_is_told_that_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("--version") == 0
     assert capsys.readouterr().out == f"flotilla {version('flotilla')}\n"
+
+
+def test_the_image_where_the_library_is_only_copied_has_every_command_and_no_version(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.metadata.distribution", Mock(side_effect=PackageNotFoundError("flotilla")))
+    monkeypatch.delitem(sys.modules, "flotilla.commands.command_line")
+    assert typed("verify", "--help") == 0
+    assert typed("--version") == 0
+    assert "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--platforms", "linux-x64", "win32-x64", "--family", "x"], ["linux-x64", "win32-x64"]),
+        (["--platforms", "linux-x64", "--platforms", "win32-x64"], ["linux-x64", "win32-x64"]),
+        (["--platforms=linux-x64"], ["linux-x64"]),
+    ],
+)
+def test_several_platforms_are_given_after_one_option_or_with_one_each(words: list[str], wanted: list[str]) -> None:
+    context = GROUP.commands["init"].make_context("init", [*words])
+    assert [*context.params["platforms"]] == wanted
+
+
+def test_platforms_without_a_word_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("init", "--platforms") == 2
+    assert "--platforms" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -121,13 +121,23 @@ class _Listing(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give each word an option of its own."""
         spread, listing = list[str](), False
-        for word in args:
-            if word.startswith("-"):
-                listing = word == "--platforms"
-                spread += [] if listing else [word]
-            else:
-                spread += ["--platforms", word] if listing else [word]
+        for before, word in zip(["", *args], args, strict=False):
+            listing = word == "--platforms" or (listing and not word.startswith("-"))
+            again = listing and word != "--platforms" and before != "--platforms"
+            spread += ["--platforms", word] if again else [word]
         return super().parse_args(ctx, spread)
+
+
+def _tell_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
+    """Print the version that is installed, and end."""
+    if not asked or ctx.resilient_parsing:
+        return
+    try:
+        version = metadata.version("flotilla")
+    except metadata.PackageNotFoundError:  # in the image, where the library is only copied
+        version = "(not installed as a package)"
+    click.echo(f"flotilla {version}")
+    ctx.exit()
 
 
 @click.group(
@@ -136,7 +146,14 @@ class _Listing(click.Command):
     epilog="The options of a job are the inputs of its action. Tokens are no options: they come from GITHUB_TOKEN and "
     "NPM_TOKEN. For completion in your shell, see flotilla completion --help.",
 )
-@click.version_option(metadata.version("flotilla"), prog_name="flotilla", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 def COMMANDS() -> None:  # noqa: N802 - the group, a constant of this module
     """Release families of npm packages with prebuilt native binaries."""
 
