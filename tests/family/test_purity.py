@@ -13,7 +13,7 @@ IMPURE = {
     "shutil", "tempfile", "io", "logging", "sys",
 }  # fmt: skip
 # A packed package says where its tarball is.
-CARRIED = {("packages.py", "pathlib")}
+CARRIED = {("model.py", "pathlib")}
 OURS = ("flotilla.errors", "flotilla.family", "flotilla.text")
 
 
