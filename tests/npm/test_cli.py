@@ -86,6 +86,8 @@ def test_npm_keeps_proxies_and_certificates(tmp_path: Path) -> None:
     environment = cli.private_environment(JOB, folder=tmp_path)
     kept = ("HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "NPM_CONFIG_STRICT_SSL", "PATH")
     assert {key: environment[key] for key in kept} == {key: JOB[key] for key in kept}
+    hyphened = {"npm_config_strict-ssl": "false"}  # npm takes either for the other
+    assert hyphened.items() <= cli.private_environment(hyphened, folder=tmp_path).items()
 
 
 def test_all_that_npm_writes_goes_into_the_private_folder(tmp_path: Path) -> None:
