@@ -45,7 +45,7 @@ def test_what_stopped_a_release_is_in_its_job_summary_once(jobs: JobWorld) -> No
     assert re.search(rf"\[`(https?://[^`]+/actions/runs/{jobs.run_id})`\]\(\1\)", done.summary)
 
 
-@pytest.mark.parametrize("call", ["package.inspect", "extract.tempfile.TemporaryDirectory"])
+@pytest.mark.parametrize("call", ["package.inspect", "extraction.tempfile.TemporaryDirectory"])
 def test_a_full_disk_is_called_that_and_no_defect_and_no_fault_of_the_artifact(released: JobWorld, call: str) -> None:
     before = released.world.snapshot()
     with patch(f"flotilla.packing.{call}", side_effect=NO_ROOM):
