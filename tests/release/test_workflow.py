@@ -91,5 +91,5 @@ def test_dependabot_looks_after_everything_that_is_pinned_and_waits() -> None:
 
 
 def locked() -> list[Path]:
-    found = [lock for part in ("lib", "tests") for lock in (ROOT / part).rglob("package-lock.json")]
+    found = [lock for part in ("benchmarks", "lib", "tests") for lock in (ROOT / part).rglob("package-lock.json")]
     return [lock for lock in found if "node_modules" not in lock.parts]
