@@ -14,7 +14,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 INIT = [*ROOT.glob("lib/flotilla/*/templates/release.yml")]  # what `flotilla init` writes
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml"), *INIT])
-LOCKS = sorted(lock for part in ("lib", "tests", "examples") for lock in (ROOT / part).glob("**/package-lock.json"))
+LOCKS = sorted(
+    lock for part in ("benchmarks", "lib", "tests", "examples") for lock in (ROOT / part).glob("**/package-lock.json")
+)
 OURS = [file for file in WORKFLOWS if file.is_relative_to(ROOT / ".github")]
 LENDING = {
     "pull_request_target",
@@ -46,7 +48,7 @@ def test_there_are_workflows_and_locks_to_look_at() -> None:
     assert len(OURS) == 5
     assert len(INIT) == 1
     assert len(WORKFLOWS) == 10
-    assert len(LOCKS) == 5
+    assert len(LOCKS) == 6
 
 
 @pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
