@@ -145,7 +145,7 @@ def test_no_name_of_an_asset_is_interpreted(make_stage: MakeStage, inner: dict[s
     stage = make_stage()
     state = stage.world.github.state
     state.artifacts.clear()
-    for platform in ("linux-x64", "darwin-arm64"):
+    for platform in ("linux-x64", "darwin-x64"):
         state.add_artifact(state.runs[0], f"tool-{platform}", inner)
     ended = stage.run_here("release")
     assert ended.status == 1
@@ -166,7 +166,7 @@ def test_no_input_is_interpreted(make_stage: MakeStage, hostile: str) -> None:
 def test_no_text_of_a_template_is_interpreted(make_stage: MakeStage) -> None:
     described = {"description": HOSTILE, "keywords": [HOSTILE], "author": HOSTILE, "license": "MIT"}
     stage = make_stage(meta=described)
-    for name in ("linux-x64", "darwin-arm64"):
+    for name in ("linux-x64", "darwin-x64"):
         assert stage.run_here("publish-platform", {**ready(stage), "platform": name}).status == 0
     ended = stage.run_here("publish-meta", {"provenance": "false"})
     assert ended.status == 0, ended.log

@@ -82,7 +82,8 @@ def faults(text: str, *, edge: bool = False) -> Iterator[str]:
 
 
 def call_faults(node: ast.Call, name: str, *, edge: bool) -> Iterator[str]:
-    if name in SHELLS | EVALUATED or name.startswith(SPAWNS):
+    fixed = name == "importlib.import_module" and len(node.args) == 1 and isinstance(node.args[0], ast.Constant)
+    if (name in SHELLS | EVALUATED and not fixed) or name.startswith(SPAWNS):
         yield f"calls {name}"
     for keyword in node.keywords:
         if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
@@ -95,7 +96,8 @@ def call_faults(node: ast.Call, name: str, *, edge: bool) -> Iterator[str]:
         yield f"{name} without a safe loader"
     if not edge and name in {"print", "sys.exit", "exit", "quit", "os._exit", "os.abort"}:
         yield f"calls {name}"
-    if not edge and name.startswith(("sys.stdout.", "sys.stderr.")):
+    asks = {"sys.stdout.isatty", "sys.stdout.fileno"}  # about the terminal, and prints nothing
+    if not edge and name.startswith(("sys.stdout.", "sys.stderr.")) and name not in asks:
         yield f"calls {name}"
 
 

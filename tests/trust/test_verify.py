@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.world.stage import Stage
 
 pytestmark = [pytest.mark.npm]
-JOBS = ("release", "linux-x64", "darwin-arm64", "dev", "meta", "finish")
+JOBS = ("release", "linux-x64", "darwin-x64", "dev", "meta", "finish")
 PACKAGE = "@acme/tool-linux-x64"
 
 Tamper = Callable[["Stage"], None]

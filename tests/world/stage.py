@@ -32,12 +32,12 @@ from flotilla.rehearsal.job_environment import JobEnvironment
 from flotilla.rehearsal.node import node, npm_script
 from flotilla.rehearsal.registry import Accepted
 
-PLATFORMS = {"linux-x64": "tool.so", "darwin-arm64": "tool.dylib"}
+PLATFORMS = {"linux-x64": "tool.so", "darwin-x64": "tool.dylib"}
 PACKAGES = ("@acme/tool", "@acme/tool-dev", *(f"@acme/tool-{platform}" for platform in PLATFORMS))
 CONFIG = """\
 schema: 1
 family: "@acme/tool"
-platforms: [linux-x64, darwin-arm64]
+platforms: [linux-x64, darwin-x64]
 ci:
   workflow: ci.yml
   artifact: "tool-{build}"
@@ -100,8 +100,8 @@ def elf() -> bytes:
 
 
 def macho() -> bytes:
-    """Return the least of a shared library for arm64 macOS."""
-    return b"".join(v.to_bytes(4, "little") for v in (0xFEEDFACF, 0x0100000C, 0, 6, 0, 0, 0, 0))
+    """Return the least of a shared library for x64 macOS, which needs no signature."""
+    return b"".join(v.to_bytes(4, "little") for v in (0xFEEDFACF, 0x01000007, 0, 6, 0, 0, 0, 0))
 
 
 def artifact(platform: str, files: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
