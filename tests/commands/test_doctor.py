@@ -242,6 +242,18 @@ def test_provenance_that_does_not_fit_together_is_told(
     assert (found["kind"], found["package"]) == ("provenance", f"{MUSL}@{VERSION}")
 
 
+def test_provenance_that_cannot_be_read_is_told(
+    registry: ScriptedRegistry, doctor: Callable[..., tuple[int, str]]
+) -> None:
+    for name in [*registry.packages]:
+        if name != MUSL:
+            sign(registry, name, commit="a" * 40)
+    manifest(registry.packages, MUSL)["dist"]["attestations"] = {"url": "http://127.0.0.1/attestations"}
+    (found,) = json.loads(doctor(META, "--json")[1])["findings"]
+    assert (found["kind"], found["package"]) == ("provenance", f"{MUSL}@{VERSION}")
+    assert "cannot be read" in found["text"]
+
+
 def test_a_package_with_another_platforms_binary_is_an_error(
     registry: ScriptedRegistry, doctor: Callable[..., tuple[int, str]]
 ) -> None:

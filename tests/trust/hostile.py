@@ -13,6 +13,8 @@ from markdown_it import MarkdownIt
 from tests.world.ended import Ended
 from tests.world.http_server import HttpServer, body_of
 
+from flotilla.jobs.publish_summary import DETAILS
+
 FORGED = "forged"
 HOSTILE = (
     "::error::forged\n::error::forged\r\n##[error]forged ##[command]forged\u2028::notice::forged\x1b[2J\x1b]8;;https://forged\x07"
@@ -122,7 +124,9 @@ def loose_lines(text: str) -> Iterator[str]:
             yield line
 
 
-OUR_FOLD = re.compile(r"<details><summary>[\w ,.()-]+</summary>|</details>")  # what flotilla itself writes
+OUR_FOLD = re.compile(  # what flotilla itself writes, no foreign word in it
+    rf"<details><summary>(\d+ (artifacts|assets), [\d.]+ [kMG]?B|{re.escape(DETAILS)})</summary>|</details>"
+)
 
 
 def in_summary(text: str) -> Iterator[str]:

@@ -82,7 +82,12 @@ def faults(text: str, *, edge: bool = False) -> Iterator[str]:
 
 
 def call_faults(node: ast.Call, name: str, *, edge: bool) -> Iterator[str]:
-    fixed = name == "importlib.import_module" and len(node.args) == 1 and isinstance(node.args[0], ast.Constant)
+    first = node.args[0] if node.args else None
+    fixed = name == "importlib.import_module" and isinstance(first, ast.Constant) and len(node.args) == 1
+    if fixed and isinstance(first, ast.Constant):  # as good as an import, and held to the same rule
+        module = str(first.value)
+        if module.split(".", maxsplit=1)[0] in UNPICKLED or module.startswith(XML):
+            yield f"imports {module}"
     if (name in SHELLS | EVALUATED and not fixed) or name.startswith(SPAWNS):
         yield f"calls {name}"
     for keyword in node.keywords:
@@ -124,6 +129,7 @@ def test_a_source_starts_no_shell_evaluates_nothing_and_prints_nothing(module: P
         "eval(text)",
         "exec(text)",
         "import importlib\nimportlib.import_module(name)",
+        "import importlib\nimportlib.import_module('pickle')",
         "import pickle",
         "from marshal import loads",
         "import yaml\nyaml.load(text)",

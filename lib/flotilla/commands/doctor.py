@@ -20,7 +20,7 @@ from flotilla.npm import Npm, Packument, PublishedVersion, Registry, Statement, 
 from flotilla.packing import binary_faults, extract
 from flotilla.retry import RetryPolicy, StopFlag, SystemClock, gather, until
 from flotilla.runner import Runner
-from flotilla.text import plain
+from flotilla.text import one_line
 
 MINUTES = 15.0
 EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
@@ -236,7 +236,8 @@ def examine(registry: Registry, name: str, *, version: str = "latest", stop: Sto
     if number not in packument.versions:
         tags = ", ".join(sorted(packument.dist_tags)) or "none"
         raise InputError(
-            f"{name} has no version or dist-tag {plain(version)} (dist-tags: {tags}).", advice="Choose one that exists."
+            f"{name} has no version or dist-tag {one_line(version)} (dist-tags: {tags}).",
+            advice="Choose one that exists.",
         )
     meta = packument.versions[number]
     pins = list(_pins(meta))
@@ -356,7 +357,7 @@ def _member_findings(member: Member, family: Examined) -> Iterator[Finding]:
         return Finding(kind=kind, package=member.label, text=text)
 
     if member.version is None:
-        yield found("range", f"{member.name} is pinned by {plain(member.pin)}")
+        yield found("range", f"{member.name} is pinned by {one_line(member.pin)}")
     elif member.packument is None:
         yield found("missing", f"{member.label}: the registry has no such package")
     elif member.found is None:
@@ -400,7 +401,9 @@ def _provenance_findings(family: Examined) -> Iterator[Finding]:
         found, theirs = member.found, family.statements.get(member.label)
         if found is None or member.version != family.meta.version:
             continue
-        if theirs and theirs.sha512 != sha512_of(found.integrity):
+        if found.attestations and theirs is None:
+            why = f"the provenance of {member.label} cannot be read"
+        elif theirs and theirs.sha512 != sha512_of(found.integrity):
             why = f"the provenance of {member.label} is about another tarball"
         elif bool(found.attestations) != bool(family.meta.attestations):
             has, lacks = (member.label, family.label) if found.attestations else (family.label, member.label)
